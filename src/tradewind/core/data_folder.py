@@ -1,0 +1,56 @@
+"""Where things lie in a data folder. One place, so that no two parts disagree on a path."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+# Linux allows 107 bytes for the path of a unix socket (unix(7)); the longest name we put behind the
+# run folder is "engine-<26 characters>.sock".
+_LONGEST_SOCKET_NAME = 40
+_SOCKET_PATH_MAX = 107
+
+
+class DataFolder(NamedTuple):
+    """The folders and files below `root`, which is absolute. Nothing here creates them."""
+
+    root: Path
+
+    @property
+    def lock(self) -> Path:
+        """Held with flock by the one `tradewind up` that runs on this folder."""
+        return self.root / "lock"
+
+    @property
+    def secrets(self) -> Path:
+        """Pepper and other keys of the platform; mode 0700."""
+        return self.root / "secrets"
+
+    @property
+    def postgres(self) -> Path:
+        """Holds one folder for each major version of PostgreSQL, for example `18`."""
+        return self.root / "postgres"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal"
+
+    @property
+    def snapshot(self) -> Path:
+        return self.root / "snapshot" / "current"
+
+    @property
+    def models(self) -> Path:
+        """Converted model files, each in a folder named by the digest of its source."""
+        return self.root / "models"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Sockets and process ids. May be a link to a short path, see `fits_sockets`."""
+        return self.root / "run"
+
+    def fits_sockets(self) -> bool:
+        """Say whether a unix socket below `run` keeps within the kernel's path limit."""
+        return len(bytes(self.run)) + 1 + _LONGEST_SOCKET_NAME <= _SOCKET_PATH_MAX

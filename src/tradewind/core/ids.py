@@ -1,0 +1,107 @@
+"""Prefixed, sortable, typed identifiers: `OrganizationId("org_0682...")`.
+
+The part after the prefix is a UUIDv7 (RFC 9562, section 5.7) in 26 characters of Crockford's base
+32, so ids sort by creation time as text and as bytes.
+"""
+
+import os
+import time
+from typing import ClassVar, Self
+from uuid import UUID
+
+from tradewind.core.errors import MalformedId
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_SUFFIX_LENGTH = 26
+
+
+def uuid7_bytes(unix_ms: int | None = None) -> bytes:
+    """Return 16 bytes of UUIDv7: 48 bits of Unix milliseconds, then 74 random bits."""
+    milliseconds = time.time_ns() // 1_000_000 if unix_ms is None else unix_ms
+    tail = bytearray(os.urandom(10))
+    tail[0] = 0x70 | (tail[0] & 0x0F)
+    tail[2] = 0x80 | (tail[2] & 0x3F)
+    return milliseconds.to_bytes(6, "big") + bytes(tail)
+
+
+def encode_base32(raw: bytes) -> str:
+    """Return 16 bytes as 26 characters of Crockford's base 32."""
+    number = int.from_bytes(raw, "big")
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+class Id(str):
+    """An id with its type's prefix. Subclasses set `prefix`; one type never passes for another."""
+
+    __slots__ = ()
+    prefix: ClassVar[str]
+
+    @classmethod
+    def new(cls) -> Self:
+        """Return a fresh id."""
+        return cls(cls.prefix + encode_base32(uuid7_bytes()))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return `text` as this type. Raises MalformedId when it is not one."""
+        suffix = text[len(cls.prefix) :]
+        if (
+            not text.startswith(cls.prefix)
+            or len(suffix) != _SUFFIX_LENGTH
+            or not set(suffix) <= set(_ALPHABET)
+        ):
+            raise MalformedId(text, cls.prefix)
+        return cls(text)
+
+
+class OrganizationId(Id):
+    __slots__ = ()
+    prefix = "org_"
+
+
+class ProjectId(Id):
+    __slots__ = ()
+    prefix = "proj_"
+
+
+class UserId(Id):
+    __slots__ = ()
+    prefix = "user_"
+
+
+class ModelId(Id):
+    __slots__ = ()
+    prefix = "model_"
+
+
+class ModelVersionId(Id):
+    __slots__ = ()
+    prefix = "ver_"
+
+
+class PriceId(Id):
+    __slots__ = ()
+    prefix = "price_"
+
+
+class DeploymentId(Id):
+    __slots__ = ()
+    prefix = "dep_"
+
+
+class ReplicaId(Id):
+    __slots__ = ()
+    prefix = "rep_"
+
+
+def request_id(event_id: bytes) -> str:
+    """Return the public `x-request-id` of a usage event; hex because it is made on the hot path."""
+    return "req_" + event_id.hex()
+
+
+def event_id_of_request(text: str) -> UUID:
+    """Return the usage event a request id names. Raises MalformedId."""
+    try:
+        return UUID(hex=text.removeprefix("req_"))
+    except ValueError:
+        raise MalformedId(text, "req_") from None

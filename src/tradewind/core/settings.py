@@ -1,0 +1,62 @@
+"""Settings of the platform, read from the environment as `TRADEWIND_<NAME>` and from nowhere else.
+
+The gateway does not import this file: it gets a small `GatewayConfig` from whoever starts it, so
+that its process carries no pydantic.
+"""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+def default_data_folder() -> Path:
+    """Return `.tradewind` in a checkout or where it exists, else the user's data home."""
+    here = Path.cwd() / ".tradewind"
+    if here.is_dir() or (Path.cwd() / "pyproject.toml").is_file():
+        return here
+    home = os.environ.get("XDG_DATA_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "share") / "tradewind"
+
+
+class Durability(StrEnum):
+    """When the end of an answer may go out.
+
+    `process`: after its frame was written to the journal file; survives the death of any process.
+    `disk`: after that frame is on disk; survives power loss and costs one group commit of waiting.
+    """
+
+    PROCESS = "process"
+    DISK = "disk"
+
+
+class Settings(BaseSettings):
+    """Every field is a setting; the default suits one machine that tries the platform out."""
+
+    model_config = SettingsConfigDict(env_prefix="TRADEWIND_", extra="ignore")
+
+    data: Path = Field(default_factory=default_data_folder)
+    """Folder of everything the platform keeps."""
+    host: str = "127.0.0.1"
+    """Address of the one public port. Stays on loopback until an administrator exists."""
+    port: int = Field(default=8080, ge=0, le=65535)
+    """The one public port; 0 takes a free one."""
+    public_url: str | None = None
+    """How browsers and clients reach the platform, when that is not `http://host:port`."""
+    database_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("TRADEWIND_DATABASE_URL", "DATABASE_URL")
+    )
+    """A PostgreSQL (15 or newer) to use instead of the embedded one."""
+    postgres_user: str = "nobody"
+    """The system user that the embedded PostgreSQL runs as when the platform runs as root."""
+    llama_server: Path | None = None
+    """An own llama-server program to use instead of the packaged one."""
+    durability: Durability = Durability.PROCESS
+    max_body_bytes: int = Field(default=32 * MIB, ge=1024)
+    """Largest request body; a larger one is refused with 413."""
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+    """ISO 4217 code in which the models of this machine are priced."""

@@ -1,0 +1,73 @@
+"""Errors as OpenAI's clients expect them: `{"error": {message, type, param, code}}`.
+
+The official clients read `retry-after-ms` before `retry-after` and obey `x-should-retry`
+(openai-python, `_base_client.py`).
+"""
+
+import msgspec
+
+_encode = msgspec.json.Encoder().encode
+
+INVALID_REQUEST = "invalid_request_error"
+
+
+class ApiError(Exception):
+    """A refusal or failure in the words of the caller's API. Never holds a prompt or a
+    credential.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type: str = INVALID_REQUEST,  # noqa: A002  the field's name on the wire
+        param: str | None = None,
+        code: str | None = None,
+        headers: bytes = b"",
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.type = type
+        self.param = param
+        self.code = code
+        self.headers = headers
+        """Extra response header lines, each ended by CRLF."""
+
+    def body(self) -> bytes:
+        """Return the JSON body of the answer."""
+        return _encode(
+            {
+                "error": {
+                    "message": self.message,
+                    "type": self.type,
+                    "param": self.param,
+                    "code": self.code,
+                }
+            }
+        )
+
+
+def retry_after(seconds: float) -> bytes:
+    """Return the header lines that tell a client when to come back; never in the past, never 0."""
+    milliseconds = max(1, round(seconds * 1000))
+    return b"retry-after-ms: %d\r\nretry-after: %d\r\n" % (milliseconds, -(-milliseconds // 1000))
+
+
+def model_not_found(name: str) -> ApiError:
+    return ApiError(
+        404,
+        f"The model {name[:200]!r} does not exist or this key may not use it. "
+        "GET /v1/models lists what it may use.",
+        param="model",
+        code="model_not_found",
+    )
+
+
+def invalid_key(message: str) -> ApiError:
+    return ApiError(401, message, code="invalid_api_key")
+
+
+def unavailable(message: str, *, code: str, retry_s: float = 1.0) -> ApiError:
+    return ApiError(503, message, type="server_error", code=code, headers=retry_after(retry_s))
