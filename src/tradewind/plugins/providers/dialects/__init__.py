@@ -1,0 +1,1 @@
+"""Vendor wire formats, pure: bytes in, bytes out. One file per dialect."""

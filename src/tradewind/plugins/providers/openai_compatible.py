@@ -1,0 +1,38 @@
+"""Any host that speaks the OpenAI v1 dialect as it is."""
+
+from msgspec import Raw
+
+from tradewind.plugins.providers.base import Prepared, ProviderRequest, request_bytes
+from tradewind.plugins.providers.dialects.openai import (
+    StreamedAnswer,
+    WholeAnswer,
+    error_of,
+    renaming,
+)
+from tradewind.snapshot.contents import Target
+from tradewind.wire.chat import ChatRequest, encode
+from tradewind.wire.errors import ApiError
+
+# We always ask for usage, whether the client did or not: without it we would have to guess the
+# bill.
+_WITH_USAGE = Raw(b'{"include_usage":true}')
+
+
+class OpenAICompatible:
+    name = "openai_compatible"
+
+    def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
+        fields = request.fields.copy()
+        fields["model"] = Raw(encode(target.upstream_model))
+        rename = renaming(target.upstream_model, request.endpoint.name)
+        parsed = request.parsed
+        if isinstance(parsed, ChatRequest) and parsed.stream:
+            fields["stream_options"] = _WITH_USAGE
+            reader = StreamedAnswer(rename, shows_usage=parsed.wants_usage_chunk)
+        else:
+            reader = WholeAnswer(rename)
+        body = encode(fields)
+        return Prepared(request_bytes(target, request.endpoint.operation, body), body, reader)
+
+    def error_of(self, status: int, body: bytes) -> ApiError:
+        return error_of(status, body)
