@@ -5,6 +5,7 @@ The part after the prefix is a UUIDv7 (RFC 9562, section 5.7) in 26 characters o
 """
 
 import os
+import re
 import time
 from typing import ClassVar, Self
 from uuid import UUID
@@ -13,15 +14,18 @@ from tradewind.core.errors import MalformedId
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _SUFFIX_LENGTH = 26
+# The 80 bits behind the time: 4 of version, 12 random, 2 of variant, 62 random.
+_VERSION_AND_VARIANT = 0x7000_8000_0000_0000_0000
+_RANDOM_BITS = 0x0FFF_3FFF_FFFF_FFFF_FFFF
+_REQUEST_ID = re.compile(r"req_([0-9a-f]{32})")
 
 
 def uuid7_bytes(unix_ms: int | None = None) -> bytes:
     """Return 16 bytes of UUIDv7: 48 bits of Unix milliseconds, then 74 random bits."""
     milliseconds = time.time_ns() // 1_000_000 if unix_ms is None else unix_ms
-    tail = bytearray(os.urandom(10))
-    tail[0] = 0x70 | (tail[0] & 0x0F)
-    tail[2] = 0x80 | (tail[2] & 0x3F)
-    return milliseconds.to_bytes(6, "big") + bytes(tail)
+    random = int.from_bytes(os.urandom(10), "big")
+    number = milliseconds << 80 | random & _RANDOM_BITS | _VERSION_AND_VARIANT
+    return number.to_bytes(16, "big")
 
 
 def encode_base32(raw: bytes) -> str:
@@ -101,7 +105,7 @@ def request_id(event_id: bytes) -> str:
 
 def event_id_of_request(text: str) -> UUID:
     """Return the usage event a request id names. Raises MalformedId."""
-    try:
-        return UUID(hex=text.removeprefix("req_"))
-    except ValueError:
-        raise MalformedId(text, "req_") from None
+    found = _REQUEST_ID.fullmatch(text)
+    if found is None:
+        raise MalformedId(text, "req_")
+    return UUID(hex=found[1])

@@ -8,6 +8,7 @@ temporary folder.
 
 import os
 import re
+import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -43,6 +44,17 @@ def prepare_run_folder(data: DataFolder) -> Path:
     target = _make_short_folder()
     data.run.symlink_to(target)
     return target
+
+
+def remove_run_folder(data: DataFolder) -> None:
+    """Remove the folder and all in it, when everything that had a socket there has stopped."""
+    if data.run.is_symlink():
+        target = data.run.readlink()
+        if _is_ours_alone(target):
+            shutil.rmtree(target)
+        data.run.unlink()
+    elif data.run.exists():
+        shutil.rmtree(data.run)
 
 
 def _mode() -> int:

@@ -1,0 +1,290 @@
+"""A portal with something in it: people, keys, models and usage, over a real database.
+
+`PortalWorld` is what tests and the small development server build; `FakeGateway` answers
+`/v1/chat/completions` beside the portal, so that the playground works without an engine.
+"""
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+import uvicorn
+from argon2 import PasswordHasher
+from fastapi import FastAPI, Request
+from sqlalchemy import Connection, update
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from tradewind.core.clock import SystemClock
+from tradewind.core.permissions import Role
+from tradewind.db.database import Database
+from tradewind.features.accounts.passwords import Passwords
+from tradewind.features.accounts.schemas import SignedIn, Viewer
+from tradewind.features.accounts.service import Accounts
+from tradewind.features.accounts.tables import membership
+from tradewind.features.metering.tables import usage_hour
+from tradewind.portal.app import create_portal
+from tradewind.portal.services import PortalServices
+from tradewind.readmodels.models import ServedModel
+
+PASSWORD = "a long enough password"  # noqa: S105 (of a person who does not exist)
+EMAIL = "ada@example.org"
+_PEPPER = b"p" * 32
+
+CHAT_MODEL = ServedModel(
+    name="huggingfacetb/smollm2-135m-instruct",
+    display_name="SmolLM2 135M Instruct",
+    publisher="huggingfacetb",
+    publisher_name="Hugging Face TB",
+    description="A very small chat model that runs on one processor core. Good for trying the "
+    "platform out, for tests and for simple rewriting; do not trust its facts.",
+    licence="Apache-2.0",
+    operation="chat",
+    context_tokens=8192,
+    max_output_tokens=8192,
+    dimensions=None,
+    parameters=134_515_008,
+    released_on=date(2024, 10, 31),
+    version="q4_1",
+    currency="USD",
+    input_nanos=20_000_000,
+    output_nanos=60_000_000,
+    cached_input_nanos=5_000_000,
+    engine="llama_server",
+    state="ready",
+    state_detail="",
+    replicas_ready=1,
+    replicas=1,
+)
+EMBEDDING_MODEL = replace(
+    CHAT_MODEL,
+    name="sentence-transformers/all-minilm-l6-v2",
+    display_name="all-MiniLM-L6-v2",
+    publisher="sentence-transformers",
+    publisher_name="Sentence Transformers",
+    description="Sentence embeddings of 384 dimensions for search and clustering. English; texts "
+    "of up to 256 word pieces work best.",
+    operation="embeddings",
+    context_tokens=512,
+    max_output_tokens=0,
+    dimensions=384,
+    parameters=22_713_216,
+    released_on=date(2021, 8, 30),
+    version="f32",
+    input_nanos=10_000_000,
+    output_nanos=0,
+    cached_input_nanos=10_000_000,
+)
+
+
+@dataclass
+class PortalWorld:
+    """The portal and all it stands on. `models` may be changed while it runs."""
+
+    database: Database
+    public_url: str = "http://testserver"
+    models: list[ServedModel] = field(default_factory=lambda: [CHAT_MODEL, EMBEDDING_MODEL])
+
+    def __post_init__(self) -> None:
+        # The weakest argon2 there is: what these tests are about is not how long a hash takes.
+        hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        self.accounts = Accounts(_PEPPER, SystemClock(), Passwords(hasher))
+        self.services = PortalServices(
+            database=self.database,
+            accounts=self.accounts,
+            clock=SystemClock(),
+            public_url=lambda: self.public_url,
+            list_models=self._list_models,
+            get_model=self._get_model,
+        )
+        self.app = create_portal(self.services)
+
+    def first_run(self) -> str:
+        """Make the organization and return the code of a sign-in link."""
+        with self.database.transaction() as tx:
+            self.accounts.first_run(tx)
+            return self.accounts.create_sign_in_link(tx, lifetime=timedelta(hours=1))
+
+    def sign_in_new(self) -> SignedIn:
+        """Return a session of the administrator of the first run, who has no password yet."""
+        code = self.first_run()
+        with self.database.transaction() as tx:
+            return self.accounts.sign_in_with_link(tx, code)
+
+    def sign_in(self, role: Role = Role.ADMIN) -> SignedIn:
+        """Return a session of somebody who has set a password, in `role`."""
+        signed_in = self.sign_in_new()
+        with self.database.transaction() as tx:
+            signed_in = self.accounts.set_up_administrator(
+                tx, signed_in.viewer, name="Ada Lovelace", email=EMAIL, password=PASSWORD
+            )
+            tx.execute(
+                update(membership)
+                .where(membership.c.user_id == signed_in.viewer.user_id)
+                .values(role=role.value)
+            )
+        return signed_in
+
+    def add_key(self, viewer: Viewer, name: str) -> str:
+        """Return the id of a new key."""
+        with self.database.transaction() as tx:
+            return self.accounts.create_key(tx, viewer, name=name).row.key_id
+
+    def add_usage(self, viewer: Viewer, **changes: Any) -> None:
+        """Add one row of the hourly roll-up: ten requests an hour ago, unless told otherwise."""
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        row: dict[str, Any] = {
+            "organization_id": viewer.organization_id,
+            "hour": hour,
+            "project_id": viewer.project_id,
+            "key_id": "k0123456789a",
+            "model": CHAT_MODEL.name,
+            "operation": "chat",
+            "price_id": "price_01890000000000000000000000",
+            "currency": "USD",
+            "requests": 10,
+            "failed": 1,
+            "cancelled": 0,
+            "orphaned": 0,
+            "input_tokens": 4_000,
+            "cached_input_tokens": 1_000,
+            "output_tokens": 1_500,
+            "cost_nanos": 155_000,
+            "first_token_count": 9,
+            "first_token_us_total": 9 * 212_000,
+            "duration_us_total": 20_000_000,
+        }
+        with self.database.transaction() as tx:
+            tx.execute(usage_hour.insert().values(row | changes))
+
+    def _list_models(self, _tx: Connection) -> Sequence[ServedModel]:
+        return list(self.models)
+
+    def _get_model(self, _tx: Connection, name: str) -> ServedModel | None:
+        return next((model for model in self.models if model.name == name), None)
+
+
+ANSWER = """\
+A **trade wind** is a steady wind near the equator.
+
+It blows in three steps:
+
+1. The sun warms the air at the equator, and it rises.
+2. Cooler air flows in from north and south.
+3. The turning Earth bends it to the west.
+
+| Name | Blows from |
+|------|------------|
+| North-east trades | north-east |
+| South-east trades | south-east |
+
+```python
+def direction(latitude):
+    return "north-east" if latitude > 0 else "south-east"
+```
+
+Sailors used `trade winds` for centuries. <script>document.title = "broken"</script>
+"""
+
+
+class FakeGateway:
+    """The part of the gateway that the playground talks to.
+
+    Every word is one token. A message that contains `forever` gets an answer that never ends, and
+    `fail` an error.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        self.answered = threading.Event()
+        self.left = threading.Event()
+        """Set when a client went away before the end of an answer."""
+        self._refusals = 0
+
+    def refuse_next(self, calls: int) -> None:
+        """Refuse that many calls as if their key had not arrived yet."""
+        self._refusals = calls
+
+    def add_to(self, app: FastAPI) -> None:
+        app.add_api_route("/v1/chat/completions", self._chat, methods=["POST"])
+
+    async def _chat(self, request: Request) -> Response:
+        body: dict[str, Any] = msgspec.json.decode(await request.body())
+        self.requests.append(body)
+        self.keys.append(request.headers.get("authorization", "").removeprefix("Bearer "))
+        if self._refusals:
+            self._refusals -= 1
+            return _error(401, "this API key is not known")
+        question = body["messages"][-1]["content"]
+        if "fail" in question:
+            return _error(503, "no replica of this model is ready")
+        words = _pieces("again and again " * 4 if "forever" in question else ANSWER)
+        if not body.get("stream"):
+            return JSONResponse({"choices": [{"message": {"content": "".join(words)}}]})
+        chunks = self._stream(words, is_endless="forever" in question)
+        return StreamingResponse(chunks, media_type="text/event-stream")
+
+    async def _stream(self, words: list[str], *, is_endless: bool) -> AsyncIterator[bytes]:
+        is_complete = False
+        try:
+            while True:
+                for word in words:
+                    yield _event({"choices": [{"delta": {"content": word}}]})
+                    await asyncio.sleep(0.004)
+                if not is_endless:
+                    break
+            usage = {
+                "prompt_tokens": 41,
+                "completion_tokens": len(words),
+                "prompt_tokens_details": {"cached_tokens": 8},
+            }
+            yield _event({"choices": [], "usage": usage})
+            yield b"data: [DONE]\n\n"
+            is_complete = True
+            self.answered.set()
+        finally:
+            if not is_complete:
+                self.left.set()
+
+
+def _pieces(text: str) -> list[str]:
+    return [f"{word} " for word in text.split(" ")]
+
+
+def _event(chunk: dict[str, Any]) -> bytes:
+    return b"data: " + msgspec.json.encode(chunk) + b"\n\n"
+
+
+def _error(status: int, message: str) -> Response:
+    return JSONResponse(
+        {"error": {"message": message, "type": "invalid_request_error", "code": None}},
+        status,
+        {"x-request-id": "req_fake"},
+    )
+
+
+@contextmanager
+def serve_on_loopback(world: PortalWorld, gateway: FakeGateway) -> Generator[str]:
+    """Serve the portal with a fake gateway on a free port; yields the address."""
+    app = FastAPI(openapi_url=None)
+    gateway.add_to(app)
+    app.mount("/", world.app)
+    listener = socket.create_server(("127.0.0.1", 0))
+    world.public_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2, ws="none")
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield world.public_url
+    finally:
+        server.should_exit = True
+        thread.join(timeout=30)
+        listener.close()
