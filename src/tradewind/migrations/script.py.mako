@@ -1,0 +1,13 @@
+"""${message.replace("_", " ")}"""
+
+import sqlalchemy as sa
+from alembic import op
+${imports + "\n" if imports else ""}
+revision = "${up_revision}"
+down_revision = ${'"%s"' % down_revision if down_revision else None}
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    ${upgrades if upgrades else "pass"}
