@@ -1,0 +1,92 @@
+"""The routes of the control API."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Path, Query
+
+from tradewind.control.access import PUBLIC, Call, Routes
+from tradewind.control.answers import (
+    Health,
+    Key,
+    KeyPage,
+    Model,
+    ModelPage,
+    UsageReport,
+    UsageRow,
+    WhoAmI,
+)
+from tradewind.control.pages import MAX_PAGE, page_of
+from tradewind.control.services import ControlServices
+from tradewind.control.span import span_of
+from tradewind.core.permissions import Permission
+from tradewind.readmodels.project_usage import UsageGroup, UsageQuestion
+
+_MAX_USAGE_ROWS = 10_000
+
+_Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Most entries of one page.")]
+_After = Annotated[
+    str | None, Query(max_length=200, description="The `next` of the page before this one.")
+]
+
+
+def api_routes(services: ControlServices) -> Routes:
+    """Return every route below `/api`."""
+    routes = Routes(services)
+
+    @routes.get("/health", permission=PUBLIC, summary="Is the control plane there")
+    async def health() -> Health:
+        return Health(status="ok")
+
+    @routes.get("/whoami", permission=Permission.MODELS_READ, summary="What this key stands for")
+    def whoami(call: Call) -> WhoAmI:
+        return WhoAmI.of(call.holder)
+
+    @routes.get("/models", permission=Permission.MODELS_READ, summary="Models this key may call")
+    def models(call: Call, limit: _Limit = 100, after: _After = None) -> ModelPage:
+        allowed = call.holder.models
+        served = [
+            model
+            for model in services.list_models(call.tx)
+            if allowed is None or model.name in allowed
+        ]
+        page = page_of(served, lambda model: model.name, limit=limit, after=after)
+        return ModelPage(models=[Model.of(model) for model in page.entries], next=page.next)
+
+    @routes.get("/keys", permission=Permission.KEYS_READ, summary="Keys of this project")
+    def keys(call: Call, limit: _Limit = 100, after: _After = None) -> KeyPage:
+        rows = services.accounts.list_keys(call.tx, call.holder)
+        page = page_of(rows, lambda row: row.key_id, limit=limit, after=after)
+        return KeyPage(keys=[Key.of(row) for row in page.entries], next=page.next)
+
+    @routes.get("/keys/{key_id}", permission=Permission.KEYS_READ, summary="A key of this project")
+    def key(call: Call, key_id: Annotated[str, Path(max_length=100)]) -> Key:
+        return Key.of(services.accounts.get_key(call.tx, call.holder, key_id))
+
+    @routes.get("/usage", permission=Permission.USAGE_READ, summary="Usage of this project")
+    def usage(
+        call: Call,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        group: UsageGroup = UsageGroup.DAY,
+        limit: Annotated[int, Query(ge=1, le=_MAX_USAGE_ROWS)] = 1_000,
+    ) -> UsageReport:
+        span = span_of(since, until, services.clock.now())
+        question = UsageQuestion(
+            organization_id=call.holder.organization_id,
+            project_id=call.holder.project_id,
+            since=span.since,
+            until=span.until,
+            group=group,
+            limit=limit,
+        )
+        found = services.read_usage(call.tx, question)
+        return UsageReport(
+            since=span.since,
+            until=span.until,
+            group=group,
+            rows=[UsageRow.of(line) for line in found.lines],
+            is_complete=found.is_complete,
+        )
+
+    return routes

@@ -1,0 +1,35 @@
+"""Builds the application of the control plane: the API under `/api`, room for the portal beside."""
+
+from fastapi import FastAPI
+
+from tradewind import __version__
+from tradewind.control.api import api_routes
+from tradewind.control.problems import add_problem_handlers
+from tradewind.control.services import ControlServices
+from tradewind.control.shield import Shield
+
+
+def create_app(services: ControlServices) -> FastAPI:
+    """Return the application. Everything outside `/api` is free; mount the portal last, at "/"."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.mount("/api", create_api(services))
+    app.add_middleware(Shield)
+    return app
+
+
+def create_api(services: ControlServices) -> FastAPI:
+    """Return the API as an application of its own, so that no page or handler of the portal ever
+    answers for a path below it.
+    """
+    api = FastAPI(
+        title="Tradewind control API",
+        version=__version__,
+        openapi_url="/openapi.json",
+        # The interactive pages of FastAPI load scripts from another host.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    add_problem_handlers(api)
+    api.include_router(api_routes(services).router)
+    return api

@@ -1,0 +1,144 @@
+"""What accounts hand out and take in. Secrets are kept out of every repr, hence out of logs."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from tradewind.core.api_keys import masked
+from tradewind.core.ids import OrganizationId, ProjectId, UserId
+from tradewind.core.permissions import PERMISSIONS, Permission, Role
+from tradewind.snapshot.contents import Limits
+
+
+class Actor(Protocol):
+    """Whoever acts in a project: a person in the portal, or a program with a key."""
+
+    @property
+    def organization_id(self) -> OrganizationId: ...
+
+    @property
+    def project_id(self) -> ProjectId: ...
+
+    def may(self, permission: Permission) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A signed-in person, with the organization and the project they look at."""
+
+    user_id: UserId
+    email: str
+    name: str
+    organization_id: OrganizationId
+    organization_name: str
+    project_id: ProjectId
+    project_name: str
+    role: Role
+    has_password: bool
+    csrf_token: str = field(repr=False)
+    """Every form that changes something sends it back; derived from the session, so not stored."""
+    signed_in_by_link: bool = False
+    """A link from the terminal was opened lately: a forgotten password may be replaced."""
+
+    def may(self, permission: Permission) -> bool:
+        return permission in PERMISSIONS[self.role]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    session_token: str = field(repr=False)
+    """The value of the session cookie."""
+    viewer: Viewer
+
+
+class KeyPurpose(StrEnum):
+    CLIENT = "client"
+    """Made by a person for a program."""
+    PLAYGROUND = "playground"
+    """Made by the portal for one browser; lives an hour."""
+    START_UP = "start_up"
+    """Made by the platform for its own first call; lives ten minutes."""
+
+
+class KeyState(StrEnum):
+    LIVE = "live"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+# A key of the portal or of the platform itself calls models; it does not read the books.
+KEY_PERMISSIONS: dict[KeyPurpose, frozenset[Permission]] = {
+    KeyPurpose.CLIENT: frozenset(
+        {Permission.MODELS_READ, Permission.USAGE_READ, Permission.KEYS_READ}
+    ),
+    KeyPurpose.PLAYGROUND: frozenset({Permission.MODELS_READ}),
+    KeyPurpose.START_UP: frozenset({Permission.MODELS_READ}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """A program that proved to hold a live key."""
+
+    key_id: str
+    key_name: str
+    organization_id: OrganizationId
+    organization_name: str
+    project_id: ProjectId
+    project_name: str
+    purpose: KeyPurpose
+    models: frozenset[str] | None
+    """Names of the models the key may call; None is all."""
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        return KEY_PERMISSIONS[self.purpose]
+
+    def may(self, permission: Permission) -> bool:
+        return permission in self.permissions
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key as lists show it."""
+
+    key_id: str
+    name: str
+    purpose: KeyPurpose
+    state: KeyState
+    """As of the moment it was read."""
+    organization_id: OrganizationId
+    project_id: ProjectId
+    created_by: UserId | None
+    """None for a key the platform made itself."""
+    created_by_name: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    limits: Limits
+    models: frozenset[str] | None
+    """Names of the models the key may call; None is all."""
+
+    @property
+    def masked(self) -> str:
+        return masked(self.key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedKey:
+    text: str = field(repr=False)
+    """The key itself. It is shown once and cannot be had again."""
+    row: KeyRow
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRun:
+    """What the very first start made."""
+
+    organization_id: OrganizationId
+    project_id: ProjectId
+    user_id: UserId
+    key_id: str
+    api_key: str = field(repr=False)
+    """The first key's text. It is shown once and cannot be had again."""

@@ -1,0 +1,181 @@
+"""The control API over a real database, with models and usage handed in."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+from sqlalchemy import insert
+from starlette.testclient import TestClient
+
+from tradewind.control.app import create_app
+from tradewind.control.services import ControlServices
+from tradewind.core import api_keys
+from tradewind.core.ids import OrganizationId, ProjectId
+from tradewind.db.database import Database
+from tradewind.features.accounts.passwords import Passwords
+from tradewind.features.accounts.schemas import FirstRun
+from tradewind.features.accounts.service import Accounts
+from tradewind.features.accounts.tables import api_key, organization, project
+from tradewind.readmodels.models import ServedModel
+from tradewind.readmodels.project_usage import ProjectUsage, UsageLine, UsageQuestion
+
+NOW = datetime(2030, 1, 31, 12, 34, 56, tzinfo=UTC)
+
+
+class StandingClock:
+    def now(self) -> datetime:
+        return NOW
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+class AskedUsage:
+    """Answers every question with one line, and keeps the questions."""
+
+    def __init__(self) -> None:
+        self.questions: list[UsageQuestion] = []
+
+    def __call__(self, _tx, question: UsageQuestion) -> ProjectUsage:
+        self.questions.append(question)
+        line = UsageLine(
+            group="2030-01-31T00:00:00Z",
+            currency="USD",
+            requests=3,
+            failed=1,
+            cancelled=1,
+            orphaned=0,
+            input_tokens=30,
+            cached_input_tokens=10,
+            output_tokens=7,
+            cost_nanos=2**63 + 1,
+        )
+        return ProjectUsage([line], is_complete=True)
+
+
+def a_model(name: str) -> ServedModel:
+    publisher, _, slug = name.partition("/")
+    return ServedModel(
+        name=name,
+        display_name=slug.title(),
+        publisher=publisher,
+        publisher_name=publisher.title(),
+        description="A model.",
+        licence="Apache-2.0",
+        operation="chat",
+        context_tokens=2048,
+        max_output_tokens=1024,
+        dimensions=None,
+        parameters=135_000_000,
+        released_on=None,
+        version="1",
+        currency="USD",
+        input_nanos=37_500_000,
+        output_nanos=150_000_000,
+        cached_input_nanos=0,
+        engine="fake",
+        state="ready",
+        state_detail="",
+        replicas_ready=1,
+        replicas=1,
+    )
+
+
+@pytest.fixture
+def accounts() -> Accounts:
+    hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    return Accounts(secrets.token_bytes(32), StandingClock(), Passwords(hasher))
+
+
+@pytest.fixture
+def usage() -> AskedUsage:
+    return AskedUsage()
+
+
+@pytest.fixture
+def services(database: Database, accounts: Accounts, usage: AskedUsage) -> ControlServices:
+    return ControlServices(
+        database=database,
+        accounts=accounts,
+        clock=StandingClock(),
+        list_models=lambda _tx: [a_model(name) for name in ("tw/a", "tw/b", "tw/c")],
+        read_usage=usage,
+    )
+
+
+@pytest.fixture
+def app(services: ControlServices) -> FastAPI:
+    return create_app(services)
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def first_run(database: Database, accounts: Accounts) -> FirstRun:
+    with database.transaction() as tx:
+        made = accounts.first_run(tx)
+    assert made is not None
+    return made
+
+
+@pytest.fixture
+def with_key(first_run: FirstRun) -> dict[str, str]:
+    """The headers of a program that has the first key."""
+    return {"authorization": f"Bearer {first_run.api_key}"}
+
+
+@pytest.fixture
+def with_weak_key(database: Database, accounts: Accounts, first_run: FirstRun) -> dict[str, str]:
+    """The headers of a program that has a key for calling models only."""
+    with database.transaction() as tx:
+        return {"authorization": f"Bearer {accounts.mint_start_up_key(tx).text}"}
+
+
+@pytest.fixture
+def foreign_key_id(database: Database, first_run: FirstRun) -> str:
+    """The id of a key that exists in another organization, beside that of the first run."""
+    organization_id, project_id = OrganizationId.new(), ProjectId.new()
+    minted = api_keys.mint(bytes(32))
+    with database.transaction() as tx:
+        tx.execute(insert(organization).values(id=organization_id, name="Else", created_at=NOW))
+        tx.execute(
+            insert(project).values(
+                id=project_id, organization_id=organization_id, name="Other", created_at=NOW
+            )
+        )
+        tx.execute(
+            insert(api_key).values(
+                id=minted.key_id,
+                organization_id=organization_id,
+                project_id=project_id,
+                name="Theirs",
+                digest=minted.digest,
+                created_at=NOW,
+                purpose="client",
+            )
+        )
+    return minted.key_id
+
+
+@pytest.fixture
+def problem() -> Callable[..., dict]:
+    """Return a function that checks that an answer is a problem and returns it."""
+
+    def checked(answer, status: int, code: str) -> dict:
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        body = answer.json()
+        assert body["status"] == status
+        assert body["code"] == code
+        assert body["type"] == f"urn:tradewind:problem:{code}"
+        assert body["request_id"] == answer.headers["x-request-id"]
+        return body
+
+    return checked
