@@ -1,0 +1,5 @@
+"""`python -m tradewind.cli`: the command without its launcher."""
+
+from tradewind.cli.app import main
+
+main()

@@ -1,0 +1,66 @@
+"""The verbs of the command. Heavy imports wait until a verb needs them: `--help` must be quick."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tradewind import __version__
+from tradewind.core.errors import StartupError
+
+_BEGAN = time.monotonic()
+
+cli = typer.Typer(
+    help="Tradewind, an open, self-hosted Models-as-a-Service platform.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@cli.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    if show:
+        typer.echo(f"tradewind {__version__}")
+        raise typer.Exit
+
+
+@cli.command()
+def up(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of everything the platform keeps.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address of the one public port.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The one public port; 0 takes a free one.")
+    ] = None,
+    once: Annotated[bool, typer.Option(help="Stop after the first completion.")] = False,
+    json: Annotated[bool, typer.Option(help="Print one JSON object as the last line.")] = False,
+) -> None:
+    """Start the whole platform on this machine and make one real call."""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from tradewind.core.settings import Settings  # noqa: PLC0415
+    from tradewind.serve.up import up as serve_up  # noqa: PLC0415
+
+    given = {"data": data, "host": host, "port": port}
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise StartupError(f"the setting {name} is wrong: {first['msg']}") from error
+    serve_up(settings, is_once=once, is_json=json, began=_BEGAN)
+
+
+def main() -> None:
+    """Run the command. An expected failure is one line on stderr and exit status 1."""
+    try:
+        cli()
+    except StartupError as error:
+        print(f"tradewind: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,88 @@
+"""What is checked before anything is started, so that a start either works or says one line."""
+
+import errno
+import fcntl
+import ipaddress
+import os
+import shutil
+import socket
+from pathlib import Path
+
+from tradewind.core.errors import StartupError
+
+MIB = 1024 * 1024
+_LEAST_FREE_BYTES = 512 * MIB
+_BACKLOG = 4096
+
+
+def make_data_folder(root: Path) -> None:
+    """Create the data folder. Raises StartupError when it cannot be used or the disk is full."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if not os.access(root, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "it is not writable for this user")
+        free = shutil.disk_usage(root).free
+    except OSError as error:
+        raise StartupError(
+            f"the data folder {root} cannot be used: {error.strerror}",
+            hint="choose another with --data",
+        ) from error
+    if free < _LEAST_FREE_BYTES:
+        raise StartupError(
+            f"only {free // MIB} MiB are free where the data folder {root} lies, "
+            f"{_LEAST_FREE_BYTES // MIB} are needed",
+            hint="free some space or choose another with --data",
+        )
+
+
+def lock_data_folder(path: Path) -> int:
+    """Take the folder for this process; return the descriptor that holds it until it is closed.
+
+    Raises StartupError when another platform runs on it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StartupError(
+            f"the data folder {path.parent} is in use by process {holder}",
+            hint="stop that one or choose another with --data",
+        ) from error
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, b"%d\n" % os.getpid())
+    return descriptor
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """Return a listening socket that the gateway inherits. Raises StartupError.
+
+    It is ours for as long as the platform runs: the port is known before anything starts, and a
+    gateway that is restarted loses no connection attempt.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except socket.gaierror as error:
+        raise StartupError(f"'{host}' is no address of this machine: {error.strerror}") from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise StartupError(
+                f"port {port} on {host} is in use",
+                hint="choose another with --port, or --port 0 for a free one",
+            ) from error
+        raise StartupError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    listener.set_inheritable(True)
+    return listener

@@ -1,0 +1,260 @@
+"""All parts of the platform on one machine, as one thing that starts, stays up and stops."""
+
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from tradewind.core.data_folder import DataFolder
+from tradewind.core.errors import StartupError
+from tradewind.core.run_folder import prepare_run_folder, remove_run_folder
+from tradewind.core.settings import Settings
+from tradewind.db.database import Database
+from tradewind.db.embedded import EmbeddedPostgres
+from tradewind.plugins.engines.registry import engines
+from tradewind.plugins.engines.weights import find_weights
+from tradewind.serve.children import Child
+from tradewind.serve.guard import is_loopback, listen_on, lock_data_folder, make_data_folder
+from tradewind.serve.prepare import Prepared, prepare
+from tradewind.serve.secret_files import load_or_create_pepper, pepper_path
+from tradewind.serve.services import build_services
+from tradewind.worker.reconcile import Reconciler
+
+_log = logging.getLogger(__name__)
+
+_WATCH_S = 0.2
+_GRACE_S = 30.0
+# The gateway first: its last frames must be in the journal before the worker ships for the last
+# time.
+_STOP_ORDER = ("gateway", "control", "worker")
+_LOOPBACK = "127.0.0.1"
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared with, never bound to by default
+
+Report = Callable[[str], None]
+
+
+class Platform:
+    """Owns PostgreSQL, the engines and the child processes. Started and stopped by one thread."""
+
+    def __init__(self, settings: Settings, report: Report) -> None:
+        self._settings = settings
+        self._report = report
+        self._folder = DataFolder(settings.data.resolve())
+        self._lock: int | None = None
+        self._postgres: EmbeddedPostgres | None = None
+        self._reconciler: Reconciler | None = None
+        self._listener: socket.socket | None = None
+        self._children: dict[str, Child] = {}
+        self._is_stopping = False
+        self.database: Database | None = None
+        self.base_url = ""
+        self.host, self.port = settings.host, settings.port
+
+    def start(self) -> Prepared:
+        """Start everything, side by side where it can be. Raises StartupError.
+
+        When it returns, the public port answers and the engines are loading their models.
+        """
+        settings, folder = self._settings, self._folder
+        make_data_folder(folder.root)
+        self._lock = lock_data_folder(folder.lock)
+        family = engines(llama_server=settings.llama_server)
+        for engine in family.values():
+            engine.check()
+        # Whether an administrator exists, and so whether to listen beyond this machine, is known
+        # only once the database is up. On loopback nothing needs to wait for that.
+        is_local = is_loopback(settings.host)
+        if is_local:
+            self._listen(settings.host)
+        pepper = load_or_create_pepper(folder.secrets)
+        run = prepare_run_folder(folder)
+        url = self._start_postgres()
+        environment = self._environment(url)
+        if is_local:
+            self._start_gateway(environment, run)
+        _log.info("gateway started")
+        self._await_postgres()
+        _log.info("PostgreSQL is ready")
+        self.database = Database(url, application_name="tradewind-up", pool_size=4)
+        self.database.wait_until_up()
+        services = build_services(pepper)
+        prepared = prepare(self.database, services, currency=settings.currency)
+        _log.info("database is prepared")
+        if not is_local:
+            self._listen(self._host_for(prepared))
+            self._start_gateway(environment, run)
+        self._reconciler = Reconciler(
+            self.database,
+            services.deployments,
+            family,
+            partial(find_weights, models=folder.models),
+            run=run,
+            logs=folder.logs,
+            report=self._report,
+        )
+        self._reconciler.start()
+        self._start_child("worker", "tradewind.serve.worker", [], environment)
+        self._start_child(
+            "control",
+            "tradewind.serve.control",
+            ["--socket", str(run / "control.sock"), "--public-url", self.base_url],
+            environment,
+        )
+        return prepared
+
+    @property
+    def local_host(self) -> str:
+        """Where this machine reaches the public port."""
+        return _LOOPBACK if self.host in _EVERYWHERE else self.host
+
+    def watch(self, stop: threading.Event) -> None:
+        """Keep everything running until `stop` is set."""
+        while not stop.wait(_WATCH_S):
+            self.check()
+
+    def check(self) -> None:
+        """Start again what has died. Cheap; called a few times a second."""
+        for child in self._children.values():
+            child.keep_alive()
+        postgres = self._postgres
+        if postgres is not None and not postgres.is_alive():
+            _log.warning("PostgreSQL has ended; starting it again")
+            try:
+                postgres.start()
+                postgres.wait_ready()
+            except StartupError as error:
+                _log.error("PostgreSQL does not start: %s", error)
+                time.sleep(1.0)
+
+    def await_portal(self, deadline: float) -> None:
+        """Return once the control plane answers. Raises StartupError at the deadline."""
+        control = self._children["control"]
+        path = prepare_run_folder(self._folder) / "control.sock"
+        while time.monotonic() < deadline:
+            with socket.socket(socket.AF_UNIX) as probe:
+                try:
+                    probe.connect(str(path))
+                except OSError:
+                    if not control.is_alive():
+                        break
+                    time.sleep(0.02)
+                else:
+                    return
+        raise StartupError(
+            f"the control plane does not start: {control.last_words()}",
+            hint=f"see {control.log_path}",
+        )
+
+    def stop(self) -> None:
+        """Stop all in order: no new calls, running ones end, usage is shipped, engines,
+        database.
+        """
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        for name in _STOP_ORDER:
+            child = self._children.get(name)
+            if child is None:
+                continue
+            child.ask_to_stop()
+            child.wait_stopped()
+        if self._reconciler is not None:
+            self._reconciler.stop()
+        if self.database is not None:
+            self.database.close()
+        if self._postgres is not None:
+            self._postgres.stop()
+        if self._listener is not None:
+            self._listener.close()
+        if self._lock is not None:
+            remove_run_folder(self._folder)
+            os.close(self._lock)
+
+    def _host_for(self, prepared: Prepared) -> str:
+        if prepared.has_administrator:
+            return self._settings.host
+        self._report(
+            f"Listening on {_LOOPBACK} only: no administrator has a password yet. "
+            f"Sign in once, then start again for {self._settings.host}."
+        )
+        return _LOOPBACK
+
+    def _listen(self, host: str) -> None:
+        self._listener = listen_on(host, self._settings.port)
+        self.host, self.port = self._listener.getsockname()[:2]
+        # An address that means "all" is none that a browser could go to.
+        shown = self.local_host
+        shown = f"[{shown}]" if ":" in shown else shown
+        self.base_url = self._settings.public_url or f"http://{shown}:{self.port}"
+
+    def _start_postgres(self) -> str:
+        if self._settings.database_url is not None:
+            return self._settings.database_url
+        postgres = EmbeddedPostgres(
+            self._folder, run_as=self._settings.postgres_user, report=self._report
+        )
+        self._postgres = postgres
+        postgres.start()
+        return postgres.url
+
+    def _await_postgres(self) -> None:
+        if self._postgres is not None:
+            self._postgres.wait_ready()
+
+    def _start_gateway(self, environment: Mapping[str, str], run: Path) -> None:
+        folder, settings, listener = self._folder, self._settings, self._listener
+        assert listener is not None
+        config = {
+            "host": self.host,
+            "port": self.port,
+            "listen_fd": listener.fileno(),
+            "snapshot_path": str(folder.snapshot),
+            "journal_folder": str(folder.journal),
+            "pepper_path": str(pepper_path(folder.secrets)),
+            "control_socket": str(run / "control.sock"),
+            "durability": settings.durability,
+            "node": "gateway",
+            "max_body_bytes": settings.max_body_bytes,
+        }
+        path = run / "gateway.json"
+        path.write_text(json.dumps(config))
+        self._start_child(
+            "gateway",
+            "tradewind.gateway.process",
+            ["--config", str(path)],
+            environment,
+            inherited_fds=[listener.fileno()],
+        )
+
+    def _start_child(
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        inherited_fds: Sequence[int] = (),
+    ) -> None:
+        child = Child(
+            name,
+            module,
+            arguments,
+            log_folder=self._folder.logs,
+            environment=environment,
+            inherited_fds=inherited_fds,
+            grace_s=_GRACE_S,
+        )
+        child.start()
+        self._children[name] = child
+
+    def _environment(self, database_url: str) -> dict[str, str]:
+        return {
+            **os.environ,
+            "TRADEWIND_DATA": str(self._folder.root),
+            "TRADEWIND_DATABASE_URL": database_url,
+        }

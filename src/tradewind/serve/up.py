@@ -1,0 +1,215 @@
+"""`tradewind up`: start everything, make one real call, say how to go on, stay up until Ctrl-C."""
+
+import json
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tradewind.core.data_folder import DataFolder
+from tradewind.core.errors import StartupError, Unavailable
+from tradewind.core.ids import event_id_of_request
+from tradewind.core.money import format_nanos
+from tradewind.core.settings import Settings
+from tradewind.db.database import Database
+from tradewind.features.catalog.builtin import SMOLLM2
+from tradewind.readmodels.events import RecordedCost, cost_of_event
+from tradewind.serve.first_call import FirstCall, make_first_call
+from tradewind.serve.platform import Platform
+from tradewind.serve.prepare import Prepared
+
+_log = logging.getLogger("tradewind.up")
+
+_FIRST_CALL_WAIT_S = 180.0
+_PORTAL_WAIT_S = 60.0
+_COST_WAIT_S = 20.0
+_MOST_LOG_BYTES = 16 * 1024 * 1024
+_MODEL = f"{SMOLLM2.publisher}/{SMOLLM2.slug}"
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """What the first call has shown."""
+
+    ready_s: float
+    call: FirstCall
+    cost: RecordedCost
+    prepared: Prepared
+    base_url: str
+
+    @property
+    def sign_in_url(self) -> str:
+        return f"{self.base_url}/sign-in?code={self.prepared.sign_in_code}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "ready_s": round(self.ready_s, 3),
+            "ttft_ms": self.call.ttft_ms,
+            "model": self.call.model,
+            "question": self.call.question,
+            "answer": self.call.answer,
+            "usage": self.call.usage,
+            "cost": format_nanos(self.cost.nanos),
+            "currency": self.cost.currency,
+            "base_url": f"{self.base_url}/v1",
+            "portal_url": self.base_url,
+            "sign_in_url": self.sign_in_url,
+            "api_key": self.prepared.first_key,
+        }
+
+
+def up(settings: Settings, *, is_once: bool, is_json: bool, began: float) -> None:
+    """Run until a signal, or until the first call was answered with `is_once`.
+
+    `began` is the monotonic time the command was started at. Raises StartupError.
+    """
+    _log_to_file(DataFolder(settings.data.resolve()).logs / "up.log")
+    errors = Console(stderr=True, highlight=False)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _setter(stop))
+    with errors.status("Starting Tradewind") as status:
+
+        def report(line: str) -> None:
+            errors.print(f"  {escape(line)}", style="dim")
+
+        platform = Platform(settings, report)
+        try:
+            light = _light(platform, stop, status.update, began)
+        except BaseException:
+            status.update("Stopping")
+            platform.stop()
+            raise
+    if light is None:
+        platform.stop()
+        return
+    try:
+        if is_json:
+            print(json.dumps(light.as_json()), flush=True)
+        else:
+            _show(Console(highlight=False), light)
+        if not is_once:
+            platform.watch(stop)
+    finally:
+        with errors.status("Stopping: running calls end, usage is written down"):
+            platform.stop()
+
+
+def _log_to_file(path: Path) -> None:
+    """Log to a file: the terminal shows what a person needs."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handler = RotatingFileHandler(path, maxBytes=_MOST_LOG_BYTES, backupCount=1)
+    except OSError as error:
+        raise StartupError(
+            f"the data folder {path.parent.parent} cannot be written: {error.strerror}",
+            hint="choose another with --data",
+        ) from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _setter(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
+    def set_stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    return set_stop
+
+
+def _light(
+    platform: Platform, stop: threading.Event, say: Callable[[str], None], began: float
+) -> Light | None:
+    """Start the platform and make the first call; None when it is asked to stop meanwhile."""
+    say("Starting database, gateway, control plane, worker and engine")
+    prepared = platform.start()
+    _log.info("started after %.2f s", time.monotonic() - began)
+    say(f"Waiting for {_MODEL} to answer its first question")
+
+    def go_on() -> bool:
+        """Called between two tries: a part that died meanwhile is started again."""
+        platform.check()
+        return not stop.is_set()
+
+    call = make_first_call(
+        platform.local_host,
+        platform.port,
+        prepared.start_up_key,
+        _MODEL,
+        deadline=time.monotonic() + _FIRST_CALL_WAIT_S,
+        go_on=go_on,
+    )
+    if call is None:
+        return None
+    _log.info("first call answered after %.2f s", time.monotonic() - began)
+    platform.await_portal(time.monotonic() + _PORTAL_WAIT_S)
+    _log.info("portal answers after %.2f s", time.monotonic() - began)
+    assert platform.database is not None
+    cost = _recorded_cost(platform.database, call, time.monotonic() + _COST_WAIT_S)
+    return Light(time.monotonic() - began, call, cost, prepared, platform.base_url)
+
+
+def _recorded_cost(database: Database, call: FirstCall, deadline: float) -> RecordedCost:
+    """Return what the call cost as the books have it: the whole way from journal to database."""
+    event_id = event_id_of_request(call.request_id)
+    while time.monotonic() < deadline:
+        try:
+            with database.transaction() as tx:
+                cost = cost_of_event(tx, event_id)
+        except Unavailable:
+            cost = None
+        if cost is not None:
+            return cost
+        time.sleep(0.02)
+    raise StartupError(
+        "the first call was answered but is not in the books", hint="see logs/worker.log"
+    )
+
+
+def _show(console: Console, light: Light) -> None:
+    call, usage = light.call, light.call.usage
+    console.print(f"\n[bold]Tradewind is up[/] after {light.ready_s:.1f} s\n")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column()
+    rows = [
+        ("Question", escape(call.question)),
+        ("Answer", escape(call.answer)),
+        ("Tokens", f"{usage.get('prompt_tokens')} in, {usage.get('completion_tokens')} out"),
+        ("Price", f"{format_nanos(light.cost.nanos)} {light.cost.currency}"),
+        ("First token", f"after {call.ttft_ms:.0f} ms, by {escape(call.model)}"),
+        ("", ""),
+        ("Sign in", f"{light.sign_in_url}  [dim](once, within an hour)[/]"),
+        ("Base URL", f"{light.base_url}/v1"),
+    ]
+    key = light.prepared.first_key
+    if key is not None:
+        rows.append(("API key", f"{key}  [dim](shown once)[/]"))
+    else:
+        rows.append(("API key", "[dim]yours still works; new ones are made in the portal[/]"))
+    for name, text in rows:
+        table.add_row(name, text)
+    console.print(table, soft_wrap=True)
+    console.print("\n[dim]Try it:[/]")
+    # Printed raw: rich would wrap the line, and a wrapped line cannot be pasted.
+    print(_curl_line(light, key or "$TRADEWIND_API_KEY"))
+    console.print("\n[dim]Ctrl-C stops it.[/]")
+
+
+def _curl_line(light: Light, key: str) -> str:
+    body = json.dumps(
+        {"model": light.call.model, "messages": [{"role": "user", "content": "Say hello."}]}
+    )
+    return (
+        f'curl {light.base_url}/v1/chat/completions -H "Authorization: Bearer {key}" '
+        f"-H 'Content-Type: application/json' -d '{body}'"
+    )

@@ -1,0 +1,91 @@
+"""The worker's process: `python -m tradewind.serve.worker`."""
+
+import argparse
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from tradewind.core.data_folder import DataFolder
+from tradewind.core.parent_death import end_with_parent
+from tradewind.core.settings import Settings
+from tradewind.db.database import Database
+from tradewind.db.notify import Listener
+from tradewind.features.metering.shipper import run_shipper
+from tradewind.readmodels.snapshot import compile_endpoints
+from tradewind.serve.secret_files import load_or_create_pepper
+from tradewind.serve.services import build_services
+from tradewind.worker.publish import CHANNEL, Publisher
+
+_log = logging.getLogger("tradewind.worker")
+
+
+def main() -> None:
+    """Run the loops until SIGTERM. A loop that dies takes the process along, to be started anew."""
+    parser = argparse.ArgumentParser(prog="tradewind-worker")
+    parser.add_argument("--parent", type=int, help="end with the process of this id")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if arguments.parent is not None:
+        end_with_parent(arguments.parent)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _setter(stop))
+    run_worker(Settings(), stop)
+
+
+def run_worker(settings: Settings, stop: threading.Event) -> None:
+    """Run until `stop` is set. Raises what a loop died of."""
+    assert settings.database_url is not None, "whoever starts the worker hands it the database"
+    folder = DataFolder(settings.data.resolve())
+    database = Database(settings.database_url, application_name="tradewind-worker", pool_size=3)
+    services = build_services(load_or_create_pepper(folder.secrets))
+    publisher = Publisher(
+        database,
+        folder.snapshot,
+        services.clock,
+        grants=services.accounts.grants,
+        endpoints=compile_endpoints,
+    )
+    listener = Listener(database, [CHANNEL])
+    died: list[BaseException] = []
+
+    def loop(name: str, body: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                body()
+            except BaseException as error:  # noqa: BLE001  a thread's edge: main re-raises it
+                died.append(error)
+                stop.set()
+
+        thread = threading.Thread(target=run, name=name)
+        thread.start()
+        return thread
+
+    threads = [
+        loop("publish", lambda: publisher.run(lambda wait_s: _wait(listener, wait_s), stop)),
+        loop("ship", lambda: run_shipper(database, folder.journal, stop)),
+    ]
+    stop.wait()
+    for thread in threads:
+        thread.join()
+    listener.close()
+    database.close()
+    if died:
+        raise died[0]
+
+
+def _setter(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
+    def set_stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    return set_stop
+
+
+def _wait(listener: Listener, wait_s: float) -> None:
+    listener.wait(wait_s)
+
+
+if __name__ == "__main__":
+    main()
