@@ -1,0 +1,1 @@
+"""What only tests import: handling of processes, and later a fake clock and a fault proxy."""

@@ -1,0 +1,245 @@
+"""What becomes of the records of a journal. Pure: no clock, no file, no database."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple, assert_never
+from uuid import UUID
+
+from tradewind.core.money import rate_nanos
+from tradewind.features.metering.errors import UnusableRecord
+from tradewind.usage.event import Opened, Outcome, Progressed, Usage, UsageEvent, UsageSource
+from tradewind.usage.frames import Damage, Frame, SegmentFooter, SegmentHeader
+
+EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+MAX_TOKENS = 2**40
+MAX_DURATION_US = 2**40
+"""Twelve days; it and MAX_TOKENS keep an hour's 64-bit sums safe for 8 million such events."""
+MAX_TEXT_BYTES = 2000
+"""Of all texts of an event together: the key of `usage_hour` must fit into 2,704 bytes of index."""
+PARTITION_DAYS_BACK = 400
+PARTITION_DAYS_AHEAD = 2
+"""Events further off lie in the default partition, so that no wrong clock can make many tables."""
+
+_INT64_MAX = 2**63 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST_US = (EARLIEST - _EPOCH) // timedelta(microseconds=1)
+_LATEST_US = (LATEST - _EPOCH) // timedelta(microseconds=1)
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_EVENT_ID_BYTES = 16
+
+
+class EventRow(NamedTuple):
+    """A row of `usage_event`; the fields are its columns."""
+
+    event_id: UUID
+    at: datetime
+    organization_id: str
+    project_id: str
+    key_id: str
+    operation: str
+    model: str
+    deployment_id: str
+    price_id: str
+    currency: str
+    is_stream: bool
+    outcome: str
+    http_status: int
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    usage_source: str
+    cost_nanos: int
+    first_token_us: int | None
+    duration_us: int
+
+
+class SortedItems(NamedTuple):
+    """What a stretch of a segment, up to `end`, means for the tables."""
+
+    end: int
+
+    rows: list[EventRow]
+    opened: dict[bytes, Opened]
+    """Calls that began here and did not end here, by event id."""
+    progress: dict[bytes, int]
+    """Output tokens of calls that did not end here."""
+    ended: set[bytes]
+    """Calls that ended here and began before."""
+    quarantined: list[Damage]
+    next_sequence: int
+    missing_frames: int
+
+    @property
+    def quarantined_bytes(self) -> int:
+        return sum(damage.end - damage.start for damage in self.quarantined)
+
+
+def sort_out(items: Sequence[Frame | Damage], *, next_sequence: int) -> SortedItems:
+    """Sort a stretch of a segment. What is unusable is quarantined and stops nothing.
+
+    `next_sequence` is that of the frame expected first; every one passed over is missing.
+    """
+    rows: list[EventRow] = []
+    opened: dict[bytes, Opened] = {}
+    progress: dict[bytes, int] = {}
+    ended: set[bytes] = set()
+    quarantined: list[Damage] = []
+    missing = 0
+    for item in items:
+        if isinstance(item, Damage):
+            quarantined.append(item)
+            continue
+        missing += max(0, item.sequence - next_sequence)
+        next_sequence = item.sequence + 1
+        record = item.content
+        try:
+            match record:
+                case UsageEvent():
+                    rows.append(event_row(record))
+                    if opened.pop(record.event_id, None) is None:
+                        ended.add(record.event_id)
+                    progress.pop(record.event_id, None)
+                case Opened():
+                    check_opened(record)
+                    opened[record.event_id] = record
+                case Progressed():
+                    check_progressed(record)
+                    tokens = max(record.output_tokens, progress.get(record.event_id, 0))
+                    progress[record.event_id] = tokens
+                case SegmentHeader() | SegmentFooter():
+                    pass
+                case _:
+                    assert_never(record)
+        except UnusableRecord as error:
+            quarantined.append(Damage(item.start, item.end, error.message))
+    return SortedItems(
+        items[-1].end, rows, opened, progress, ended, quarantined, next_sequence, missing
+    )
+
+
+def event_row(event: UsageEvent) -> EventRow:
+    """Return an event as a row. Raises UnusableRecord when it is not one that can be stored."""
+    usage = event.usage
+    _check_identity(event)
+    _check_range("http_status", event.http_status, 999)
+    _check_range("input_tokens", usage.input_tokens, MAX_TOKENS)
+    _check_range("cached_input_tokens", usage.cached_input_tokens, MAX_TOKENS)
+    _check_range("output_tokens", usage.output_tokens, MAX_TOKENS)
+    _check_range("cost_nanos", event.cost_nanos, _INT64_MAX)
+    _check_range("duration_us", event.duration_us, MAX_DURATION_US)
+    if event.first_token_us is not None:
+        _check_range("first_token_us", event.first_token_us, MAX_DURATION_US)
+    return EventRow(
+        UUID(bytes=event.event_id),
+        _EPOCH + timedelta(microseconds=event.at_us),
+        event.organization_id,
+        event.project_id,
+        event.key_id,
+        event.operation,
+        event.model,
+        event.deployment_id,
+        event.price_id,
+        event.currency,
+        event.is_stream,
+        event.outcome.value,
+        event.http_status,
+        usage.input_tokens,
+        usage.cached_input_tokens,
+        usage.output_tokens,
+        usage.source.value,
+        event.cost_nanos,
+        event.first_token_us,
+        event.duration_us,
+    )
+
+
+def orphan_event(opened: Opened, output_tokens: int | None) -> UsageEvent:
+    """Return the event of a call whose gateway died before it could write the end of it.
+
+    With PROGRESS the client has had that much of the answer: it pays for it and for the estimated
+    input. Without PROGRESS nobody knows that it had anything, so it pays nothing. What the client
+    was told is not known either: 200 once the answer flowed, else as for a client that was told
+    nothing.
+    """
+    if output_tokens is None:
+        usage, cost = Usage(0, 0, 0, UsageSource.NONE), 0
+    else:
+        usage = Usage(opened.input_tokens_estimate, 0, output_tokens, UsageSource.ESTIMATED)
+        try:
+            cost = rate_nanos(
+                (usage.input_tokens, opened.input_nanos), (output_tokens, opened.output_nanos)
+            )
+        except OverflowError as error:
+            raise UnusableRecord(f"an open call cannot be rated: {error}") from error
+    return UsageEvent(
+        event_id=opened.event_id,
+        at_us=opened.at_us,
+        organization_id=opened.organization_id,
+        project_id=opened.project_id,
+        key_id=opened.key_id,
+        operation=opened.operation,
+        model=opened.model,
+        deployment_id=opened.deployment_id,
+        price_id=opened.price_id,
+        currency=opened.currency,
+        is_stream=opened.is_stream,
+        outcome=Outcome.ORPHANED,
+        http_status=499 if output_tokens is None else 200,
+        usage=usage,
+        cost_nanos=cost,
+        first_token_us=None,
+        duration_us=0,
+    )
+
+
+def check_opened(opened: Opened) -> None:
+    """Raises UnusableRecord when no orphan could be made of this call."""
+    _check_identity(opened)
+    _check_range("input_tokens_estimate", opened.input_tokens_estimate, MAX_TOKENS)
+    _check_range("input_nanos", opened.input_nanos, _INT64_MAX)
+    _check_range("output_nanos", opened.output_nanos, _INT64_MAX)
+    _check_range("cached_input_nanos", opened.cached_input_nanos, _INT64_MAX)
+
+
+def check_progressed(progressed: Progressed) -> None:
+    """Raises UnusableRecord."""
+    if len(progressed.event_id) != _EVENT_ID_BYTES:
+        raise UnusableRecord("the event id is not 16 bytes long")
+    _check_range("output_tokens", progressed.output_tokens, MAX_TOKENS)
+
+
+def partition_days(rows: Iterable[EventRow], today: date) -> set[date]:
+    """Return the days that must have a partition: those of the rows and those just ahead."""
+    first = today - timedelta(days=PARTITION_DAYS_BACK)
+    last = today + timedelta(days=PARTITION_DAYS_AHEAD)
+    ahead = {today + timedelta(days=days) for days in range(PARTITION_DAYS_AHEAD + 1)}
+    return ahead | {day for day in {row.at.date() for row in rows} if first <= day <= last}
+
+
+def _check_identity(record: UsageEvent | Opened) -> None:
+    if len(record.event_id) != _EVENT_ID_BYTES:
+        raise UnusableRecord("the event id is not 16 bytes long")
+    if not _EARLIEST_US <= record.at_us < _LATEST_US:
+        raise UnusableRecord(f"at_us {record.at_us} is not a time between 2020 and 2200")
+    if not _CURRENCY.fullmatch(record.currency):
+        raise UnusableRecord("the currency is not three capital letters")
+    texts = (
+        record.organization_id
+        + record.project_id
+        + record.key_id
+        + record.operation
+        + record.model
+        + record.deployment_id
+        + record.price_id
+    )
+    if "\0" in texts:
+        raise UnusableRecord("a text contains NUL, which PostgreSQL cannot store")
+    if len(texts.encode()) > MAX_TEXT_BYTES:
+        raise UnusableRecord(f"the texts are longer than {MAX_TEXT_BYTES} bytes")
+
+
+def _check_range(field: str, value: int, highest: int) -> None:
+    if not 0 <= value <= highest:
+        raise UnusableRecord(f"{field} {value} is not between 0 and {highest}")

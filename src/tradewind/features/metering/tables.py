@@ -1,0 +1,125 @@
+"""Tables of metering. `usage_event` is partitioned by UTC day; the shipper makes its partitions."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    func,
+)
+from sqlalchemy.types import CHAR
+
+from tradewind.db.metadata import metadata
+
+usage_event = Table(
+    "usage_event",
+    metadata,
+    Column("event_id", Uuid, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, comment="when the call was admitted"),
+    Column("organization_id", Text, nullable=False),
+    Column("project_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("deployment_id", Text, nullable=False),
+    Column("price_id", Text, nullable=False),
+    Column("currency", CHAR(3), nullable=False),
+    Column("is_stream", Boolean, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("http_status", SmallInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_input_tokens", BigInteger, nullable=False, comment="part of input_tokens"),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("usage_source", Text, nullable=False),
+    Column("cost_nanos", BigInteger, nullable=False),
+    Column("first_token_us", BigInteger),
+    Column("duration_us", BigInteger, nullable=False),
+    # The time is part of the key because PostgreSQL wants the partition column in it. It comes from
+    # the journal, so a repeat meets the same partition and the same key.
+    PrimaryKeyConstraint("at", "event_id"),
+    Index(None, "organization_id", "at"),
+    postgresql_partition_by="RANGE (at)",
+)
+
+usage_hour = Table(
+    "usage_hour",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("hour", DateTime(timezone=True), nullable=False, comment="when it began, UTC"),
+    Column("project_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("price_id", Text, nullable=False),
+    Column("currency", CHAR(3), nullable=False),
+    Column("requests", BigInteger, nullable=False, comment="all, whatever became of them"),
+    Column("failed", BigInteger, nullable=False),
+    Column("cancelled", BigInteger, nullable=False),
+    Column("orphaned", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cost_nanos", Numeric(38, 0), nullable=False),
+    Column("first_token_count", BigInteger, nullable=False, comment="events that have one"),
+    Column("first_token_us_total", BigInteger, nullable=False),
+    Column("duration_us_total", BigInteger, nullable=False),
+    PrimaryKeyConstraint(
+        "organization_id",
+        "hour",
+        "project_id",
+        "key_id",
+        "model",
+        "operation",
+        "price_id",
+        "currency",
+    ),
+)
+
+journal_segment = Table(
+    "journal_segment",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("boot_ns", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("read_offset", BigInteger, nullable=False, comment="all before it is in the tables"),
+    Column("next_sequence", BigInteger, nullable=False, comment="of the frame expected there"),
+    Column("is_finished", Boolean, nullable=False, comment="the file may be deleted"),
+    Column("quarantined_bytes", BigInteger, nullable=False),
+    Column("missing_frames", BigInteger, nullable=False, comment="by gaps in the sequence"),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+journal_open = Table(
+    "journal_open",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("boot_ns", BigInteger, nullable=False, comment="with node: the writer"),
+    Column("opened", LargeBinary, nullable=False, comment="the OPEN record as in the journal"),
+    Column("output_tokens", BigInteger, comment="of the last PROGRESS; null is none"),
+    Column("read_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index(None, "node", "boot_ns", "event_id"),
+    comment="calls whose end was not read yet",
+)
+
+journal_quarantine = Table(
+    "journal_quarantine",
+    metadata,
+    Column("segment", Text, nullable=False),
+    Column("start_offset", BigInteger, nullable=False),
+    Column("end_offset", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("noted_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("segment", "start_offset"),
+    comment="what could not be read or stored; the segment is kept in the folder `damaged`",
+)

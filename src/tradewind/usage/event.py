@@ -1,0 +1,99 @@
+"""What is recorded of a call. Zero and missing are different things: missing is None, and is
+counted.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Outcome(StrEnum):
+    """How an admitted call ended."""
+
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    """The client went away; what was generated until then is billed."""
+    FAILED = "failed"
+    """The upstream failed; what it had generated is billed, often nothing."""
+    ORPHANED = "orphaned"
+    """The gateway died with the call in flight; the last PROGRESS is billed."""
+
+
+class UsageSource(StrEnum):
+    """Where the token counts come from."""
+
+    UPSTREAM = "upstream"
+    """The upstream said so."""
+    ESTIMATED = "estimated"
+    """Neither; reckoned from the number of bytes."""
+    NONE = "none"
+    """Nothing was generated and nothing is billed."""
+
+
+class Opened(msgspec.Struct, frozen=True, array_like=True, tag="O"):
+    """An admitted call, before it is sent upstream."""
+
+    event_id: bytes
+    """16 bytes of UUIDv7."""
+    at_us: int
+    """Unix microseconds; with event_id the key of the event for ever."""
+    organization_id: str
+    project_id: str
+    key_id: str
+    operation: str
+    model: str
+    deployment_id: str
+    price_id: str
+    currency: str
+    is_stream: bool
+    input_tokens_estimate: int
+    input_nanos: int
+    """Prices per million tokens at admission, so that an orphan can be rated without a look-up."""
+    output_nanos: int
+    cached_input_nanos: int
+
+
+class Progressed(msgspec.Struct, frozen=True, array_like=True, tag="P"):
+    """How far a stream has come: written every 2 s or 512 tokens, so that a crash bills what was
+    sent.
+    """
+
+    event_id: bytes
+    output_tokens: int
+
+
+class Usage(msgspec.Struct, frozen=True, array_like=True):
+    """Token counts of one call."""
+
+    input_tokens: int
+    cached_input_tokens: int
+    """Part of input_tokens."""
+    output_tokens: int
+    source: UsageSource
+
+
+class UsageEvent(msgspec.Struct, frozen=True, array_like=True, tag="F"):
+    """The FINAL record: complete in itself, so that shipping needs no join with OPEN."""
+
+    event_id: bytes
+    at_us: int
+    organization_id: str
+    project_id: str
+    key_id: str
+    operation: str
+    model: str
+    deployment_id: str
+    price_id: str
+    currency: str
+    is_stream: bool
+    outcome: Outcome
+    http_status: int
+    """What the client was told, or 499 when it left before it was told anything."""
+    usage: Usage
+    cost_nanos: int
+    first_token_us: int | None
+    """Time from admission to the first byte of the answer."""
+    duration_us: int
+
+
+Record = Opened | Progressed | UsageEvent
