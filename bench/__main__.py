@@ -1,0 +1,126 @@
+"""`python -m bench [--rounds N] [--seconds N] [--json]`."""
+
+import argparse
+import contextlib
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from bench.loads import JsonFigures, StreamFigures, ensure_wrk, load_json, load_streams
+from bench.mock import running_mock
+from bench.processes import BenchError, load_core, pss_mb, server_core
+from bench.report import AIMS, Report, table
+from bench.servers import Server, running_gateway, running_nginx
+
+
+class Round(NamedTuple):
+    """One turn: each server under each load, and the mock alone for the time to first token."""
+
+    nginx_json: JsonFigures
+    gateway_json: JsonFigures
+    direct_streams: StreamFigures
+    nginx_streams: StreamFigures
+    gateway_streams: StreamFigures
+
+
+def main() -> int:
+    options = _parse_options()
+    # stdout is for the figures; with --json its last line is the object.
+    console = Console(stderr=True, highlight=False)
+    try:
+        with tempfile.TemporaryDirectory(prefix="tradewind-bench-") as folder:
+            report = measure(Path(folder), options.rounds, options.seconds, console.print)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    if options.json:
+        print(json.dumps(report.as_dict()))
+    else:
+        Console(highlight=False).print(table(report))
+    return 0
+
+
+def measure(folder: Path, rounds: int, seconds: int, say: Callable[[str], object]) -> Report:
+    """Run the whole benchmark. Raises BenchError when a server fails or answers wrongly."""
+    ensure_wrk()
+    if server_core() == load_core():
+        say("only one core: load and servers share it, so rates and times say little")
+    with contextlib.ExitStack() as stack:
+        mock_port = stack.enter_context(running_mock(folder))
+        nginx = stack.enter_context(running_nginx(folder, mock_port))
+        gateway, start_s, journal = stack.enter_context(running_gateway(folder, mock_port))
+        direct = Server("mock", f"http://127.0.0.1:{mock_port}", "any", 0)
+        say("warming up")
+        for server in (nginx, gateway):
+            load_json(server, 1)
+            load_streams(server, 1)
+        taken: list[Round] = []
+        for number in range(1, rounds + 1):
+            say(f"round {number} of {rounds}")
+            taken.append(
+                Round(
+                    nginx_json=load_json(nginx, seconds),
+                    gateway_json=load_json(gateway, seconds),
+                    direct_streams=load_streams(direct, seconds),
+                    nginx_streams=load_streams(nginx, seconds),
+                    gateway_streams=load_streams(gateway, seconds),
+                )
+            )
+        if not any(path.stat().st_size for path in journal.rglob("*") if path.is_file()):
+            raise BenchError("the gateway's journal is empty: these figures are without metering")
+        return _report(taken, start_s, pss_mb(gateway.pid), pss_mb(nginx.pid))
+
+
+def _report(rounds: list[Round], start_s: float, gateway_mb: float, nginx_mb: float) -> Report:
+    def median(values: Iterable[float]) -> float:
+        return statistics.median(values)
+
+    return Report(
+        rounds=len(rounds),
+        json_cpu_ratio=median(r.gateway_json.cpu_us / r.nginx_json.cpu_us for r in rounds),
+        stream_cpu_ratio=median(r.gateway_streams.cpu_us / r.nginx_streams.cpu_us for r in rounds),
+        pss_mb=gateway_mb,
+        nginx_pss_mb=nginx_mb,
+        start_s=start_s,
+        ttft_added_ms_p50=median(
+            r.gateway_streams.ttft_ms_p50 - r.direct_streams.ttft_ms_p50 for r in rounds
+        ),
+        nginx_ttft_added_ms_p50=median(
+            r.nginx_streams.ttft_ms_p50 - r.direct_streams.ttft_ms_p50 for r in rounds
+        ),
+        gateway_json=_median_json(r.gateway_json for r in rounds),
+        nginx_json=_median_json(r.nginx_json for r in rounds),
+        gateway_streams=_median_streams(r.gateway_streams for r in rounds),
+        nginx_streams=_median_streams(r.nginx_streams for r in rounds),
+    )
+
+
+def _median_json(figures: Iterable[JsonFigures]) -> JsonFigures:
+    return JsonFigures(*(statistics.median(column) for column in zip(*figures, strict=True)))
+
+
+def _median_streams(figures: Iterable[StreamFigures]) -> StreamFigures:
+    return StreamFigures(*(statistics.median(column) for column in zip(*figures, strict=True)))
+
+
+def _parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make bench",
+        description=f"Measure the gateway beside nginx. Aims: {AIMS}.",
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2, help="of each load in a round")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON at the end")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The two loads, each run in a process of its own on the load's core and metered at the server."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.mock import EVENTS_ON_THE_WIRE
+from bench.processes import BenchError, cpu_us, load_core
+from bench.servers import MODEL, Server
+from scripts import debian
+
+CONNECTIONS = 64
+STREAMS = 128
+CHAT_PATH = "/v1/chat/completions"
+
+
+class JsonFigures(NamedTuple):
+    cpu_us: float
+    """Of the server, per request."""
+    requests_per_s: float
+    p50_ms: float
+    p99_ms: float
+
+
+class StreamFigures(NamedTuple):
+    cpu_us: float
+    """Of the server, per event, the request's share included."""
+    events_per_s: float
+    ttft_ms_p50: float
+    ttft_ms_p99: float
+
+
+def ensure_wrk() -> None:
+    problem = None if shutil.which("wrk") else debian.install("wrk")
+    if shutil.which("wrk") is None:
+        raise BenchError(f"wrk is missing: {problem}")
+
+
+def load_json(server: Server, duration_s: int) -> JsonFigures:
+    """Post chat completions on 64 connections. Raises BenchError when one is not answered 200."""
+    before = cpu_us(server.pid)
+    result = _run(
+        [
+            *("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{duration_s}s", "--timeout", "10s"),
+            *("-s", str(Path(__file__).with_name("chat.lua")), server.url + CHAT_PATH),
+        ],
+        server,
+    )
+    spent = cpu_us(server.pid) - before
+    if result["refused"] or result["broken"] or not result["requests"]:
+        raise BenchError(f"{server.name} failed under JSON load: {result}")
+    return JsonFigures(
+        cpu_us=spent / result["requests"],
+        requests_per_s=result["requests"] / (result["duration_us"] / 1e6),
+        p50_ms=result["p50_us"] / 1000,
+        p99_ms=result["p99_us"] / 1000,
+    )
+
+
+def load_streams(server: Server, duration_s: int) -> StreamFigures:
+    """Keep 128 streams open. Raises BenchError when one is cut or loses an event."""
+    before = cpu_us(server.pid)
+    result = _run(
+        [
+            *(sys.executable, "-m", "bench.stream_client", server.url + CHAT_PATH),
+            *("--streams", str(STREAMS), "--duration", str(duration_s)),
+        ],
+        server,
+    )
+    spent = cpu_us(server.pid) - before
+    expected = result["streams"] * EVENTS_ON_THE_WIRE
+    if result["errors"] or not result["streams"] or result["events"] != expected:
+        raise BenchError(f"{server.name} failed under streaming load: {result}")
+    return StreamFigures(
+        cpu_us=spent / result["events"],
+        events_per_s=result["events"] / result["duration_s"],
+        ttft_ms_p50=result["ttft_ms_p50"],
+        ttft_ms_p99=result["ttft_ms_p99"],
+    )
+
+
+def _run(command: list[str], server: Server) -> dict[str, Any]:
+    run = subprocess.run(
+        ["taskset", "-c", str(load_core()), *command],
+        env=os.environ | {"BENCH_KEY": server.key, "BENCH_MODEL": MODEL},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = run.stdout.strip().splitlines()
+    if run.returncode or not lines:
+        raise BenchError(f"{command[0]} failed: {(run.stderr or run.stdout).strip()[-300:]}")
+    return json.loads(lines[-1])
