@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -23,9 +23,17 @@ class RunningPlatform:
         self._stderr = (data.parent / f"{data.name}.stderr").open("wb+")
         self.process = subprocess.Popen(
             [
-                sys.executable, "-m", "tradewind.cli", "up", "--json", "--port", "0",
-                "--data", str(data), *arguments,
-            ],  # fmt: skip
+                sys.executable,
+                "-m",
+                "tradewind.cli",
+                "up",
+                "--json",
+                "--port",
+                "0",
+                "--data",
+                str(data),
+                *arguments,
+            ],
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             env={**os.environ, **(environment or {})},
@@ -44,11 +52,15 @@ class RunningPlatform:
         self._stderr.seek(0)
         return self._stderr.read().decode("utf-8", "replace")
 
-    def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Read the platform's own books, as the user that runs it may."""
-        sockets = (self.data / "run").resolve() / "postgres"
-        with psycopg.connect(host=str(sockets), user="tradewind", dbname="tradewind") as connection:
+    def query(self, sql: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
+        """Read the platform's own books."""
+        with self.connect() as connection:
             return connection.execute(sql, parameters).fetchall()
+
+    def connect(self) -> psycopg.Connection:
+        """Connect to the platform's database, as the user that runs it may."""
+        sockets = (self.data / "run").resolve() / "postgres"
+        return psycopg.connect(host=str(sockets), user="tradewind", dbname="tradewind")
 
     def child_pid(self, module: str) -> int:
         """Return the process of one part, by its module's name."""

@@ -1,6 +1,7 @@
 """Every call of the real platform is in the books once, and the books agree to the last nano."""
 
 import time
+from typing import Any
 from uuid import UUID
 
 import openai
@@ -58,6 +59,7 @@ def test_a_whole_call_is_one_event_with_the_usage_the_client_saw(
     usage = raw.parse().usage
     event = await_event(platform, raw.headers["x-request-id"])
     assert usage is not None
+    assert usage.prompt_tokens_details is not None
     assert event[:6] == (
         "completed",
         200,
@@ -112,7 +114,7 @@ def test_events_roll_up_and_prices_agree_exactly(
     assert count == requests >= 12
 
 
-def await_event(platform: RunningPlatform, request_id: str) -> tuple[object, ...]:
+def await_event(platform: RunningPlatform, request_id: str) -> tuple[Any, ...]:
     event_id = UUID(hex=request_id.removeprefix("req_"))
     deadline = time.monotonic() + 60
     while not (rows := platform.query(_EVENT, event_id)):

@@ -9,13 +9,20 @@ from collections.abc import Iterator
 
 import openai
 import pytest
+from openai.types.chat import (
+    ChatCompletionFunctionToolParam,
+    ChatCompletionMessageFunctionToolCall,
+    ChatCompletionMessageParam,
+)
 
 from tests.e2e.conftest import CHAT_MODEL, EMBEDDINGS_MODEL
 from tests.e2e.running_platform import RunningPlatform
 
 pytestmark = [pytest.mark.platform, pytest.mark.timeout(300), pytest.mark.enable_socket]
 
-HELLO = [{"role": "user", "content": "Say hello to the harbour master."}]
+HELLO: list[ChatCompletionMessageParam] = [
+    {"role": "user", "content": "Say hello to the harbour master."}
+]
 
 
 @pytest.fixture
@@ -62,7 +69,9 @@ def test_a_whole_answer_has_usage_and_the_headers_of_its_cost(client: openai.Ope
     assert answer.choices[0].finish_reason in ("stop", "length")
     assert answer.usage is not None
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
-    cached = answer.usage.prompt_tokens_details.cached_tokens
+    details = answer.usage.prompt_tokens_details
+    assert details is not None
+    cached = details.cached_tokens or 0
     nanos = round_half_even(
         (answer.usage.prompt_tokens - cached) * 20_000_000
         + cached * 5_000_000
@@ -91,9 +100,7 @@ def test_a_stream_ends_with_usage_only_when_asked_for(client: openai.OpenAI) -> 
     assert 0 < with_usage[-1].usage.completion_tokens <= 12
     assert "".join(c.choices[0].delta.content or "" for c in with_usage if c.choices)
     without = list(
-        client.chat.completions.create(
-            model=CHAT_MODEL, messages=HELLO, max_tokens=12, stream=True
-        )
+        client.chat.completions.create(model=CHAT_MODEL, messages=HELLO, max_tokens=12, stream=True)
     )
     assert all(chunk.usage is None and chunk.choices for chunk in without)
 
@@ -110,9 +117,7 @@ async def test_the_async_client_runs_many_streams_side_by_side(platform: Running
                 max_tokens=10,
                 stream=True,
             )
-            return "".join(
-                [c.choices[0].delta.content or "" async for c in stream if c.choices]
-            )
+            return "".join([c.choices[0].delta.content or "" async for c in stream if c.choices])
 
         answers = await asyncio.gather(*(one(number) for number in range(8)))
     assert all(answers)
@@ -128,7 +133,7 @@ def test_several_choices_are_counted_each(client: openai.OpenAI) -> None:
 
 
 def test_a_forced_tool_is_called_with_arguments_that_fit_its_schema(client: openai.OpenAI) -> None:
-    tool = {
+    tool: ChatCompletionFunctionToolParam = {
         "type": "function",
         "function": {
             "name": "book_berth",
@@ -152,7 +157,9 @@ def test_a_forced_tool_is_called_with_arguments_that_fit_its_schema(client: open
     choice = answer.choices[0]
     assert choice.finish_reason == "tool_calls"
     assert choice.message.tool_calls is not None
-    called = choice.message.tool_calls[0].function
+    call = choice.message.tool_calls[0]
+    assert isinstance(call, ChatCompletionMessageFunctionToolCall)
+    called = call.function
     assert called.name == "book_berth"
     arguments = json.loads(called.arguments)
     assert isinstance(arguments["harbour"], str)
@@ -246,10 +253,17 @@ def test_curl_streams(platform: RunningPlatform) -> None:
 def curl(platform: RunningPlatform, body: str, *arguments: str) -> str:
     return subprocess.run(
         [
-            "curl", "-sS", f"{platform.base_url}/chat/completions", "-d", body, *arguments,
-            "-H", f"Authorization: Bearer {platform.api_key}",
-            "-H", "Content-Type: application/json",
-        ],  # fmt: skip
+            "curl",
+            "-sS",
+            f"{platform.base_url}/chat/completions",
+            "-d",
+            body,
+            *arguments,
+            "-H",
+            f"Authorization: Bearer {platform.api_key}",
+            "-H",
+            "Content-Type: application/json",
+        ],
         check=True,
         capture_output=True,
         text=True,

@@ -3,12 +3,15 @@
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tradewind import __version__
 from tradewind.core.errors import StartupError
+
+if TYPE_CHECKING:
+    from tradewind.core.settings import Settings
 
 _BEGAN = time.monotonic()
 
@@ -29,11 +32,12 @@ def version(
         raise typer.Exit
 
 
+DataOption = Annotated[Path | None, typer.Option(help="Folder of everything the platform keeps.")]
+
+
 @cli.command()
 def up(
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of everything the platform keeps.")
-    ] = None,
+    data: DataOption = None,
     host: Annotated[str | None, typer.Option(help="Address of the one public port.")] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="The one public port; 0 takes a free one.")
@@ -42,19 +46,19 @@ def up(
     json: Annotated[bool, typer.Option(help="Print one JSON object as the last line.")] = False,
 ) -> None:
     """Start the whole platform on this machine and make one real call."""
-    from pydantic import ValidationError  # noqa: PLC0415
-
-    from tradewind.core.settings import Settings  # noqa: PLC0415
+    settings = _settings(data=data, host=host, port=port)
     from tradewind.serve.up import up as serve_up  # noqa: PLC0415
 
-    given = {"data": data, "host": host, "port": port}
-    try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise StartupError(f"the setting {name} is wrong: {first['msg']}") from error
     serve_up(settings, is_once=once, is_json=json, began=_BEGAN)
+
+
+@cli.command()
+def sign_in_link(data: DataOption = None) -> None:
+    """Print a new one-time sign-in link for the administrator of a running platform."""
+    settings = _settings(data=data)
+    from tradewind.serve.sign_in_link import make_sign_in_link  # noqa: PLC0415
+
+    typer.echo(make_sign_in_link(settings))
 
 
 def main() -> None:
@@ -64,3 +68,18 @@ def main() -> None:
     except StartupError as error:
         print(f"tradewind: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _settings(**given: object) -> "Settings":
+    """Return the settings: an option goes before the environment. Raises StartupError."""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from tradewind.core.settings import Settings  # noqa: PLC0415
+
+    options = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Settings(**options)  # pyright: ignore[reportArgumentType]  pydantic checks them
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise StartupError(f"the setting {name} is wrong: {first['msg']}") from error

@@ -45,6 +45,7 @@ _PASSING_TROUBLES = (
     "pre-existing shared memory block",
     'lock file "postmaster.pid" already exists',
 )
+_SOCKETS = "postgres"
 _PROGRESS = ("redo in progress", "redo starts", "syncing data directory", "not properly shut down")
 
 
@@ -262,11 +263,20 @@ class EmbeddedPostgres:
 
     def _url(self, role: str, database: str) -> str:
         assert self._sockets is not None, "the address is known after start()"
-        return f"postgresql+psycopg://{role}@/{database}?host={quote(str(self._sockets), safe='')}"
+        return _url_at(self._sockets, role, database)
+
+
+def url_of_running(data: DataFolder) -> str:
+    """Return the URL of the server that another process runs on this data folder, if one does."""
+    return _url_at(data.run.resolve() / _SOCKETS, ROLE, DATABASE)
+
+
+def _url_at(sockets: Path, role: str, database: str) -> str:
+    return f"postgresql+psycopg://{role}@/{database}?host={quote(str(sockets), safe='')}"
 
 
 def _prepare_sockets(run: Path, account: Account | None) -> Path:
-    folder = run / "postgres"
+    folder = run / _SOCKETS
     folder.mkdir(mode=0o700, exist_ok=True)
     if not stat.S_ISDIR(folder.lstat().st_mode):
         raise StartupError(f"'{folder}' is not a folder", hint="remove it")

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import logging
 import os
 import socket
 from pathlib import Path
@@ -24,6 +23,7 @@ from tradewind.readmodels.models import list_models
 from tradewind.readmodels.project_usage import read_project_usage
 from tradewind.serve.secret_files import load_or_create_pepper
 from tradewind.serve.services import build_services
+from tradewind.telemetry.logs import log_to_stderr
 
 _GRACE_S = 10
 _BACKLOG = 512
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--public-url", required=True)
     parser.add_argument("--parent", type=int, help="end with the process of this id")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr()
     if arguments.parent is not None:
         end_with_parent(arguments.parent)
     config = uvicorn.Config(

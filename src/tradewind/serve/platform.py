@@ -19,7 +19,7 @@ from tradewind.db.embedded import EmbeddedPostgres
 from tradewind.plugins.engines.registry import engines
 from tradewind.plugins.engines.weights import find_weights
 from tradewind.serve.children import Child
-from tradewind.serve.guard import is_loopback, listen_on, lock_data_folder, make_data_folder
+from tradewind.serve.guard import is_loopback, listen_on, lock_data_folder
 from tradewind.serve.prepare import Prepared, prepare
 from tradewind.serve.secret_files import load_or_create_pepper, pepper_path
 from tradewind.serve.services import build_services
@@ -61,7 +61,6 @@ class Platform:
         When it returns, the public port answers and the engines are loading their models.
         """
         settings, folder = self._settings, self._folder
-        make_data_folder(folder.root)
         self._lock = lock_data_folder(folder.lock)
         family = engines(llama_server=settings.llama_server)
         for engine in family.values():

@@ -1,14 +1,12 @@
 """Makes a database ready to serve: schema, first organization, built-in models. Idempotent."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from tradewind.db.database import Database
 from tradewind.features.catalog.builtin import BUILTIN_MODELS
 from tradewind.migrations.runner import migrate
 from tradewind.serve.services import Services
-
-_LINK_LIFETIME = timedelta(hours=1)
+from tradewind.serve.sign_in_link import LINK_LIFETIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ def prepare(database: Database, services: Services, *, currency: str) -> Prepare
         services.deployments.forget_replicas(tx)
         return Prepared(
             first_key=first.api_key if first is not None else None,
-            sign_in_code=services.accounts.create_sign_in_link(tx, lifetime=_LINK_LIFETIME),
+            sign_in_code=services.accounts.create_sign_in_link(tx, lifetime=LINK_LIFETIME),
             start_up_key=services.accounts.mint_start_up_key(tx).text,
             has_administrator=services.accounts.has_administrator(tx),
         )

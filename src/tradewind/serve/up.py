@@ -3,18 +3,16 @@
 import json
 import logging
 import signal
+import textwrap
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from tradewind.core.data_folder import DataFolder
 from tradewind.core.errors import StartupError, Unavailable
@@ -25,15 +23,17 @@ from tradewind.db.database import Database
 from tradewind.features.catalog.builtin import SMOLLM2
 from tradewind.readmodels.events import RecordedCost, cost_of_event
 from tradewind.serve.first_call import FirstCall, make_first_call
+from tradewind.serve.guard import make_data_folder
 from tradewind.serve.platform import Platform
 from tradewind.serve.prepare import Prepared
+from tradewind.telemetry.logs import log_to_file
 
 _log = logging.getLogger("tradewind.up")
 
 _FIRST_CALL_WAIT_S = 180.0
 _PORTAL_WAIT_S = 60.0
 _COST_WAIT_S = 20.0
-_MOST_LOG_BYTES = 16 * 1024 * 1024
+_LABEL_WIDTH = 14
 _MODEL = f"{SMOLLM2.publisher}/{SMOLLM2.slug}"
 
 
@@ -73,7 +73,9 @@ def up(settings: Settings, *, is_once: bool, is_json: bool, began: float) -> Non
 
     `began` is the monotonic time the command was started at. Raises StartupError.
     """
-    _log_to_file(DataFolder(settings.data.resolve()).logs / "up.log")
+    folder = DataFolder(settings.data.resolve())
+    make_data_folder(folder.root)
+    log_to_file(folder.logs / "up.log")
     errors = Console(stderr=True, highlight=False)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -103,20 +105,6 @@ def up(settings: Settings, *, is_once: bool, is_json: bool, began: float) -> Non
     finally:
         with errors.status("Stopping: running calls end, usage is written down"):
             platform.stop()
-
-
-def _log_to_file(path: Path) -> None:
-    """Log to a file: the terminal shows what a person needs."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handler = RotatingFileHandler(path, maxBytes=_MOST_LOG_BYTES, backupCount=1)
-    except OSError as error:
-        raise StartupError(
-            f"the data folder {path.parent.parent} cannot be written: {error.strerror}",
-            hint="choose another with --data",
-        ) from error
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def _setter(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
@@ -154,14 +142,23 @@ def _light(
     platform.await_portal(time.monotonic() + _PORTAL_WAIT_S)
     _log.info("portal answers after %.2f s", time.monotonic() - began)
     assert platform.database is not None
-    cost = _recorded_cost(platform.database, call, time.monotonic() + _COST_WAIT_S)
+    cost = _recorded_cost(platform.database, call, time.monotonic() + _COST_WAIT_S, go_on)
+    if cost is None:
+        return None
     return Light(time.monotonic() - began, call, cost, prepared, platform.base_url)
 
 
-def _recorded_cost(database: Database, call: FirstCall, deadline: float) -> RecordedCost:
-    """Return what the call cost as the books have it: the whole way from journal to database."""
+def _recorded_cost(
+    database: Database, call: FirstCall, deadline: float, go_on: Callable[[], bool]
+) -> RecordedCost | None:
+    """Return what the call cost as the books have it: the whole way from journal to database.
+
+    None once `go_on` says no. Raises StartupError at the deadline.
+    """
     event_id = event_id_of_request(call.request_id)
     while time.monotonic() < deadline:
+        if not go_on():
+            return None
         try:
             with database.transaction() as tx:
                 cost = cost_of_event(tx, event_id)
@@ -178,12 +175,9 @@ def _recorded_cost(database: Database, call: FirstCall, deadline: float) -> Reco
 def _show(console: Console, light: Light) -> None:
     call, usage = light.call, light.call.usage
     console.print(f"\n[bold]Tradewind is up[/] after {light.ready_s:.1f} s\n")
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column()
     rows = [
         ("Question", escape(call.question)),
-        ("Answer", escape(call.answer)),
+        ("Answer", escape(_folded(call.answer, console.width))),
         ("Tokens", f"{usage.get('prompt_tokens')} in, {usage.get('completion_tokens')} out"),
         ("Price", f"{format_nanos(light.cost.nanos)} {light.cost.currency}"),
         ("First token", f"after {call.ttft_ms:.0f} ms, by {escape(call.model)}"),
@@ -197,12 +191,17 @@ def _show(console: Console, light: Light) -> None:
     else:
         rows.append(("API key", "[dim]yours still works; new ones are made in the portal[/]"))
     for name, text in rows:
-        table.add_row(name, text)
-    console.print(table, soft_wrap=True)
+        # Never wrapped: a link or a key that is cut in two cannot be copied.
+        console.print(f"[dim]{name:<{_LABEL_WIDTH}}[/]{text}", soft_wrap=True)
     console.print("\n[dim]Try it:[/]")
     # Printed raw: rich would wrap the line, and a wrapped line cannot be pasted.
     print(_curl_line(light, key or "$TRADEWIND_API_KEY"))
     console.print("\n[dim]Ctrl-C stops it.[/]")
+
+
+def _folded(answer: str, width: int) -> str:
+    lines = textwrap.wrap(answer, max(20, width - _LABEL_WIDTH))
+    return ("\n" + " " * _LABEL_WIDTH).join(lines)
 
 
 def _curl_line(light: Light, key: str) -> str:

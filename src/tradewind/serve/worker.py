@@ -16,6 +16,7 @@ from tradewind.features.metering.shipper import run_shipper
 from tradewind.readmodels.snapshot import compile_endpoints
 from tradewind.serve.secret_files import load_or_create_pepper
 from tradewind.serve.services import build_services
+from tradewind.telemetry.logs import log_to_stderr
 from tradewind.worker.publish import CHANNEL, Publisher
 
 _log = logging.getLogger("tradewind.worker")
@@ -26,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tradewind-worker")
     parser.add_argument("--parent", type=int, help="end with the process of this id")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr()
     if arguments.parent is not None:
         end_with_parent(arguments.parent)
     stop = threading.Event()
