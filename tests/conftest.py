@@ -20,7 +20,7 @@ from psycopg import sql
 from tradewind.core.data_folder import DataFolder
 from tradewind.db.database import Database
 from tradewind.db.embedded import EmbeddedPostgres
-from tradewind.migrations.tables import load_tables
+from tradewind.migrations.runner import migrate
 
 _TEMPLATE = "template_tradewind"
 _MEMORY = Path("/dev/shm")
@@ -60,8 +60,7 @@ def template_with_tables(postgres: EmbeddedPostgres) -> str:
     with _upkeep(postgres) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_TEMPLATE)))
     template = Database(_url_of(postgres, _TEMPLATE), application_name="tests", pool_size=1)
-    with template.transaction() as tx:
-        load_tables().create_all(tx)
+    migrate(template)
     template.close()
     return _TEMPLATE
 
