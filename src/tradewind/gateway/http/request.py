@@ -1,0 +1,55 @@
+"""One parsed request."""
+
+CHUNKED = -1
+"""`content_length` of a body whose length is told chunk by chunk."""
+
+
+class Request:
+    """What the client asked. Built by `request_head`; `body` is set before the application handles
+    it. Byte strings are as received, apart from the names in `headers`.
+    """
+
+    __slots__ = (
+        "body",
+        "content_length",
+        "expects_continue",
+        "headers",
+        "is_http10",
+        "keep_alive",
+        "method",
+        "path",
+        "peer",
+        "query",
+        "raw_headers",
+        "target",
+    )
+
+    def __init__(  # noqa: PLR0917 - one caller, and keywords cost on the hot path
+        self,
+        method: bytes,
+        target: bytes,
+        path: bytes,
+        query: bytes,
+        headers: dict[bytes, bytes],
+        raw_headers: list[tuple[bytes, bytes]],
+        peer: str,
+        is_http10: bool,
+    ) -> None:
+        self.method = method
+        self.target = target
+        """As on the request line, query included; may be in absolute form."""
+        self.path = path
+        """Not percent-decoded: decoding before comparing is how two parsers come to differ."""
+        self.query = query
+        self.headers = headers
+        """Lower-case names; a repeated header is joined with `, ` (`cookie`: `; `)."""
+        self.raw_headers = raw_headers
+        """Each line on its own, in order, names as sent: for a relay."""
+        self.body = b""
+        self.peer = peer
+        """IP address of the client, or `unix`."""
+        self.is_http10 = is_http10
+        self.content_length = 0
+        self.keep_alive = not is_http10
+        """The client's wish; the server may close all the same."""
+        self.expects_continue = False

@@ -1,0 +1,122 @@
+"""One request to an upstream and who is told of its response."""
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from tradewind.gateway.http.limits import UpstreamTimeouts
+
+
+class FailureKind(StrEnum):
+    """How a call failed."""
+
+    REFUSED = "refused"
+    """No connection: nothing listens there, or the name does not resolve."""
+    CONNECT_TIMEOUT = "connect_timeout"
+    FIRST_BYTE_TIMEOUT = "first_byte_timeout"
+    IDLE_TIMEOUT = "idle_timeout"
+    """Silence inside the response."""
+    TOTAL_TIMEOUT = "total_timeout"
+    CUT = "cut"
+    """The connection ended before the response did."""
+    MALFORMED = "malformed"
+    """What came is not an HTTP/1.1 response."""
+    TOO_LARGE = "too_large"
+    """The head of the response is beyond the limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamFailure:
+    kind: FailureKind
+    detail: str
+    """For the log: names the address and what happened, nothing of the request."""
+    nothing_received: bool
+    """No byte of a response came: the request may be sent elsewhere without a client noticing."""
+
+
+class Receiver(Protocol):
+    """Told of one response, in this order: started, data any number of times, then ended; failed
+    at most once, at any point, and last.
+    """
+
+    def response_started(self, status: int, headers: dict[bytes, bytes]) -> None:
+        """`headers` have lower-case names; repeated ones are joined with `, `. As sent, with each
+        `set-cookie` on its own, they are in `UpstreamCall.raw_headers`.
+        """
+        ...
+
+    def response_data(self, data: bytes) -> None:
+        """All body bytes of one socket read, unframed: forward them as one write."""
+        ...
+
+    def response_ended(self) -> None: ...
+
+    def response_failed(self, failure: UpstreamFailure) -> None: ...
+
+
+class CallCarrier(Protocol):
+    """The connection, as a call needs it."""
+
+    def cancel(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+
+class UpstreamCall:
+    """A handle on a call under way. After it ended or failed everything here does nothing."""
+
+    __slots__ = (
+        "address",
+        "body",
+        "carrier",
+        "connecting",
+        "head",
+        "is_over",
+        "is_paused",
+        "raw_headers",
+        "receiver",
+        "timeouts",
+        "total_deadline",
+    )
+
+    def __init__(
+        self, address: str, head: bytes, body: bytes, receiver: Receiver, timeouts: UpstreamTimeouts
+    ) -> None:
+        self.address = address
+        self.head = head
+        self.body = body
+        self.receiver = receiver
+        self.timeouts = timeouts
+        self.total_deadline = 0.0
+        self.carrier: CallCarrier | None = None
+        self.connecting: asyncio.Task[None] | None = None
+        self.is_paused = False
+        self.is_over = False
+        self.raw_headers: list[tuple[bytes, bytes]] = []
+        """The response's header lines as sent; there from `response_started` on."""
+
+    def cancel(self) -> None:
+        """Give up: the connection is closed at once, so that the upstream stops working. No
+        callback comes after this.
+        """
+        self.is_over = True
+        if self.carrier is not None:
+            self.carrier.cancel()
+        elif self.connecting is not None:
+            self.connecting.cancel()
+
+    def pause(self) -> None:
+        """Read no more. What one read brought is still delivered."""
+        if not (self.is_paused or self.is_over):
+            self.is_paused = True
+            if self.carrier is not None:
+                self.carrier.pause()
+
+    def resume(self) -> None:
+        if self.is_paused and not self.is_over:
+            self.is_paused = False
+            if self.carrier is not None:
+                self.carrier.resume()

@@ -1,0 +1,358 @@
+"""One connection to an upstream: calls one after another, bytes to the receiver's callbacks.
+
+llhttp parses; heads are given to it only when complete, for exact limits, and so that interim (1xx)
+responses and trailers are dropped here. A piece is parsed first and told afterwards, so that a
+receiver that cancels inside a callback never meets a half-changed connection.
+"""
+
+import asyncio
+import logging
+from typing import Protocol, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from tradewind.gateway.http.batch import WriteBatch
+from tradewind.gateway.http.limits import UpstreamLimits
+from tradewind.gateway.http.sweep import NEVER, Sweep
+from tradewind.gateway.http.upstream_call import FailureKind, UpstreamCall, UpstreamFailure
+
+_log = logging.getLogger(__name__)
+
+_JOINED_WRITE_BYTES = 64 * 1024
+"""Above this, head and body are written apart: copying costs more than the second write."""
+
+
+class Pool(Protocol):
+    """The client, as a connection needs it."""
+
+    batch: WriteBatch
+    limits: UpstreamLimits
+    sweep: Sweep
+
+    def take_back(self, connection: "UpstreamConnection") -> None:
+        """Keep a connection whose call ended cleanly for the next."""
+        ...
+
+    def forget(self, connection: "UpstreamConnection") -> None:
+        """The connection is gone or of no more use."""
+        ...
+
+    def send_again(self, call: UpstreamCall) -> None:
+        """A reused connection was stale: send once more on a fresh one."""
+        ...
+
+    def failed(self, call: UpstreamCall, failure: UpstreamFailure) -> None: ...
+
+
+class UpstreamConnection(asyncio.Protocol):
+    __slots__ = (
+        "_call",
+        "_has_bytes",
+        "_has_ended",
+        "_has_excess",
+        "_has_head",
+        "_interim",
+        "_is_close_delimited",
+        "_is_head_request",
+        "_is_keep_alive",
+        "_is_reused",
+        "_own_parts",
+        "_parser",
+        "_parts",
+        "_pool",
+        "_raw_headers",
+        "_transport",
+        "_unread",
+        "address",
+        "deadline",
+        "on_body",
+    )
+
+    def __init__(self, pool: Pool, address: str) -> None:
+        self.address = address
+        self.deadline = NEVER
+        self._pool = pool
+        self._call: UpstreamCall | None = None
+        self._parts: list[bytes] = []
+        # llhttp calls this for every chunk of a stream, so it is the list's own method.
+        self.on_body = self._parts.append
+        self._parser = HttpResponseParser(self)
+        self._unread = b""
+        self._own_parts = 0
+        self._has_excess = False
+        self._is_close_delimited = False
+        self._is_head_request = False
+        self._is_keep_alive = False
+        self._is_reused = False
+        self._await_response()
+
+    def _await_response(self) -> None:
+        # What is not set here is always as at first on a connection that is used again.
+        self._raw_headers: list[tuple[bytes, bytes]] = []
+        self._interim = 0
+        self._has_bytes = False
+        self._has_head = False
+        self._has_ended = False
+
+    # What the pool tells.
+
+    def send(self, call: UpstreamCall) -> None:
+        """Send a call on this idle connection."""
+        self._call = call
+        call.carrier = self
+        self._is_head_request = call.head.startswith(b"HEAD ")
+        self._await_more(call)
+        pool = self._pool
+        body = call.body
+        if len(body) <= _JOINED_WRITE_BYTES:
+            pool.batch.write(self._transport, call.head + body)
+        else:
+            pool.batch.write(self._transport, call.head)
+            pool.batch.write(self._transport, body)
+        if call.is_paused:
+            self.pause()
+
+    def is_usable(self) -> bool:
+        return not self._transport.is_closing()
+
+    def idle_until(self, deadline: float) -> None:
+        self.deadline = deadline
+        self._is_reused = True
+
+    def close(self) -> None:
+        """Close without telling anybody."""
+        self.deadline = NEVER
+        self._pool.forget(self)
+        self._transport.abort()
+
+    def fail(self, kind: FailureKind, detail: str) -> None:
+        """End the call under way and close."""
+        call = self._call
+        self._call = None
+        self.close()
+        if call is not None:
+            text = f"{self.address}: {detail}"
+            self._pool.failed(call, UpstreamFailure(kind, text, not self._has_bytes))
+
+    # What the call tells.
+
+    def cancel(self) -> None:
+        self._call = None
+        self.close()
+
+    def pause(self) -> None:
+        call = self._call
+        if call is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+            self.deadline = call.total_deadline
+
+    def resume(self) -> None:
+        if self._call is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._await_more(self._call)
+
+    # What the event loop tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        call = self._call
+        if call is None:  # an idle upstream has nothing to say
+            self.close()
+            return
+        if not self._has_head:
+            self._has_bytes = True
+            data = self._read_head(call, data)
+            if self._call is not call:  # it failed, or its receiver has had enough
+                return
+        is_broken = False
+        if data:
+            try:
+                self._parser.feed_data(data)
+            except HttpParserError:
+                # After the end of the response it is only excess, which costs the connection.
+                is_broken = not self._has_ended
+                self._has_excess = True
+        if self._has_head:
+            self._deliver(call, is_broken=is_broken)
+
+    def eof_received(self) -> bool:
+        # At once: the transport would first wait for a request body that nobody reads any more.
+        self._transport.abort()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._pool.forget(self)
+        call = self._call
+        if call is None:
+            return
+        self._call = None
+        if self._is_close_delimited and exc is None:
+            self._end(call)
+        elif self._is_reused and not self._has_bytes:
+            self._pool.send_again(call)  # once: a fresh connection is not a reused one
+        else:
+            detail = f"{self.address}: the connection ended before the response did"
+            failure = UpstreamFailure(FailureKind.CUT, detail, not self._has_bytes)
+            self._pool.failed(call, failure)
+
+    def expired(self) -> None:
+        call = self._call
+        if call is None:
+            self.close()
+        elif call.total_deadline <= self._pool.sweep.now:
+            self.fail(FailureKind.TOTAL_TIMEOUT, "the response took too long")
+        elif self._has_head:
+            self.fail(FailureKind.IDLE_TIMEOUT, "the response stopped coming")
+        else:
+            self.fail(FailureKind.FIRST_BYTE_TIMEOUT, "no response came")
+
+    # What llhttp tells.
+
+    def on_message_begin(self) -> None:
+        if self._has_ended:
+            self._has_excess = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._has_head:  # else a trailer, or a message nobody asked for
+            self._raw_headers.append((name, value))
+
+    def on_message_complete(self) -> None:
+        if not self._has_ended:
+            self._has_ended = True
+            self._own_parts = len(self._parts)
+            self._is_keep_alive = self._parser.should_keep_alive()
+
+    # Parts of a response.
+
+    def _read_head(self, call: UpstreamCall, data: bytes) -> bytes:
+        """Skip interim responses, take the head and tell of it. Return the bytes after it; none
+        while it is not complete, and none when the call ended on it.
+        """
+        limits = self._pool.limits
+        if self._unread:
+            data = self._unread + data
+            self._unread = b""
+        while data:
+            if not b"HTTP/1.".startswith(data[:7]) or data[7:8] not in (b"", b"0", b"1"):
+                self.fail(FailureKind.MALFORMED, "the response is not HTTP/1.1")
+                return b""
+            length = data.find(b"\r\n\r\n", 0, limits.max_response_head_bytes) + 4
+            if length < 4:
+                self._keep_unfinished_head(data)
+                return b""
+            if data.count(b"\r\n", 0, length) - 2 > limits.max_response_headers:
+                self.fail(FailureKind.TOO_LARGE, "the response has too many headers")
+                return b""
+            if data[8:10] != b" 1":
+                self._start(call, data[:length])
+                return data[length:]
+            self._interim += 1
+            if data[9:12] == b"101" or self._interim > limits.max_interim_responses:
+                self.fail(FailureKind.MALFORMED, "an interim response nobody asked for")
+                return b""
+            data = data[length:]
+        return b""
+
+    def _keep_unfinished_head(self, data: bytes) -> None:
+        if len(data) >= self._pool.limits.max_response_head_bytes:
+            self.fail(FailureKind.TOO_LARGE, "the response head is too large")
+        elif data.count(b"\n") != data.count(b"\r\n"):
+            self.fail(FailureKind.MALFORMED, "the response head is malformed")
+        else:
+            self._unread = data
+
+    def _start(self, call: UpstreamCall, head: bytes) -> None:
+        try:
+            self._parser.feed_data(head)
+        except (HttpParserError, HttpParserUpgrade):
+            self.fail(FailureKind.MALFORMED, "the response head is malformed")
+            return
+        self._has_head = True
+        raw = self._raw_headers
+        if b" \r\n" in head or b"\t\r\n" in head:  # llhttp keeps blanks after a value
+            raw = [(name, value.rstrip(b" \t")) for name, value in raw]
+        headers = {name.lower(): value for name, value in raw}
+        if len(headers) != len(raw):
+            headers = _joined(raw)
+        coding = headers.get(b"transfer-encoding")
+        if coding is not None and coding.lower() != b"chunked":
+            self.fail(FailureKind.MALFORMED, "the transfer coding of the response is unknown")
+            return
+        if self._is_head_request and not self._has_ended:
+            self.on_message_complete()
+            self._parser = HttpResponseParser(self)  # the old one would wait for a body
+        self._is_close_delimited = (
+            not self._has_ended and coding is None and b"content-length" not in headers
+        )
+        call.raw_headers = raw
+        call.body = b""  # it will not be sent again, so it need not be held
+        try:
+            call.receiver.response_started(int(head[9:12]), headers)
+        except Exception:  # noqa: BLE001 - the edge of the process: a bug costs one call only
+            self._receiver_failed(call)
+
+    def _deliver(self, call: UpstreamCall, *, is_broken: bool) -> None:
+        """Tell what one read brought beyond the head."""
+        parts = self._parts
+        if self._has_excess and self._has_ended:
+            del parts[self._own_parts :]  # parts of another message must not be told as of this
+        if parts:
+            data = parts[0] if len(parts) == 1 else b"".join(parts)
+            parts.clear()
+            try:
+                call.receiver.response_data(data)
+            except Exception:  # noqa: BLE001 - as in _start
+                self._receiver_failed(call)
+            if self._call is not call:
+                return
+        if is_broken:
+            self.fail(FailureKind.MALFORMED, "the response body is malformed")
+        elif self._has_ended:
+            self._finish(call)
+        elif not call.is_paused:
+            self._await_more(call)
+
+    def _finish(self, call: UpstreamCall) -> None:
+        """The response is complete. The connection is free before its receiver hears of it, so that
+        the next call it sends finds one.
+        """
+        self._call = None
+        is_clean = self._is_keep_alive and not self._has_excess
+        # An upstream that answered before it had all of the request is not read in step any more.
+        if is_clean and self.is_usable() and not self._transport.get_write_buffer_size():
+            if call.is_paused:
+                self._transport.resume_reading()
+            self._await_response()
+            self._pool.take_back(self)
+        else:
+            self.close()
+        self._end(call)
+
+    def _end(self, call: UpstreamCall) -> None:
+        call.is_over = True
+        call.carrier = None
+        try:
+            call.receiver.response_ended()
+        except Exception:  # noqa: BLE001 - as in _start, but there is nothing left to end
+            _log.exception("the receiver failed on the end of a response")
+
+    def _await_more(self, call: UpstreamCall) -> None:
+        timeouts = call.timeouts
+        seconds = timeouts.idle_s if self._has_head else timeouts.first_byte_s
+        self.deadline = min(self._pool.sweep.base + seconds, call.total_deadline)
+
+    def _receiver_failed(self, call: UpstreamCall) -> None:
+        """Called inside an except block: the log gets the traceback, never the response."""
+        _log.exception("the receiver failed on a response")
+        if self._call is call:
+            self.fail(FailureKind.CUT, "the receiver of the response failed")
+
+
+def _joined(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    headers: dict[bytes, bytes] = {}
+    for mixed_case, value in raw:
+        name = mixed_case.lower()
+        headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers
