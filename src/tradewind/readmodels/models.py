@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from tradewind.features.catalog.tables import model, model_version, publisher
 from tradewind.features.deployments.tables import deployment, replica
@@ -62,8 +63,10 @@ def _models() -> Select[Any]:
     prices = price_in_force()
     versions = (
         select(model_version)
-        .distinct(model_version.c.model_id)
-        .order_by(model_version.c.model_id, model_version.c.created_at.desc())
+        .ext(distinct_on(model_version.c.model_id))
+        .order_by(
+            model_version.c.model_id, model_version.c.created_at.desc(), model_version.c.id.desc()
+        )
         .subquery("newest_version")
     )
     replicas = (

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import Subquery, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from tradewind.features.market.tables import price
 
@@ -11,7 +12,7 @@ def price_in_force() -> Subquery:
     """Return the newest price of each model, as a subquery with the columns of `price`."""
     newest: Any = (
         select(price)
-        .distinct(price.c.model_id)
+        .ext(distinct_on(price.c.model_id))
         .order_by(price.c.model_id, price.c.created_at.desc(), price.c.id.desc())
     )
     return newest.subquery("price_in_force")

@@ -1,0 +1,35 @@
+"""Builds the portal's application; `serve/` mounts it at the root of the control plane."""
+
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from tradewind.portal.access import Access
+from tradewind.portal.assets import load_assets
+from tradewind.portal.edge import Edge
+from tradewind.portal.failures import add_failure_pages
+from tradewind.portal.pages import home, keys, model, models, playground, set_up, sign_in, usage
+from tradewind.portal.parts import Portal
+from tradewind.portal.services import PortalServices
+from tradewind.portal.shell import Shell
+
+_PAGES = (sign_in, set_up, home, models, model, playground, keys, usage)
+
+
+def create_portal(services: PortalServices) -> ASGIApp:
+    """Return the portal as an application of its own, so that its error pages stay its own.
+
+    Mount it last, at "/". Raises StartupError when an installed package lacks a file we serve.
+    """
+    assets = load_assets()
+    portal = Portal(services, Access(services), Shell(assets, services.clock))
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    add_failure_pages(app, portal)
+
+    @app.get("/static/{name:path}")
+    async def static_file(request: Request, name: str) -> Response:
+        return assets.respond(request, name)
+
+    for page in _PAGES:
+        app.include_router(page.routes(portal))
+    return Edge(app)

@@ -1,0 +1,44 @@
+"""The rail: which pages exist, in which order, and who sees them.
+
+Hiding an item is a courtesy; the handler of each page checks the right again.
+"""
+
+from typing import NamedTuple
+
+from tradewind.core.permissions import Permission
+
+
+class NavItem(NamedTuple):
+    """One page in the rail. `shortcut` is the letter that follows `g` on the keyboard."""
+
+    label: str
+    path: str
+    icon: str
+    permission: Permission | None
+    shortcut: str
+
+
+class NavGroup(NamedTuple):
+    """Items under one heading; the first group has none."""
+
+    heading: str | None
+    items: tuple[NavItem, ...]
+
+
+NAV = (
+    NavGroup(
+        None,
+        (
+            NavItem("Home", "/", "home", None, "h"),
+            NavItem("Models", "/models", "grid", Permission.MODELS_READ, "m"),
+            NavItem("Playground", "/playground", "chat", Permission.KEYS_WRITE, "p"),
+        ),
+    ),
+    NavGroup(
+        "Operate",
+        (
+            NavItem("Usage and cost", "/usage", "chart", Permission.USAGE_READ, "u"),
+            NavItem("API keys", "/keys", "key", Permission.KEYS_READ, "k"),
+        ),
+    ),
+)

@@ -1,0 +1,155 @@
+"""API keys: the list, creating one (its text is shown once) and revoking one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from tradewind.core.errors import InvalidInput
+from tradewind.core.permissions import Permission
+from tradewind.features.accounts.errors import TooManyKeys
+from tradewind.features.accounts.schemas import (
+    CreatedKey,
+    KeyRow,
+    Viewer,
+)
+from tradewind.portal.parts import Portal
+from tradewind.snapshot.contents import Limits
+
+# What the form offers; an empty value never expires.
+LIFETIMES = (
+    ("30", "In 30 days"),
+    ("90", "In 90 days"),
+    ("365", "In one year"),
+    ("", "Never"),
+)
+_DEFAULT_LIFETIME = "90"
+
+
+@dataclass(frozen=True, slots=True)
+class KeysPage:
+    keys: Sequence[KeyRow]
+    """Keys that people made, unrevoked ones first; the portal's own short-lived ones are left
+    out."""
+    can_write: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeyForm:
+    """What the person typed, as typed."""
+
+    name: str = ""
+    lifetime: str = _DEFAULT_LIFETIME
+    requests_per_minute: str = ""
+    tokens_per_minute: str = ""
+    concurrent_requests: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateKeyPage:
+    form: KeyForm = field(default_factory=KeyForm)
+    lifetimes: tuple[tuple[str, str], ...] = LIFETIMES
+    error: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedKeyPage:
+    created: CreatedKey
+    base_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeKeyPage:
+    key: KeyRow
+
+
+def routes(portal: Portal) -> APIRouter:
+    router = APIRouter()
+    services, access = portal.services, portal.access
+    accounts, database = services.accounts, services.database
+    may_read = access.allowed(Permission.KEYS_READ)
+    may_write = access.allowed(Permission.KEYS_WRITE)
+    own_form = [Depends(access.own_form)]
+
+    @router.get("/keys")
+    def keys(request: Request, viewer: Annotated[Viewer, Depends(may_read)]) -> Response:
+        with database.transaction() as tx:
+            rows = accounts.list_keys(tx, viewer)
+        page = KeysPage(rows, viewer.may(Permission.KEYS_WRITE))
+        return portal.shell.page(request, "keys.html", page, viewer=viewer)
+
+    @router.get("/keys/new")
+    def ask(request: Request, viewer: Annotated[Viewer, Depends(may_write)]) -> Response:
+        return portal.shell.page(request, "key_new.html", CreateKeyPage(), viewer=viewer)
+
+    @router.post("/keys", dependencies=own_form)
+    def create(
+        *,
+        request: Request,
+        viewer: Annotated[Viewer, Depends(may_write)],
+        name: Annotated[str, Form()] = "",
+        lifetime: Annotated[str, Form()] = _DEFAULT_LIFETIME,
+        requests_per_minute: Annotated[str, Form()] = "",
+        tokens_per_minute: Annotated[str, Form()] = "",
+        concurrent_requests: Annotated[str, Form()] = "",
+    ) -> Response:
+        form = KeyForm(name, lifetime, requests_per_minute, tokens_per_minute, concurrent_requests)
+        try:
+            limits, days = _parse(form)
+            expires_at = None if days is None else services.clock.now() + timedelta(days=days)
+            with database.transaction() as tx:
+                created = accounts.create_key(
+                    tx, viewer, name=name, expires_at=expires_at, limits=limits
+                )
+        except (InvalidInput, TooManyKeys) as error:
+            page = CreateKeyPage(form, error=error.message, hint=error.hint)
+            return portal.shell.page(
+                request, "key_new.html", page, viewer=viewer, status=error.status
+            )
+        # Answered in place: a redirect would have to carry the key in its address.
+        shown = CreatedKeyPage(created, f"{services.public_url()}/v1")
+        return portal.shell.page(request, "key_created.html", shown, viewer=viewer)
+
+    @router.get("/keys/{key_id}/revoke")
+    def ask_to_revoke(
+        request: Request, key_id: str, viewer: Annotated[Viewer, Depends(may_write)]
+    ) -> Response:
+        with database.transaction() as tx:
+            key = accounts.get_key(tx, viewer, key_id)
+        return portal.shell.page(request, "key_revoke.html", RevokeKeyPage(key), viewer=viewer)
+
+    @router.post("/keys/{key_id}/revoke", dependencies=own_form)
+    def revoke(key_id: str, viewer: Annotated[Viewer, Depends(may_write)]) -> Response:
+        with database.transaction() as tx:
+            accounts.revoke_key(tx, viewer, key_id)
+        return RedirectResponse("/keys", HTTPStatus.SEE_OTHER)
+
+    return router
+
+
+def _parse(form: KeyForm) -> tuple[Limits, int | None]:
+    """Return the limits and the lifetime in days. Raises InvalidInput and names the field."""
+    if form.lifetime not in {value for value, _ in LIFETIMES}:
+        raise InvalidInput("this lifetime is not offered", hint="choose one from the list")
+    limits = Limits(
+        _number(form.requests_per_minute, "requests per minute"),
+        _number(form.tokens_per_minute, "tokens per minute"),
+        _number(form.concurrent_requests, "requests at once"),
+    )
+    return limits, int(form.lifetime) if form.lifetime else None
+
+
+def _number(text: str, what: str) -> int | None:
+    text = text.strip().replace(",", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        raise InvalidInput(
+            f"the limit of {what} is not a whole number", hint="leave it empty for no limit"
+        )
+    return int(text)
