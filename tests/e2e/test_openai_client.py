@@ -191,6 +191,9 @@ def test_embeddings_are_unit_vectors_that_know_what_is_alike(client: openai.Open
     assert all(math.isclose(dot(vector, vector), 1.0, abs_tol=1e-3) for vector in vectors)
     assert dot(vectors[0], vectors[1]) > dot(vectors[0], vectors[2]) + 0.2
     assert answer.usage.prompt_tokens > 0
+    with pytest.raises(openai.BadRequestError) as too_long:
+        client.embeddings.create(model=EMBEDDINGS_MODEL, input="harbour " * 2000)
+    assert too_long.value.code == "context_length_exceeded"
     with pytest.raises(openai.BadRequestError, match="384 dimensions"):
         client.embeddings.create(model=EMBEDDINGS_MODEL, input="a", dimensions=100)
 
@@ -222,6 +225,27 @@ def test_refusals_are_the_errors_the_client_knows(
             max_tokens=4,
         )
     assert too_long.value.code == "context_length_exceeded"
+
+
+def test_an_image_is_refused_by_a_model_that_reads_text(client: openai.OpenAI) -> None:
+    pixel = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.chat.completions.create(
+            model=CHAT_MODEL,
+            messages=[
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "text", "text": "What is this?"},
+                        {
+                            "type": "image_url",
+                            "image_url": {"url": f"{pixel}YPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="},
+                        },
+                    ],
+                }
+            ],
+        )
+    assert refused.value.code == "unsupported_content"
 
 
 def test_a_body_of_ten_megabytes_is_refused_in_words(

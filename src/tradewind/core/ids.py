@@ -17,6 +17,7 @@ _SUFFIX_LENGTH = 26
 # The 80 bits behind the time: 4 of version, 12 random, 2 of variant, 62 random.
 _VERSION_AND_VARIANT = 0x7000_8000_0000_0000_0000
 _RANDOM_BITS = 0x0FFF_3FFF_FFFF_FFFF_FFFF
+_RANDOM_CHUNK_BYTES = 4000
 _REQUEST_ID = re.compile(r"req_([0-9a-f]{32})")
 
 
@@ -26,6 +27,29 @@ def uuid7_bytes(unix_ms: int | None = None) -> bytes:
     random = int.from_bytes(os.urandom(10), "big")
     number = milliseconds << 80 | random & _RANDOM_BITS | _VERSION_AND_VARIANT
     return number.to_bytes(16, "big")
+
+
+class Uuid7Source:
+    """Makes UUIDv7s for one thread, from random bytes taken in bulk.
+
+    A system call for each id was 5 % of a small request's CPU. Not to be shared over a fork.
+    """
+
+    __slots__ = ("_at", "_random")
+
+    def __init__(self) -> None:
+        self._random = b""
+        self._at = 0
+
+    def new(self, unix_ms: int) -> bytes:
+        """Return 16 bytes, as `uuid7_bytes`."""
+        at = self._at
+        if at >= len(self._random):
+            self._random = os.urandom(_RANDOM_CHUNK_BYTES)
+            at = 0
+        self._at = at + 10
+        random = int.from_bytes(self._random[at : at + 10], "big")
+        return (unix_ms << 80 | random & _RANDOM_BITS | _VERSION_AND_VARIANT).to_bytes(16, "big")
 
 
 def encode_base32(raw: bytes) -> str:

@@ -11,13 +11,18 @@ class SnapshotView:
     def __init__(self, snapshot: Snapshot = EMPTY) -> None:
         self.version = snapshot.version
         self.compiled_at_ms = snapshot.compiled_at_ms
+        self.proven: dict[bytes, Grant] = {}
+        """Keys that were checked against this snapshot, so that the next call of the same key costs
+        a look-up instead of an HMAC. Goes with the snapshot, so a revoked key does not outlive it.
+        """
         self._grants = {grant.key_id: grant for grant in snapshot.grants}
         self._endpoints = snapshot.endpoints
-        self._by_name = {
-            name: endpoint
-            for endpoint in snapshot.endpoints
-            for name in (endpoint.name, *endpoint.aliases)
-        }
+        self._by_name = {endpoint.name: endpoint for endpoint in snapshot.endpoints}
+        for endpoint in snapshot.endpoints:
+            for alias in endpoint.aliases:
+                # A name is never taken over by an alias, nor an alias by a newer endpoint's: calls
+                # would silently go to another publisher.
+                self._by_name.setdefault(alias, endpoint)
 
     def grant(self, key_id: str) -> Grant | None:
         """Return what the key of this id may do, or None when there is no such key."""

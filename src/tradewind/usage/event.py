@@ -14,7 +14,7 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
     """The client went away; what was generated until then is billed."""
     FAILED = "failed"
-    """The upstream failed; what it had generated is billed, often nothing."""
+    """The upstream failed; what had reached the client is billed, often nothing."""
     ORPHANED = "orphaned"
     """The gateway died with the call in flight; the last PROGRESS is billed."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from tradewind.wire.errors import ApiError
+from tradewind.wire.decoding import UNREADABLE, check_text, refuse
 
 _MOST_CHOICES = 16
 
@@ -69,28 +69,34 @@ Fields = dict[str, Raw]
 
 _decode_request = msgspec.json.Decoder(ChatRequest).decode
 _decode_fields = msgspec.json.Decoder(Fields).decode
+_decode_member = msgspec.json.Decoder(WireUsage | None).decode
 _decode_usage = msgspec.json.Decoder(_HasUsage).decode
 encode = msgspec.json.Encoder().encode
 
 
 def decode_request(body: bytes) -> ChatRequest:
     """Raises ApiError 400 that names the field."""
+    check_text(body)
     try:
         return _decode_request(body)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise refuse(error) from None
 
 
 def decode_fields(body: bytes) -> Fields:
-    """Return the top-level members undecoded. The body was decoded before, so this cannot fail."""
-    return _decode_fields(body)
-
-
-def usage_of_answer(body: bytes) -> WireUsage | None:
-    """Return the usage of a whole answer, or None when it has none or is no JSON object."""
+    """Return the top-level members undecoded. Raises ApiError 400."""
     try:
-        return _decode_usage(body).usage
-    except msgspec.MsgspecError:
+        return _decode_fields(body)
+    except UNREADABLE as error:
+        raise refuse(error) from None
+
+
+def usage_of_members(members: Fields) -> WireUsage | None:
+    """Return the usage of a whole answer, or None when it has none that can be read."""
+    usage = members.get("usage")
+    try:
+        return None if usage is None else _decode_member(usage)
+    except UNREADABLE:
         return None
 
 
@@ -98,21 +104,6 @@ def usage_of_event(data: bytes) -> StreamUsage:
     """Return what the JSON of one stream event says of usage; garbage says nothing."""
     try:
         event = _decode_usage(data)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return StreamUsage(None, is_usage_only=False)
     return StreamUsage(event.usage, is_usage_only=event.usage is not None and not event.choices)
-
-
-def refuse(error: msgspec.MsgspecError) -> ApiError:
-    """Return the 400 for a body that is no JSON or does not fit. msgspec's text holds no
-    content.
-    """
-    text = str(error)
-    reason, _, path = text.partition(" - at `$")
-    param = path.strip("`").lstrip(".") or None
-    if not isinstance(error, msgspec.ValidationError):
-        return ApiError(400, f"The request body is not valid JSON: {text}", code="invalid_json")
-    if param is None and reason.startswith("Object missing required field"):
-        param = reason.split("`")[1]
-    where = f"Invalid {param!r}: " if param else "Invalid request body: "
-    return ApiError(400, f"{where}{reason}.", param=param, code="invalid_value")

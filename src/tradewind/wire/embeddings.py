@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta
 
-from tradewind.wire.chat import refuse
+from tradewind.wire.decoding import UNREADABLE, check_text, refuse
 
 # OpenAI's own bound on inputs of one request.
 _MOST_INPUTS = 2048
@@ -21,7 +21,6 @@ class EmbeddingsRequest(msgspec.Struct, frozen=True):
     )
     encoding_format: str | None = None
     dimensions: Annotated[int, Meta(ge=1)] | None = None
-    user: Raw | None = None
 
 
 _decode = msgspec.json.Decoder(EmbeddingsRequest).decode
@@ -29,7 +28,8 @@ _decode = msgspec.json.Decoder(EmbeddingsRequest).decode
 
 def decode_request(body: bytes) -> EmbeddingsRequest:
     """Raises ApiError 400 that names the field."""
+    check_text(body)
     try:
         return _decode(body)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise refuse(error) from None

@@ -4,6 +4,8 @@ The official clients read `retry-after-ms` before `retry-after` and obey `x-shou
 (openai-python, `_base_client.py`).
 """
 
+import math
+
 import msgspec
 
 _encode = msgspec.json.Encoder().encode
@@ -50,8 +52,8 @@ class ApiError(Exception):
 
 
 def retry_after(seconds: float) -> bytes:
-    """Return the header lines that tell a client when to come back; never in the past, never 0."""
-    milliseconds = max(1, round(seconds * 1000))
+    """Return the header lines that tell a client when to come back; never too early, never 0."""
+    milliseconds = max(1, math.ceil(seconds * 1000))
     return b"retry-after-ms: %d\r\nretry-after: %d\r\n" % (milliseconds, -(-milliseconds // 1000))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 MOST_EVENT_BYTES = 4 * 1024 * 1024
 DONE = b"data: [DONE]\n\n"
+_DONE_ENDINGS = (b"[DONE]\n\n", b"[DONE]\r\n\r\n")
 
 
 class EventTooLarge(Exception):
@@ -39,6 +40,15 @@ class EventCutter:
     def rest(self) -> bytes:
         """Return what came after the last whole event; a well-behaved stream leaves nothing."""
         return self._held
+
+
+def cut_done(events: bytes) -> tuple[bytes, bool]:
+    """Return whole events without the `[DONE]` they end with, and whether there was one."""
+    if not events.endswith(_DONE_ENDINGS):
+        return events, False
+    start = events.rfind(b"\n", 0, len(events) - 4) + 1
+    is_done = events[start:].rstrip() in (b"data: [DONE]", b"data:[DONE]")
+    return (events[:start] if is_done else events), is_done
 
 
 def split_events(events: bytes) -> Iterator[bytes]:

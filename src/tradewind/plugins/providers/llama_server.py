@@ -27,20 +27,32 @@ from tradewind.plugins.providers.dialects.forced_tools import (
     prompt_and_schema,
 )
 from tradewind.plugins.providers.dialects.openai import (
+    WholeBody,
     broken_answer,
     counts_of,
+    counts_of_embeddings,
     error_of,
+    members_of,
     output_events_in,
     usage_object,
 )
 from tradewind.snapshot.contents import Target
-from tradewind.wire.chat import ChatRequest, Fields, encode, usage_of_answer, usage_of_event
+from tradewind.wire.chat import ChatRequest, Fields, encode, usage_of_event, usage_of_members
+from tradewind.wire.decoding import UNREADABLE
 from tradewind.wire.embeddings import EmbeddingsRequest
 from tradewind.wire.errors import ApiError
-from tradewind.wire.sse import DONE, EventCutter, EventTooLarge, data_of, event_of, split_events
+from tradewind.wire.sse import (
+    DONE,
+    EventCutter,
+    EventTooLarge,
+    cut_done,
+    data_of,
+    event_of,
+    split_events,
+)
 
-# Fields that only the platform may set: they reach into the engine's slots, caches and adapters, or
-# hand it a template, which is code.
+# Fields that only the platform may set: they reach into the engine's slots, caches and adapters,
+# hand it a template, which is code, or are second names of checked fields (`n_cmpl` is `n`).
 ENGINE_ONLY = frozenset(
     {
         "__verbose",
@@ -49,6 +61,7 @@ ENGINE_ONLY = frozenset(
         "id_slot",
         "lora",
         "n_cache_reuse",
+        "n_cmpl",
         "n_discard",
         "n_keep",
         "n_predict",
@@ -56,19 +69,20 @@ ENGINE_ONLY = frozenset(
         "return_progress",
         "return_tokens",
         "slot_id",
+        "sse_ping_interval",
         "t_max_predict_ms",
         "t_max_prompt_ms",
         "timings_per_token",
+        "verbose",
     }
 )
 _ENGINE_EXTRAS = ("timings", "__verbose", "prompt_progress")
+_SERVER_FAULT = 500
 _TRUE = Raw(b"true")
 _WITH_USAGE = Raw(b'{"include_usage":true}')
 _ANY_OBJECT = Raw(
     b'{"type":"json_schema","json_schema":{"name":"object","schema":{"type":"object"}}}'
 )
-
-_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class LlamaServer:
@@ -92,7 +106,7 @@ class LlamaServer:
     def error_of(self, status: int, body: bytes) -> ApiError:
         try:
             error = msgspec.json.decode(body, type=dict[str, dict[str, Any]])["error"]
-        except (msgspec.MsgspecError, KeyError):
+        except (*UNREADABLE, KeyError):
             return error_of(status, body)
         if error.get("type") == "exceed_context_size_error":
             return ApiError(
@@ -102,7 +116,25 @@ class LlamaServer:
                 param="messages",
                 code="context_length_exceeded",
             )
+        if status == _SERVER_FAULT:
+            return _blamed_on_itself(str(error.get("message"))) or error_of(status, body)
         return error_of(status, body)
+
+
+def _blamed_on_itself(message: str) -> ApiError | None:
+    """Return the caller's error for what the engine calls a fault of its own, and is not."""
+    if "is too large to process" in message:
+        return ApiError(
+            400,
+            "A text of `input` is longer than this model's context.",
+            param="input",
+            code="context_length_exceeded",
+        )
+    if message.startswith("image input is not supported"):
+        return ApiError(
+            400, "This model reads text only.", param="messages", code="unsupported_content"
+        )
+    return None
 
 
 def _check_dimensions(parsed: EmbeddingsRequest, dimensions: int | None) -> None:
@@ -127,7 +159,7 @@ def _prepare_chat(fields: Fields, parsed: ChatRequest, name: str) -> Reader:
         fields.pop("tools", None)
         fields.pop("tool_choice", None)
     if tools is not None:
-        if wanted is not None:
+        if wanted is not None and wanted.get("type") != "text":
             raise ApiError(
                 400,
                 "A forced tool call cannot be combined with `response_format`.",
@@ -162,27 +194,31 @@ def _object_schema(schema: Any) -> Raw:
 class LlamaEmbeddings:
     """Embeddings, without the engine's extra members."""
 
-    __slots__ = ("_name", "_parts", "counts")
+    __slots__ = ("_body", "_name", "counts")
 
     output_events = 0
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._parts: list[bytes] = []
+        self._body = WholeBody()
         self.counts = TokenCounts()
 
     def feed(self, data: bytes) -> bytes:
-        self._parts.append(data)
+        self._body.add(data)
         return b""
 
     def finish(self) -> bytes:
-        body = b"".join(self._parts)
-        self.counts = counts_of(usage_of_answer(body))
-        return _without_extras(body, self._name)
+        body = self._body.content()
+        members = members_of(body)
+        self.counts = counts_of_embeddings(usage_of_members(members))
+        return _without_extras(members, self._name)
 
 
 class LlamaStream:
-    """A streamed answer: whole events passed on, progress and usage events read."""
+    """A streamed answer: whole events passed on, progress and usage events read.
+
+    As with every stream, `[DONE]` is held back until the upstream has ended.
+    """
 
     __slots__ = (
         "_choices",
@@ -212,24 +248,25 @@ class LlamaStream:
             events = self._cutter.feed(data)
         except EventTooLarge:
             raise broken_answer() from None
+        if not events:
+            return b""
+        events, is_done = cut_done(events)
+        self._is_done = self._is_done or is_done
         self.output_events += output_events_in(events)
         if b'"usage":{' in events or b'"prompt_progress":{' in events or b'"error":{' in events:
             events = b"".join(map(self._read, split_events(events)))
-        if events.endswith(DONE):
-            self._is_done = True
         return events
 
     def finish(self) -> bytes:
         if self._cutter.rest().strip() or not self._is_done:
             raise broken_answer()
-        return b""
+        return DONE
 
     def _read(self, event: bytes) -> bytes:
         if b'"error":{' in event and event.startswith((b"error:", b'data: {"error"')):
             raise broken_answer()
         if b'"prompt_progress":{' in event:
-            progress = msgspec.json.decode(data_of(event), type=_HasProgress).prompt_progress
-            self.counts = TokenCounts(progress.total, progress.cache, None)
+            self.counts = _counts_of_progress(data_of(event))
             return b""
         if b'"usage":{' not in event:
             return event
@@ -240,9 +277,9 @@ class LlamaStream:
         self.counts = TokenCounts(said.input_tokens, said.cached_input_tokens, self._output_tokens)
         if not self._shows_usage or self._usages < self._choices:
             return b""
-        members = _decode_object(data)
+        members = members_of(data)
         members["usage"] = Raw(encode(usage_object(self.counts)))
-        return event_of(_without_extras(encode(members), self._name))
+        return event_of(_without_extras(members, self._name))
 
 
 class _Progress(msgspec.Struct, frozen=True):
@@ -254,11 +291,15 @@ class _HasProgress(msgspec.Struct, frozen=True):
     prompt_progress: _Progress
 
 
-def _without_extras(body: bytes, name: str) -> bytes:
+def _counts_of_progress(data: bytes) -> TokenCounts:
     try:
-        members = _decode_object(body)
-    except msgspec.MsgspecError:
+        progress = msgspec.json.decode(data, type=_HasProgress).prompt_progress
+    except UNREADABLE:
         raise broken_answer() from None
+    return TokenCounts(progress.total, progress.cache, None)
+
+
+def _without_extras(members: dict[str, Raw], name: str) -> bytes:
     for extra in _ENGINE_EXTRAS:
         members.pop(extra, None)
     members["model"] = Raw(encode(name))

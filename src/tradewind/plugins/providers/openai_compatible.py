@@ -2,12 +2,14 @@
 
 from msgspec import Raw
 
-from tradewind.plugins.providers.base import Prepared, ProviderRequest, request_bytes
+from tradewind.plugins.providers.base import Prepared, ProviderRequest, Reader, request_bytes
 from tradewind.plugins.providers.dialects.openai import (
     StreamedAnswer,
     WholeAnswer,
+    counts_of,
+    counts_of_embeddings,
     error_of,
-    renaming,
+    renames_of,
 )
 from tradewind.snapshot.contents import Target
 from tradewind.wire.chat import ChatRequest, encode
@@ -24,13 +26,18 @@ class OpenAICompatible:
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         fields = request.fields.copy()
         fields["model"] = Raw(encode(target.upstream_model))
-        rename = renaming(target.upstream_model, request.endpoint.name)
+        name = request.endpoint.name
         parsed = request.parsed
         if isinstance(parsed, ChatRequest) and parsed.stream:
             fields["stream_options"] = _WITH_USAGE
-            reader = StreamedAnswer(rename, shows_usage=parsed.wants_usage_chunk)
+            renames = renames_of(target.upstream_model, name)
+            reader: Reader = StreamedAnswer(renames, shows_usage=parsed.wants_usage_chunk)
         else:
-            reader = WholeAnswer(rename)
+            is_chat = isinstance(parsed, ChatRequest)
+            reader = WholeAnswer(
+                None if target.upstream_model == name else name,
+                counts_of if is_chat else counts_of_embeddings,
+            )
         body = encode(fields)
         return Prepared(request_bytes(target, request.endpoint.operation, body), body, reader)
 

@@ -6,11 +6,14 @@ from typing import Any
 import msgspec
 
 from tradewind.plugins.providers.base import Reader, TokenCounts
-from tradewind.plugins.providers.dialects.openai import broken_answer, usage_object
+from tradewind.plugins.providers.dialects.openai import (
+    MOST_ANSWER_BYTES,
+    broken_answer,
+    usage_object,
+)
 from tradewind.wire.chat import encode
+from tradewind.wire.decoding import UNREADABLE
 from tradewind.wire.sse import DONE, data_of, event_of, split_events
-
-_MOST_BYTES = 64 * 1024 * 1024
 
 
 class Function(msgspec.Struct):
@@ -84,11 +87,12 @@ class AggregatedAnswer:
 
     def feed(self, data: bytes) -> bytes:
         self._size += len(data)
-        if self._size > _MOST_BYTES:
+        if self._size > MOST_ANSWER_BYTES:
             raise broken_answer()
         for event in split_events(self._stream.feed(data)):
-            if event != DONE:
-                self._add(data_of(event))
+            # Comments have no data: hosts send them so that a waiting client hears something.
+            if data := data_of(event):
+                self._add(data)
         return b""
 
     def finish(self) -> bytes:
@@ -104,7 +108,7 @@ class AggregatedAnswer:
     def _add(self, data: bytes) -> None:
         try:
             event = msgspec.json.decode(data, type=_Event)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             raise broken_answer() from None
         if not self._head:
             self._head = {

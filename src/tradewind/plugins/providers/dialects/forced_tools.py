@@ -3,7 +3,7 @@ call.
 """
 
 import secrets
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import Raw
@@ -11,9 +11,12 @@ from msgspec import Raw
 from tradewind.plugins.providers.dialects.aggregate import Choice, ToolCall
 from tradewind.plugins.providers.dialects.aggregate import Function as CalledFunction
 from tradewind.wire.chat import ChatRequest, encode
+from tradewind.wire.decoding import UNREADABLE
 from tradewind.wire.errors import ApiError
 
 _MOST_TOOLS = 128
+# The keyword of today and that of before draft 2019-09.
+_DEFINITIONS = ("$defs", "definitions")
 
 
 class Function(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,7 +44,8 @@ def forced_tools(request: ChatRequest) -> list[Function] | None:
         if not functions:
             raise _refuse("`tool_choice` is 'required' but the request has no tools")
         return functions
-    wanted = choice.get("function", {}).get("name") if isinstance(choice, dict) else None
+    named = choice.get("function") if isinstance(choice, dict) else None
+    wanted: Any = cast("dict[str, Any]", named).get("name") if isinstance(named, dict) else None
     found = [function for function in functions if function.name == wanted]
     if not found:
         raise _refuse("`tool_choice` names no tool of this request")
@@ -51,24 +55,25 @@ def forced_tools(request: ChatRequest) -> list[Function] | None:
 def prompt_and_schema(
     messages: list[Raw], functions: list[Function]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Return messages that tell the model of the functions, and the schema its text must fit."""
+    """Return messages that tell the model of the functions, and the schema its text must fit.
+
+    Raises ApiError 400 for messages or functions that are none.
+    """
     listed = encode(functions).decode()
     note = (
         "Call exactly one of these functions. Answer only with a JSON object with the members "
         f'"name" and "arguments".\nFunctions: {listed}'
     )
-    first = msgspec.json.decode(messages[0], type=dict[str, Any])
+    first = _first_message(messages[0])
     if first.get("role") in ("system", "developer") and isinstance(first.get("content"), str):
         told: list[Any] = [{**first, "content": f"{first['content']}\n\n{note}"}, *messages[1:]]
     else:
         told = [{"role": "system", "content": note}, *messages]
-    definitions: dict[str, Any] = {}
-    for function in functions:
-        # References of a parameters schema point at its own root, which is no longer the root.
-        definitions |= (function.parameters or {}).get("$defs") or {}
     schema: dict[str, Any] = {"anyOf": [_call_schema(function) for function in functions]}
-    if definitions:
-        schema["$defs"] = definitions
+    for keyword in _DEFINITIONS:
+        # References of a parameters schema point at its own root, which is no longer the root.
+        if definitions := _definitions(functions, keyword):
+            schema[keyword] = definitions
     return told, {"type": "json_schema", "json_schema": {"name": "call", "schema": schema}}
 
 
@@ -76,7 +81,7 @@ def as_tool_calls(choice: Choice) -> None:
     """Turn the text of a choice into its tool call. A text that was cut off stays a text."""
     try:
         call = msgspec.json.decode(choice.message.content or "", type=_Call)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return
     function = CalledFunction(call.name, bytes(call.arguments).decode())
     choice.message.content = None
@@ -100,9 +105,32 @@ def _functions(request: ChatRequest) -> list[Function]:
     try:
         return [tool.function for tool in msgspec.convert(tools, list[_Tool])]
     except msgspec.ValidationError as error:
+        raise _refuse_tools(str(error)) from None
+
+
+def _first_message(message: Raw) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(message, type=dict[str, Any])
+    except UNREADABLE as error:
         raise ApiError(
-            400, f"Invalid 'tools': {error}.", param="tools", code="invalid_value"
-        ) from None
+            400,
+            "Invalid 'messages[0]': it is not a message.",
+            param="messages[0]",
+            code="invalid_value",
+        ) from error
+
+
+def _definitions(functions: list[Function], keyword: str) -> dict[str, Any]:
+    """Return what the functions' schemas define for their references, in one."""
+    found: dict[str, Any] = {}
+    for function in functions:
+        own: Any = (function.parameters or {}).get(keyword) or {}
+        if not isinstance(own, dict):
+            raise _refuse_tools(f"`{keyword}` of '{function.name[:64]}' is not an object")
+        for name, definition in cast("dict[str, Any]", own).items():
+            if found.setdefault(name, definition) != definition:
+                raise _refuse_tools(f"two functions define `{keyword}/{name}` differently")
+    return found
 
 
 def _call_schema(function: Function) -> dict[str, Any]:
@@ -115,6 +143,10 @@ def _call_schema(function: Function) -> dict[str, Any]:
         "required": ["name", "arguments"],
         "additionalProperties": False,
     }
+
+
+def _refuse_tools(message: str) -> ApiError:
+    return ApiError(400, f"Invalid 'tools': {message}.", param="tools", code="invalid_value")
 
 
 def _refuse(message: str) -> ApiError:

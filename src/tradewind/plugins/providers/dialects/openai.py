@@ -1,15 +1,29 @@
 """The OpenAI v1 dialect as upstreams speak it: answers, streams and errors."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from tradewind.plugins.providers.base import TokenCounts
-from tradewind.wire.chat import WireUsage, usage_of_answer, usage_of_event
+from tradewind.wire.chat import WireUsage, encode, usage_of_event, usage_of_members
+from tradewind.wire.decoding import UNREADABLE
 from tradewind.wire.errors import ApiError, retry_after
-from tradewind.wire.sse import DONE, EventCutter, EventTooLarge, data_of, split_events
+from tradewind.wire.sse import (
+    DONE,
+    EventCutter,
+    EventTooLarge,
+    cut_done,
+    data_of,
+    split_events,
+)
 
-_encode = msgspec.json.Encoder().encode
+MOST_ANSWER_BYTES = 64 * 1024 * 1024
+"""Of a whole answer: 2048 embeddings of 1536 numbers are about 40 MB."""
+_EVENT_STARTS = (b"data:", b":", b"event:", b"id:", b"retry:", b"\n", b"\r\n")
+
+_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 def counts_of(usage: WireUsage | None) -> TokenCounts:
@@ -20,6 +34,11 @@ def counts_of(usage: WireUsage | None) -> TokenCounts:
     return TokenCounts(
         usage.prompt_tokens, details.cached_tokens if details else None, usage.completion_tokens
     )
+
+
+def counts_of_embeddings(usage: WireUsage | None) -> TokenCounts:
+    """Return the usage of embeddings as counts: they write no tokens, so hosts tell none."""
+    return counts_of(usage)._replace(output_tokens=0)
 
 
 def usage_object(counts: TokenCounts) -> dict[str, Any]:
@@ -33,53 +52,80 @@ def usage_object(counts: TokenCounts) -> dict[str, Any]:
     }
 
 
-def renaming(upstream_model: str, name: str) -> tuple[bytes, bytes] | None:
-    """Return what to replace by what so that the answer names the model the client asked for."""
-    if upstream_model == name:
-        return None
-    return b'"model":' + _encode(upstream_model), b'"model":' + _encode(name)
+class WholeBody:
+    """Collects an answer that is read when it is complete. Bounded."""
+
+    __slots__ = ("_parts", "_size")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, data: bytes) -> None:
+        """Raises ApiError 502 when the answer is larger than MOST_ANSWER_BYTES."""
+        self._size += len(data)
+        if self._size > MOST_ANSWER_BYTES:
+            raise broken_answer()
+        self._parts.append(data)
+
+    def content(self) -> bytes:
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+
+def members_of(answer: bytes) -> dict[str, Raw]:
+    """Return the top-level members of an upstream's JSON. Raises ApiError 502."""
+    try:
+        return _decode_members(answer)
+    except UNREADABLE:
+        raise broken_answer() from None
 
 
 class WholeAnswer:
     """Reads a non-streamed answer: passed on as it is, but for the name of the model."""
 
-    __slots__ = ("_parts", "_rename", "counts")
+    __slots__ = ("_body", "_count", "_name", "counts")
 
     output_events = 0
 
-    def __init__(self, rename: tuple[bytes, bytes] | None) -> None:
-        self._parts: list[bytes] = []
-        self._rename = rename
+    def __init__(
+        self, name: str | None, count: Callable[[WireUsage | None], TokenCounts] = counts_of
+    ) -> None:
+        """`name` is the model's name for the client; None keeps the upstream's."""
+        self._body = WholeBody()
+        self._name = name
+        self._count = count
         self.counts = TokenCounts()
 
     def feed(self, data: bytes) -> bytes:
-        self._parts.append(data)
+        self._body.add(data)
         return b""
 
     def finish(self) -> bytes:
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self.counts = counts_of(usage_of_answer(body))
-        if self._rename is not None:
-            body = body.replace(*self._rename, 1)
-        if not body.startswith(b"{"):
-            raise broken_answer()
-        return body
+        body = self._body.content()
+        members = members_of(body)
+        self.counts = self._count(usage_of_members(members))
+        if self._name is None:
+            return body
+        members["model"] = Raw(encode(self._name))
+        return encode(members)
 
 
 class StreamedAnswer:
     """Reads a stream of events and passes whole events on; looks only at events with usage.
 
     What one read brought is passed on in one piece: splitting and re-encoding each event would cost
-    more than all else together.
+    more than all else together. `[DONE]` is held back until the upstream has ended: for a client it
+    is the end, so the call must be recorded first.
     """
 
-    __slots__ = ("_cutter", "_is_done", "_rename", "_shows_usage", "counts", "output_events")
+    __slots__ = ("_cutter", "_has_begun", "_renames", "_shows_usage", "counts", "output_events")
 
-    def __init__(self, rename: tuple[bytes, bytes] | None, *, shows_usage: bool) -> None:
+    def __init__(self, renames: tuple[tuple[bytes, bytes], ...], *, shows_usage: bool) -> None:
+        """`renames` are of `renames_of`."""
         self._cutter = EventCutter()
-        self._rename = rename
+        self._renames = renames
         self._shows_usage = shows_usage
-        self._is_done = False
+        self._has_begun = False
         self.counts = TokenCounts()
         self.output_events = 0
 
@@ -90,27 +136,41 @@ class StreamedAnswer:
             raise broken_answer() from None
         if not events:
             return b""
+        if not self._has_begun:
+            if not events.startswith(_EVENT_STARTS):
+                raise broken_answer()
+            self._has_begun = True
+        events, _ = cut_done(events)
         self.output_events += output_events_in(events)
         # Inside a JSON string these quotes would be escaped, so the markers cannot be content.
         if b'"usage":{' in events or b'"usage": {' in events:
             events = b"".join(map(self._read_usage, split_events(events)))
-        if events.endswith(DONE):
-            self._is_done = True
-        if self._rename is not None:
-            events = events.replace(*self._rename)
+        for former, name in self._renames:
+            events = events.replace(former, name)
         return events
 
     def finish(self) -> bytes:
-        if self._cutter.rest().strip():
+        if not self._has_begun or self._cutter.rest().strip():
             raise broken_answer()
-        return b"" if self._is_done else DONE
+        return DONE
 
     def _read_usage(self, event: bytes) -> bytes:
         said = usage_of_event(data_of(event))
         if said.usage is None:
-            return event
+            return b"" if event == DONE else event  # some hosts tell the usage behind their end
         self.counts = counts_of(said.usage)
         return b"" if said.is_usage_only and not self._shows_usage else event
+
+
+def renames_of(upstream_model: str, name: str) -> tuple[tuple[bytes, bytes], ...]:
+    """Return what to replace by what in a stream so that it names the model the client asked for.
+
+    Two spellings: most hosts write no space behind a colon, Python's `json.dumps` writes one.
+    """
+    if upstream_model == name:
+        return ()
+    former, new = encode(upstream_model), b'"model":' + encode(name)
+    return (b'"model":' + former, new), (b'"model": ' + former, new)
 
 
 def output_events_in(events: bytes) -> int:
@@ -138,7 +198,7 @@ def error_of(status: int, body: bytes) -> ApiError:
     """
     try:
         found = _decode_error(body).error
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         found = None
     error = found if isinstance(found, dict) else {}
     message = str(error.get("message") or found or "")[:2000]

@@ -1,0 +1,72 @@
+"""Who calls, and whether one more call is within its limits. Pure but for the limiter's memory."""
+
+import hmac
+
+from tradewind.core import api_keys
+from tradewind.snapshot.contents import Endpoint, Grant, Operation
+from tradewind.snapshot.view import SnapshotView
+from tradewind.wire.errors import ApiError, invalid_key, model_not_found
+
+_ID_START = len(api_keys.PREFIX)
+_ID_END = _ID_START + api_keys.ID_LENGTH
+_MOST_PROVEN_KEYS = 10_000
+_PREFIX = api_keys.PREFIX.encode()
+
+
+def authenticate(
+    headers: dict[bytes, bytes], view: SnapshotView, pepper: bytes, now_ms: int
+) -> Grant:
+    """Return the grant of the caller's key, from whichever header carries it.
+
+    Every route and every header comes through here. Raises ApiError 401.
+    """
+    key = _key_of(headers)
+    grant = view.proven.get(key)
+    if grant is None:
+        grant = _prove(key, view, pepper)
+    if grant.expires_at_ms is not None and grant.expires_at_ms <= now_ms:
+        raise invalid_key("The API key has expired. Make a new one in the portal.")
+    return grant
+
+
+def endpoint_of(view: SnapshotView, grant: Grant, name: str, operation: Operation) -> Endpoint:
+    """Return what the key may call under this name. Raises ApiError 404, or 400 for the wrong
+    route.
+    """
+    endpoint = view.endpoint(name)
+    if endpoint is None or (grant.models is not None and endpoint.name not in grant.models):
+        raise model_not_found(name)
+    if endpoint.operation is not operation:
+        route = "embeddings" if endpoint.operation is Operation.EMBEDDINGS else "chat/completions"
+        raise ApiError(
+            400,
+            f"The model '{endpoint.name}' does not do {operation}; call /v1/{route}.",
+            param="model",
+            code="unsupported_operation",
+        )
+    return endpoint
+
+
+def _prove(key: bytes, view: SnapshotView, pepper: bytes) -> Grant:
+    if len(key) != api_keys.KEY_LENGTH or not key.startswith(_PREFIX):
+        raise invalid_key("The API key is malformed: it has the form sk-tw-….")
+    grant = view.grant(key[_ID_START:_ID_END].decode("latin-1"))
+    if grant is None or not hmac.compare_digest(grant.digest, api_keys.digest(pepper, key)):
+        raise invalid_key("The API key is unknown or was revoked. Keys are made in the portal.")
+    if len(view.proven) >= _MOST_PROVEN_KEYS:
+        view.proven.clear()
+    view.proven[key] = grant
+    return grant
+
+
+def _key_of(headers: dict[bytes, bytes]) -> bytes:
+    authorization = headers.get(b"authorization")
+    if authorization is not None:
+        scheme, _, key = authorization.partition(b" ")
+        if scheme.lower() != b"bearer":
+            raise invalid_key("Send the API key as 'Authorization: Bearer sk-tw-…'.")
+        return key.strip()
+    key = headers.get(b"api-key") or headers.get(b"x-api-key")
+    if key is None:
+        raise invalid_key("No API key: send it as 'Authorization: Bearer sk-tw-…'.")
+    return key

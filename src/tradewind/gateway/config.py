@@ -1,0 +1,49 @@
+"""What the gateway is told when it is started. JSON, so that its process needs no settings
+library.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from tradewind.core.errors import StartupError
+from tradewind.usage.journal import Durability
+
+MIB = 1024 * 1024
+
+
+class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    host: str = "127.0.0.1"
+    port: int = 8080
+    listen_fd: int | None = None
+    """An inherited listening socket instead of host and port. It outlives this process, so clients
+    that connect while a gateway is restarted wait instead of being refused."""
+    snapshot_path: Path
+    journal_folder: Path
+    pepper_path: Path
+    control_socket: Path | None = None
+    """Unix socket of the control plane; None answers its paths with 404."""
+    durability: Durability = "process"
+    node: str = "gateway"
+    """Name of this gateway in the journal; unique among gateways of one installation."""
+    max_body_bytes: int = 32 * MIB
+    snapshot_poll_s: float = 0.1
+    drain_timeout_s: float = 20.0
+
+
+def load(path: Path) -> GatewayConfig:
+    """Raises StartupError that names the field."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=GatewayConfig, dec_hook=_decode_path)
+    except OSError as error:
+        raise StartupError(f"cannot read the gateway's configuration {path}: {error}") from error
+    except msgspec.MsgspecError as error:
+        raise StartupError(f"the gateway's configuration {path} is wrong: {error}") from error
+
+
+def _decode_path(wanted: type, value: object) -> Path:
+    if wanted is not Path:
+        raise NotImplementedError(wanted)
+    if not isinstance(value, str):
+        raise TypeError("Expected a path")
+    return Path(value)

@@ -1,0 +1,34 @@
+"""`GET /v1/models` and `GET /v1/models/{id}`: what this key may call."""
+
+from urllib.parse import unquote_to_bytes
+
+from tradewind.gateway.http.server import Exchange
+from tradewind.gateway.state import GatewayState
+from tradewind.snapshot.contents import Endpoint, Grant
+from tradewind.wire.errors import model_not_found
+from tradewind.wire.models import Model, ModelList, encode
+
+_JSON = b"content-type: application/json\r\n"
+
+
+def list_models(state: GatewayState, exchange: Exchange, grant: Grant) -> None:
+    models = [_model(endpoint) for endpoint in state.view.endpoints_for(grant)]
+    exchange.respond(200, _JSON, encode(ModelList(models)))
+
+
+def show_model(state: GatewayState, exchange: Exchange, grant: Grant, name: bytes) -> None:
+    """Raises ApiError 404 for a model that is not there or that the key may not use."""
+    text = unquote_to_bytes(name).decode("utf-8", "replace")
+    endpoint = state.view.endpoint(text)
+    if endpoint is None or (grant.models is not None and endpoint.name not in grant.models):
+        raise model_not_found(text)
+    exchange.respond(200, _JSON, encode(_model(endpoint)))
+
+
+def _model(endpoint: Endpoint) -> Model:
+    return Model(
+        id=endpoint.name,
+        created=endpoint.created_at_ms // 1000,
+        owned_by=endpoint.publisher,
+        context_length=endpoint.context_tokens,
+    )

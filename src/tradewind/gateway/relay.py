@@ -1,0 +1,113 @@
+"""Passes every path that is not the gateway's on to the control plane: portal, `/api`, docs.
+
+A reverse proxy for one upstream: hop-by-hop header fields are dropped (RFC 9110, section 7.6.1),
+the client's address is added, bodies are passed on as they come.
+"""
+
+from tradewind.gateway.http.server import Exchange
+from tradewind.gateway.http.upstream import UpstreamCall, UpstreamFailure
+from tradewind.gateway.state import GatewayState
+from tradewind.wire.errors import retry_after
+
+_HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"expect",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+# Ours to say, so a client's own are dropped.
+_FORWARDED = frozenset(
+    {
+        b"forwarded",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-prefix",
+        b"x-forwarded-proto",
+        b"x-real-ip",
+    }
+)
+_DROPPED_FROM_REQUEST = _HOP_BY_HOP | _FORWARDED | {b"content-length"}
+_DROPPED_FROM_ANSWER = _HOP_BY_HOP | {b"content-length", b"date", b"server"}
+_STARTING = (
+    b"<!doctype html><html lang=en><meta charset=utf-8><title>Starting</title>"
+    b"<h1>The portal is starting</h1>"
+    b"<p>Reload this page in a moment. The API under /v1 already answers."
+)
+
+
+def relay(state: GatewayState, exchange: Exchange) -> None:
+    """Send the request to the control plane and its answer back."""
+    socket = state.config.control_socket
+    if socket is None:
+        exchange.respond(404, b"content-type: text/plain\r\n", b"There is nothing at this path.\n")
+        return
+    answer = _RelayedAnswer(exchange)
+    call = answer.call = state.upstream.send(
+        str(socket), _head(exchange), exchange.request.body, answer, state.timeouts
+    )
+    exchange.on_client_gone = call.cancel
+    exchange.on_pause = call.pause
+    exchange.on_resume = call.resume
+
+
+def _head(exchange: Exchange) -> bytes:
+    request = exchange.request
+    dropped = _DROPPED_FROM_REQUEST | _named_by_connection(request.headers)
+    lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
+    lines += [
+        b"%b: %b" % (name, value)
+        for name, value in request.raw_headers
+        if name.lower() not in dropped
+    ]
+    lines.append(b"x-forwarded-for: " + request.peer.encode("latin-1", "replace"))
+    if request.body or request.method in (b"POST", b"PUT", b"PATCH"):
+        lines.append(b"content-length: %d" % len(request.body))
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _named_by_connection(headers: dict[bytes, bytes]) -> set[bytes]:
+    """Return the fields that concern this connection only, as its `connection` field says."""
+    named = headers.get(b"connection", b"").lower().split(b",")
+    return {name.strip() for name in named}
+
+
+class _RelayedAnswer:
+    __slots__ = ("_exchange", "call")
+
+    call: UpstreamCall
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def response_started(self, status: int, headers: dict[bytes, bytes]) -> None:
+        dropped = _DROPPED_FROM_ANSWER | _named_by_connection(headers)
+        lines = b"".join(
+            b"%b: %b\r\n" % (name, value)
+            for name, value in self.call.raw_headers
+            if name.lower() not in dropped
+        )
+        length = headers.get(b"content-length")
+        self._exchange.start(
+            status, lines, content_length=int(length) if length is not None else None
+        )
+
+    def response_data(self, data: bytes) -> None:
+        self._exchange.send(data)
+
+    def response_ended(self) -> None:
+        self._exchange.end()
+
+    def response_failed(self, failure: UpstreamFailure) -> None:  # noqa: ARG002
+        if self._exchange.started:
+            self._exchange.abort()
+            return
+        self._exchange.respond(503, b"content-type: text/html\r\n" + retry_after(1.0), _STARTING)
