@@ -339,7 +339,7 @@ def _cost_lines(nanos: int, currency: str) -> bytes:
 
 
 def _microseconds(seconds: float) -> int:
-    return max(0, round(seconds * 1e6))
+    return int(seconds * 1e6)
 
 
 def _error_of_failure(failure: UpstreamFailure) -> ApiError:

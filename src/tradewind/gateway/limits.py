@@ -35,21 +35,22 @@ class _Rate:
 
     def wait_s(self, units: float, now: float) -> float:
         """Return how long until `units` fit; 0 when they fit now."""
-        used_s = max(0.0, self.arrival - now)
-        wait_s = used_s + units * self.seconds_per_unit - _WINDOW_S
+        start = max(now, self.arrival)
+        wait_s = start - now + units * self.seconds_per_unit - _WINDOW_S
         return wait_s if wait_s > _TOLERANCE_S else 0.0
 
     def take(self, units: float, now: float) -> None:
         """Units may be negative: a refund."""
-        self.arrival = max(self.arrival, now) + units * self.seconds_per_unit
+        start = max(now, self.arrival)
+        self.arrival = start + units * self.seconds_per_unit
 
     def remaining_and_reset_ms(self, now: float) -> tuple[int, int]:
         """Return how many units fit now, and in how many milliseconds all are there again."""
         used_s = self.arrival - now
         if used_s <= 0:
             return self.per_minute, 0
-        left_s = _WINDOW_S - used_s + _TOLERANCE_S
-        return max(0, int(left_s / self.seconds_per_unit)), math.ceil(used_s * 1000)
+        left = int((_WINDOW_S - used_s + _TOLERANCE_S) / self.seconds_per_unit)
+        return max(0, left), math.ceil(used_s * 1000)
 
 
 class KeyUse:
@@ -87,7 +88,8 @@ class Limiter:
         An admitted call must be given back by `settle`, exactly once.
         """
         use = self._uses.get(grant.key_id)
-        if use is None or use.limits != grant.limits:
+        # The same object until the next snapshot; then mostly an equal one.
+        if use is None or (use.limits is not grant.limits and use.limits != grant.limits):
             use = self._replace(grant, use)
         limits = grant.limits
         if limits.concurrent_requests is not None and use.in_flight >= limits.concurrent_requests:

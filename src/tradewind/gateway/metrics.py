@@ -1,5 +1,6 @@
 """Numbers for /metrics: plain integer adds on the path, text only when it is scraped."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -56,10 +57,7 @@ class Metrics:
         counts.duration_us += duration_us
         if first_token_us is not None:
             counts.first_token_us += first_token_us
-            seconds = first_token_us / 1e6
-            bucket = 0
-            while bucket < len(_FIRST_TOKEN_BUCKETS_S) and seconds > _FIRST_TOKEN_BUCKETS_S[bucket]:
-                bucket += 1
+            bucket = bisect_left(_FIRST_TOKEN_BUCKETS_S, first_token_us / 1e6)
             counts.first_token_buckets[bucket] += 1
 
     def add_refusal(self, status: int) -> None:

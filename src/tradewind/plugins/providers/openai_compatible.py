@@ -1,5 +1,7 @@
 """Any host that speaks the OpenAI v1 dialect as it is."""
 
+from functools import lru_cache
+
 from msgspec import Raw
 
 from tradewind.plugins.providers.base import Prepared, ProviderRequest, Reader, request_bytes
@@ -25,7 +27,7 @@ class OpenAICompatible:
 
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         fields = request.fields.copy()
-        fields["model"] = Raw(encode(target.upstream_model))
+        fields["model"] = _member(target.upstream_model)
         name = request.endpoint.name
         parsed = request.parsed
         if isinstance(parsed, ChatRequest) and parsed.stream:
@@ -43,3 +45,8 @@ class OpenAICompatible:
 
     def error_of(self, status: int, body: bytes) -> ApiError:
         return error_of(status, body)
+
+
+@lru_cache(maxsize=1024)
+def _member(text: str) -> Raw:
+    return Raw(encode(text))
