@@ -16,6 +16,7 @@ PROCESS_EDGES = {
     "src/tradewind/plugins/engines/keeper.py": "the care for one replica; work for another thread",
     "src/tradewind/plugins/engines/registry.py": "code of a third party, loaded by entry point",
     "src/tradewind/serve/up.py": "starting: whatever happens, what was started is stopped again",
+    "src/tradewind/worker/reconcile.py": "a thread that must go on; engines of third parties",
     "src/tradewind/serve/worker.py": "a thread, whose error the main thread raises again",
 }
 VAGUE_NAMES = {"common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}

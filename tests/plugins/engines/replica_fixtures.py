@@ -19,7 +19,8 @@ def run_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def processes() -> Iterator[LocalProcesses]:
+def processes(run_folder: Path) -> Iterator[LocalProcesses]:
+    # Asks for the folder so that it ends before it: replicas write their logs there.
     processes = LocalProcesses(log_limit_bytes=64 * 1024)
     yield processes
     processes.close(grace_s=1.0)
