@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import openai
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
@@ -48,8 +49,9 @@ def test_from_the_printed_link_to_a_sample_that_runs(
         expect(tab.page.get_by_role("heading", name="Home", level=1)).to_be_visible()
 
         watch_an_answer_and_stop_another(tab)
-        run_the_python_sample(tab)
+        key = run_the_python_sample(tab)
         see_the_cost_on_the_usage_page(tab)
+        revoke_and_be_refused(tab, platform, key)
         assert tab.complaints == []
 
         (session,) = [
@@ -80,7 +82,7 @@ def watch_an_answer_and_stop_another(tab: Tab) -> None:
     assert _SEVERAL_WORDS.search(playground.answer.inner_text()), "what came before stays"
 
 
-def run_the_python_sample(tab: Tab) -> None:
+def run_the_python_sample(tab: Tab) -> str:
     program = Playground(tab.page).code("Python")
     tab.open("/keys")
     key = Keys(tab.page).create("Sample")
@@ -94,6 +96,7 @@ def run_the_python_sample(tab: Tab) -> None:
     )
     assert answer.returncode == 0, answer.stderr
     assert _SEVERAL_WORDS.search(answer.stdout)
+    return key
 
 
 def see_the_cost_on_the_usage_page(tab: Tab) -> None:
@@ -107,6 +110,20 @@ def see_the_cost_on_the_usage_page(tab: Tab) -> None:
         tab.page.wait_for_timeout(200)
     assert is_there()
     tab.page.locator("[data-chart][data-ready]").wait_for()
+
+
+def revoke_and_be_refused(tab: Tab, platform: RunningPlatform, key: str) -> None:
+    with openai.OpenAI(base_url=platform.base_url, api_key=key, max_retries=0) as client:
+        client.models.list()
+        tab.open("/keys")
+        Keys(tab.page).revoke("Sample")
+        for _ in range(100):
+            try:
+                client.models.list()
+            except openai.AuthenticationError:
+                return
+            tab.page.wait_for_timeout(100)
+    pytest.fail("a revoked key still works")
 
 
 def check_every_page(
