@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tradewind import __version__
-from tradewind.core.errors import StartupError
+from tradewind.core.errors import StartupError, TradewindError
 
 if TYPE_CHECKING:
     from tradewind.core.settings import Settings
@@ -64,9 +64,10 @@ def sign_in_link(data: DataOption = None) -> None:
 def main() -> None:
     """Run the command. An expected failure is one line on stderr and exit status 1."""
     try:
-        cli()
-    except StartupError as error:
-        print(f"tradewind: {error}", file=sys.stderr)
+        cli(prog_name="tradewind")
+    except TradewindError as error:
+        # Part of it may come from a log or from another program, with line breaks.
+        print("tradewind:", " ".join(str(error).splitlines()), file=sys.stderr)
         sys.exit(1)
 
 
@@ -81,5 +82,7 @@ def _settings(**given: object) -> "Settings":
         return Settings(**options)  # pyright: ignore[reportArgumentType]  pydantic checks them
     except ValidationError as error:
         first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise StartupError(f"the setting {name} is wrong: {first['msg']}") from error
+        name = "_".join(str(part) for part in first["loc"]).upper().removeprefix("TRADEWIND_")
+        raise StartupError(
+            f"the setting TRADEWIND_{name} is wrong: {first['msg']}", hint="set another or unset it"
+        ) from error

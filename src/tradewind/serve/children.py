@@ -8,6 +8,7 @@ thread.
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,7 +57,7 @@ class Child:
     def start(self) -> None:
         """Start the process. Its output goes to its log file."""
         self.log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _rotate(self.log_path)
+        _bound(self.log_path)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self._argv,
@@ -75,8 +76,14 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def keep_alive(self) -> bool:
-        """Start it again if it has died and its back-off is over. Returns whether it has died."""
-        if self._process is None or self._process.poll() is None:
+        """Start it again if it has died and its back-off is over. Returns whether it has died.
+
+        Never raises: a machine out of memory or processes is tried again. Bounds its log, too.
+        """
+        if self._process is None:
+            return False
+        if self._process.poll() is None:
+            _bound(self.log_path)
             return False
         now = time.monotonic()
         if self._restart_at is None:
@@ -91,7 +98,11 @@ class Child:
             )
             self._backoff_s = min(self._backoff_s * 2, _MOST_BACKOFF_S)
         if now >= self._restart_at:
-            self.start()
+            try:
+                self.start()
+            except OSError as error:
+                _log.error("%s cannot be started: %s", self.name, error)
+                self._restart_at = now + self._backoff_s
         return True
 
     def ask_to_stop(self) -> None:
@@ -120,9 +131,20 @@ class Child:
         return lines[-1][:300] if lines else ""
 
 
-def _rotate(path: Path) -> None:
+def _bound(path: Path) -> None:
+    """Move what a full log holds to `<name>.log.1`: at most two files of 16 MiB.
+
+    By copying, as the process keeps the file open; it appends, so it goes on at the new beginning.
+    What it writes between the two steps is lost.
+    """
     try:
-        if path.stat().st_size > _MOST_LOG_BYTES:
-            path.replace(path.with_suffix(".log.1"))
+        if path.stat().st_size <= _MOST_LOG_BYTES:
+            return
     except FileNotFoundError:
         return
+    try:
+        shutil.copyfile(path, path.with_suffix(".log.1"))
+    except OSError as error:
+        # Most likely the disk is full, and this log is one reason why.
+        _log.error("what %s held is lost: %s", path, error)
+    os.truncate(path, 0)

@@ -4,6 +4,7 @@ it.
 
 import http.client
 import json
+import select
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ QUESTION = "Why is the sky blue? Answer in one sentence."
 _MOST_OUTPUT_TOKENS = 64
 _TIMEOUT_S = 120.0
 _RETRY_S = 0.03
+_LOOK_MS = 200
 _NOT_YET = frozenset({401, 502, 503})
 
 
@@ -29,31 +31,39 @@ class FirstCall:
     """From sending the request that was answered to its first token."""
 
 
+class _NotAnswered(Exception):
+    """This try brought no whole answer; another one may."""
+
+
+class _Stopped(Exception):
+    """Whoever waits wants no answer any more."""
+
+
 def make_first_call(
     host: str, port: int, key: str, model: str, *, deadline: float, go_on: Callable[[], bool]
 ) -> FirstCall | None:
     """Ask until the model is ready and answers. `deadline` is monotonic seconds.
 
-    `go_on` is called before each try; None is returned once it says no. Raises StartupError with
-    the last refusal when the model never answers.
+    `go_on` is called before each try and while one waits; None is returned once it says no. Raises
+    StartupError with the last refusal when the model never answers.
     """
     refusal = "nothing answered"
     while time.monotonic() < deadline:
         if not go_on():
             return None
         try:
-            answer = _ask(host, port, key, model)
-        except OSError as error:
-            refusal = str(error)
-        else:
-            if isinstance(answer, FirstCall):
-                return answer
-            refusal = answer
+            return _ask(host, port, key, model, deadline=deadline, go_on=go_on)
+        except _Stopped:
+            return None
+        except (OSError, http.client.HTTPException, _NotAnswered) as error:
+            refusal = str(error) or type(error).__name__
         time.sleep(_RETRY_S)
     raise StartupError(f"the first call was not answered: {refusal}", hint="see the logs folder")
 
 
-def _ask(host: str, port: int, key: str, model: str) -> FirstCall | str:
+def _ask(
+    host: str, port: int, key: str, model: str, *, deadline: float, go_on: Callable[[], bool]
+) -> FirstCall:
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
     try:
         sent = time.perf_counter()
@@ -72,16 +82,17 @@ def _ask(host: str, port: int, key: str, model: str) -> FirstCall | str:
             ),
             {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
         )
+        _await_answer(connection, deadline, go_on)
         response = connection.getresponse()
         if response.status in _NOT_YET:
-            return response.read(4096).decode("utf-8", "replace")
+            raise _NotAnswered(response.read(4096).decode("utf-8", "replace"))
         if response.status != 200:
             text = response.read(4096).decode("utf-8", "replace")
             raise StartupError(f"the first call was refused with {response.status}: {text}")
         answer, usage, first_at = "", dict[str, Any](), None
         for event in _events(response):
             if "error" in event:
-                return str(event["error"])
+                raise _NotAnswered(str(event["error"]))
             for choice in event["choices"]:
                 text = choice["delta"].get("content") or ""
                 if text and first_at is None:
@@ -100,7 +111,32 @@ def _ask(host: str, port: int, key: str, model: str) -> FirstCall | str:
         connection.close()
 
 
+def _await_answer(
+    connection: http.client.HTTPConnection, deadline: float, go_on: Callable[[], bool]
+) -> None:
+    """Return when the answer begins.
+
+    The listening socket outlives a gateway that died, so a request can wait there for the next one,
+    which only `go_on` starts.
+    """
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    while not poll.poll(_LOOK_MS):
+        if not go_on():
+            raise _Stopped
+        if time.monotonic() > deadline:
+            raise _NotAnswered("no answer has begun")
+
+
 def _events(response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
+    """Yield the events of a whole stream. Raises _NotAnswered at the end of one that was cut."""
     for line in response:
-        if line.startswith(b"data: ") and line.strip() != b"data: [DONE]":
-            yield json.loads(line[6:])
+        if line.strip() == b"data: [DONE]":
+            return
+        if line.startswith(b"data: "):
+            try:
+                yield json.loads(line[6:])
+            except ValueError as error:
+                raise _NotAnswered("the answer was cut") from error
+    # http.client takes a connection that breaks between two chunks for the end.
+    raise _NotAnswered("the answer was cut")

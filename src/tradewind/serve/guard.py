@@ -38,21 +38,34 @@ def make_data_folder(root: Path) -> None:
 def lock_data_folder(path: Path) -> int:
     """Take the folder for this process; return the descriptor that holds it until it is closed.
 
-    Raises StartupError when another platform runs on it.
+    Raises StartupError when another platform runs on it, or when it cannot be locked.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise _cannot_be_locked(path, error) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
         raise StartupError(
             f"the data folder {path.parent} is in use by process {holder}",
             hint="stop that one or choose another with --data",
         ) from error
+    except OSError as error:
+        os.close(descriptor)
+        raise _cannot_be_locked(path, error) from error
     os.ftruncate(descriptor, 0)
     os.write(descriptor, b"%d\n" % os.getpid())
     return descriptor
+
+
+def _cannot_be_locked(path: Path, error: OSError) -> StartupError:
+    return StartupError(
+        f"the data folder {path.parent} cannot be locked: {error.strerror}",
+        hint="choose another with --data",
+    )
 
 
 def is_loopback(host: str) -> bool:
@@ -71,18 +84,26 @@ def listen_on(host: str, port: int) -> socket.socket:
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, socket.gaierror) else "it is no host name"
+        raise StartupError(
+            f"'{host}' is no address of this machine: {reason}", hint="see --host"
+        ) from error
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
-    except socket.gaierror as error:
-        raise StartupError(f"'{host}' is no address of this machine: {error.strerror}") from error
     except OSError as error:
+        listener.close()
         if error.errno == errno.EADDRINUSE:
             raise StartupError(
                 f"port {port} on {host} is in use",
                 hint="choose another with --port, or --port 0 for a free one",
             ) from error
-        raise StartupError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        raise StartupError(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="choose others with --host and --port",
+        ) from error
     listener.set_inheritable(True)
     return listener

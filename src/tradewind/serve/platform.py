@@ -23,6 +23,7 @@ from tradewind.serve.guard import is_loopback, listen_on, lock_data_folder
 from tradewind.serve.prepare import Prepared, prepare
 from tradewind.serve.secret_files import load_or_create_pepper, pepper_path
 from tradewind.serve.services import build_services
+from tradewind.serve.sign_in_link import BASE_URL_FILE
 from tradewind.worker.reconcile import Reconciler
 
 _log = logging.getLogger(__name__)
@@ -189,7 +190,7 @@ class Platform:
         # An address that means "all" is none that a browser could go to.
         shown = self.local_host
         shown = f"[{shown}]" if ":" in shown else shown
-        self.base_url = self._settings.public_url or f"http://{shown}:{self.port}"
+        self.base_url = (self._settings.public_url or f"http://{shown}:{self.port}").rstrip("/")
 
     def _start_postgres(self) -> str:
         if self._settings.database_url is not None:
@@ -222,6 +223,7 @@ class Platform:
         }
         path = run / "gateway.json"
         path.write_text(json.dumps(config))
+        (run / BASE_URL_FILE).write_text(self.base_url)
         self._start_child(
             "gateway",
             "tradewind.gateway.process",

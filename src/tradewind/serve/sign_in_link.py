@@ -1,5 +1,6 @@
 """`tradewind sign-in-link`: a new one-time link for the administrator of a running platform."""
 
+import os
 from datetime import timedelta
 
 import psycopg
@@ -13,16 +14,18 @@ from tradewind.serve.secret_files import load_or_create_pepper
 from tradewind.serve.services import build_services
 
 LINK_LIFETIME = timedelta(hours=1)
+BASE_URL_FILE = "base-url"
+"""In the run folder, while a platform runs: where browsers reach it."""
 
 
 def make_sign_in_link(settings: Settings) -> str:
-    """Return the path and query of a fresh link; earlier ones no longer work.
+    """Return a fresh link; earlier ones no longer work.
 
     Whoever may read the data folder may do this: it is the way back in after a lost password.
     Raises StartupError when no platform runs on the data folder.
     """
     folder = DataFolder(settings.data.resolve())
-    if not folder.secrets.is_dir():
+    if not os.access(folder.lock, os.F_OK):
         raise StartupError(f"{folder.root} is no data folder of Tradewind", hint="see --data")
     url = settings.database_url or url_of_running(folder)
     database = Database(url, application_name="tradewind-sign-in-link", pool_size=1)
@@ -36,4 +39,11 @@ def make_sign_in_link(settings: Settings) -> str:
         ) from error
     finally:
         database.close()
-    return f"/sign-in?code={code}"
+    return f"{_base_url(folder)}/sign-in?code={code}"
+
+
+def _base_url(folder: DataFolder) -> str:
+    try:
+        return (folder.run / BASE_URL_FILE).read_text()
+    except OSError:
+        return ""  # with a database of one's own, the platform may run elsewhere

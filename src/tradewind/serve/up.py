@@ -75,7 +75,10 @@ def up(settings: Settings, *, is_once: bool, is_json: bool, began: float) -> Non
     """
     folder = DataFolder(settings.data.resolve())
     make_data_folder(folder.root)
-    log_to_file(folder.logs / "up.log")
+    try:
+        log_to_file(folder.logs / "up.log")
+    except OSError as error:
+        raise _cannot_start(error, folder) from error
     errors = Console(stderr=True, highlight=False)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -83,11 +86,16 @@ def up(settings: Settings, *, is_once: bool, is_json: bool, began: float) -> Non
     with errors.status("Starting Tradewind") as status:
 
         def report(line: str) -> None:
-            errors.print(f"  {escape(line)}", style="dim")
+            errors.print(f"  {escape(line)}", style="dim", soft_wrap=True)
 
         platform = Platform(settings, report)
         try:
             light = _light(platform, stop, status.update, began)
+        except OSError as error:
+            # A full disk, a folder of another user: no bug of ours, and the log has the whole.
+            _log.exception("the start failed")
+            platform.stop()
+            raise _cannot_start(error, folder) from error
         except BaseException:
             status.update("Stopping")
             platform.stop()
@@ -105,6 +113,13 @@ def up(settings: Settings, *, is_once: bool, is_json: bool, began: float) -> Non
     finally:
         with errors.status("Stopping: running calls end, usage is written down"):
             platform.stop()
+
+
+def _cannot_start(error: OSError, folder: DataFolder) -> StartupError:
+    return StartupError(
+        f"the platform cannot start: {error}",
+        hint=f"check the disk and who owns {folder.root}, see its logs",
+    )
 
 
 def _setter(stop: threading.Event) -> Callable[[int, FrameType | None], None]:
@@ -205,8 +220,13 @@ def _folded(answer: str, width: int) -> str:
 
 
 def _curl_line(light: Light, key: str) -> str:
+    # Without a limit, a very small model may go on for minutes, and curl shows nothing until then.
     body = json.dumps(
-        {"model": light.call.model, "messages": [{"role": "user", "content": "Say hello."}]}
+        {
+            "model": light.call.model,
+            "messages": [{"role": "user", "content": "Say hello."}],
+            "max_tokens": 64,
+        }
     )
     return (
         f'curl {light.base_url}/v1/chat/completions -H "Authorization: Bearer {key}" '
