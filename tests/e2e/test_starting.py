@@ -315,6 +315,23 @@ def test_a_full_disk_is_one_line(data_root: Path):
         subprocess.run(["umount", str(disk)], check=True)
 
 
+def test_a_lost_pepper_is_one_line_and_voids_no_key(data_root: Path):
+    data = data_root / "data"
+    key = tradewind("up", "--once", "--json", "--port", "0", "--data", data).light["api_key"]
+    pepper = data / "secrets" / "pepper"
+    kept = pepper.rename(data_root / "pepper")
+    for _ in range(2):
+        ended = tradewind("up", "--port", "0", "--data", data)
+        told = ended._replace(stderr=ended.stderr.splitlines(keepends=True)[-1])
+        assert_one_line(told, data, f"the key pepper {pepper} is missing")
+    kept.rename(pepper)
+    running = RunningPlatform(data)
+    try:
+        assert call(running.base_url, key).status == 200
+    finally:
+        running.stop()
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "line"),
     [

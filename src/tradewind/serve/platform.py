@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from tradewind.core.data_folder import DataFolder
 from tradewind.core.errors import StartupError
@@ -71,6 +72,7 @@ class Platform:
         is_local = is_loopback(settings.host)
         if is_local:
             self._listen(settings.host)
+        is_pepper_new = not pepper_path(folder.secrets).exists()
         pepper = load_or_create_pepper(folder.secrets)
         run = prepare_run_folder(folder)
         url = self._start_postgres()
@@ -84,6 +86,8 @@ class Platform:
         self.database.wait_until_up()
         services = build_services(pepper)
         prepared = prepare(self.database, services, currency=settings.currency)
+        if is_pepper_new and prepared.first_key is None:
+            self._refuse_new_pepper()
         _log.info("database is prepared")
         if not is_local:
             self._listen(self._host_for(prepared))
@@ -174,6 +178,15 @@ class Platform:
         if self._lock is not None:
             remove_run_folder(self._folder)
             os.close(self._lock)
+
+    def _refuse_new_pepper(self) -> NoReturn:
+        """The database is older than the pepper: going on would make every key and session void."""
+        path = pepper_path(self._folder.secrets)
+        path.unlink()
+        raise StartupError(
+            f"the key pepper {path} is missing, and the database has keys that were made with it",
+            hint="restore it from a backup, or choose another --data folder and database",
+        )
 
     def _host_for(self, prepared: Prepared) -> str:
         if prepared.has_administrator:
