@@ -25,10 +25,10 @@ from tradewind.core.clock import SystemClock
 from tradewind.core.ids import DeploymentId
 from tradewind.db.database import Database
 from tradewind.db.embedded import EmbeddedPostgres
-from tradewind.db.notify import Listener
+from tradewind.db.notify import SNAPSHOT_CHANNEL, Listener
 from tradewind.features.catalog.builtin import SMOLLM2
 from tradewind.features.catalog.service import Catalog
-from tradewind.features.deployments.service import SNAPSHOT_CHANNEL, Deployments
+from tradewind.features.deployments.service import Deployments
 from tradewind.features.deployments.tables import deployment
 from tradewind.features.market.service import Market
 from tradewind.plugins.engines.base import Engine, Launch, LaunchSpec

@@ -16,6 +16,8 @@ from psycopg import sql
 
 from tradewind.db.database import Database
 
+SNAPSHOT_CHANNEL = "tradewind_snapshot"
+"""Where it is announced that the gateways' snapshot is out of date."""
 PAYLOAD_MAX_BYTES = 7_999
 """PostgreSQL's own limit (documentation of NOTIFY)."""
 _CHANNEL = re.compile(r"[a-z][a-z0-9_]{0,62}")

@@ -11,13 +11,13 @@ from tradewind.core.data_folder import DataFolder
 from tradewind.core.parent_death import end_with_parent
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
-from tradewind.db.notify import Listener
+from tradewind.db.notify import SNAPSHOT_CHANNEL, Listener
 from tradewind.features.metering.shipper import run_shipper
 from tradewind.readmodels.snapshot import compile_endpoints
 from tradewind.serve.secret_files import load_or_create_pepper
 from tradewind.serve.services import build_services
 from tradewind.telemetry.logs import log_to_stderr
-from tradewind.worker.publish import CHANNEL, Publisher
+from tradewind.worker.publish import Publisher
 
 _log = logging.getLogger("tradewind.worker")
 
@@ -49,7 +49,7 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
         grants=services.accounts.grants,
         endpoints=compile_endpoints,
     )
-    listener = Listener(database, [CHANNEL])
+    listener = Listener(database, [SNAPSHOT_CHANNEL])
     died: list[BaseException] = []
 
     def loop(name: str, body: Callable[[], None]) -> threading.Thread:

@@ -17,7 +17,6 @@ from tradewind.snapshot.contents import Endpoint, Grant, Snapshot
 
 _log = logging.getLogger(__name__)
 
-CHANNEL = "tradewind_snapshot"
 # An announcement can be lost with its connection, so that the content is also compared this often.
 # With the gateway's own poll it bounds how long a revoked key can live: below 5 s.
 _POLL_S = 2.0

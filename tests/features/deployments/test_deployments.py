@@ -8,12 +8,11 @@ from sqlalchemy.exc import IntegrityError
 
 from tradewind.core.clock import SystemClock
 from tradewind.core.ids import DeploymentId, ReplicaId
-from tradewind.db.notify import Listener
+from tradewind.db.notify import SNAPSHOT_CHANNEL, Listener
 from tradewind.features.catalog.builtin import MINILM, SMOLLM2
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport
 from tradewind.features.deployments.service import (
-    SNAPSHOT_CHANNEL,
     Deployments,
     DesiredDeployment,
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, case, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Select, case, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
@@ -27,11 +27,6 @@ from tradewind.snapshot.contents import Limits
 # Any number that no other part of the platform locks; it stands for "the first run".
 _FIRST_RUN_LOCK = 0x7477_6163_636F_756E
 _PURGED_AT_ONCE = 1_000
-
-
-def announce_snapshot(tx: Connection) -> None:
-    """Tell the snapshot compiler that it has work, when and only when `tx` commits."""
-    tx.execute(text("SELECT pg_notify('tradewind_snapshot', '')"))
 
 
 # --- organizations and people ----------------------------------------------------------------

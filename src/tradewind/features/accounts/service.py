@@ -11,6 +11,7 @@ from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, InvalidInput, NotFound
 from tradewind.core.ids import OrganizationId, ProjectId, UserId
 from tradewind.core.permissions import Permission, Role
+from tradewind.db.notify import SNAPSHOT_CHANNEL, announce
 from tradewind.features.accounts import bearer, repository, rules
 from tradewind.features.accounts.errors import KeyRefused, SignInRefused, TooManyKeys
 from tradewind.features.accounts.lockout import Lockout
@@ -222,7 +223,7 @@ class Accounts:
         repository.set_password(tx, user_id, self._passwords.hash(raw))
         repository.delete_sessions_of(tx, user_id)
         repository.revoke_playground_keys(tx, user_id, self._clock.now())
-        repository.announce_snapshot(tx)
+        announce(tx, SNAPSHOT_CHANNEL)
         return self._open_session(tx, user_id, opened_by="password")
 
     def _open_session(self, tx: Connection, user_id: UserId, *, opened_by: str) -> SignedIn:
@@ -331,7 +332,7 @@ class Accounts:
         _check_key_id(key_id)
         now = self._clock.now()
         if repository.revoke_key(tx, viewer.organization_id, key_id, now):
-            repository.announce_snapshot(tx)
+            announce(tx, SNAPSHOT_CHANNEL)
         row = repository.find_key(tx, viewer.organization_id, key_id)
         if row is None:
             raise _key_not_found(key_id)
@@ -451,7 +452,7 @@ class Accounts:
             models=models,
             purpose=purpose,
         )
-        repository.announce_snapshot(tx)
+        announce(tx, SNAPSHOT_CHANNEL)
         row = repository.find_key(tx, organization_id, minted.key_id)
         assert row is not None
         return CreatedKey(minted.text, _key_row(row, now))

@@ -7,13 +7,10 @@ from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
 from tradewind.core.ids import DeploymentId, ModelVersionId, ReplicaId
-from tradewind.db.notify import announce
+from tradewind.db.notify import SNAPSHOT_CHANNEL, announce
 from tradewind.features.catalog.service import Catalog, VersionFacts
 from tradewind.features.deployments import repository
 from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport
-
-SNAPSHOT_CHANNEL = "tradewind_snapshot"
-"""Where it is announced that the gateway's snapshot is out of date."""
 
 
 class DesiredDeployment(NamedTuple):
