@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import insert, text
 
 from tradewind.core.ids import event_id_of_request, request_id, uuid7_bytes
+from tradewind.core.money import Money
 from tradewind.features.metering.tables import usage_event
-from tradewind.readmodels.events import RecordedCost, cost_of_event
+from tradewind.readmodels.events import cost_of_event
 
 pytestmark = pytest.mark.postgres
 
@@ -74,7 +75,7 @@ def cost_of(database):
 @pytest.mark.parametrize("microseconds", [0, 1, 499, 500, 999, 123_456, 999_999])
 def test_the_cost_of_a_request_is_found_by_its_id_alone(record, cost_of, microseconds):
     name = record(NOON + timedelta(microseconds=microseconds), nanos=2**62, currency="EUR")
-    assert cost_of(name) == RecordedCost(2**62, "EUR")
+    assert cost_of(name) == Money(2**62, "EUR")
 
 
 @pytest.mark.parametrize(
@@ -83,16 +84,16 @@ def test_the_cost_of_a_request_is_found_by_its_id_alone(record, cost_of, microse
     ids=["first moment of a day", "last moment of a day"],
 )
 def test_the_cost_is_found_at_the_border_of_two_partitions(record, cost_of, at):
-    assert cost_of(record(at)) == RecordedCost(7, "USD")
+    assert cost_of(record(at)) == Money(7, "USD")
 
 
 def test_calls_of_one_moment_are_kept_apart(record, cost_of):
     names = [record(NOON, nanos=number) for number in range(5)]
-    assert [cost_of(name) for name in names] == [RecordedCost(n, "USD") for n in range(5)]
+    assert [cost_of(name) for name in names] == [Money(n, "USD") for n in range(5)]
 
 
 def test_free_is_not_the_same_as_unknown(record, cost_of):
-    assert cost_of(record(NOON, nanos=0)) == RecordedCost(0, "USD")
+    assert cost_of(record(NOON, nanos=0)) == Money(0, "USD")
 
 
 def test_a_call_that_is_not_in_the_books_has_no_cost_yet(record, cost_of):

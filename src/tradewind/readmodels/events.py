@@ -1,22 +1,17 @@
 """Single usage events, as evidence."""
 
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, select
 
+from tradewind.core.money import Money
 from tradewind.features.metering.tables import usage_event
 
 _ROUNDING = timedelta(milliseconds=2)
 
 
-class RecordedCost(NamedTuple):
-    nanos: int
-    currency: str
-
-
-def cost_of_event(tx: Connection, event_id: UUID) -> RecordedCost | None:
+def cost_of_event(tx: Connection, event_id: UUID) -> Money | None:
     """Return what a call cost, or None while it is not shipped yet."""
     # A UUIDv7 begins with the event's millisecond, which names the one partition to look in.
     at = datetime.fromtimestamp((event_id.int >> 80) / 1000, UTC)
@@ -26,4 +21,4 @@ def cost_of_event(tx: Connection, event_id: UUID) -> RecordedCost | None:
             usage_event.c.at.between(at - _ROUNDING, at + _ROUNDING),
         )
     ).first()
-    return None if row is None else RecordedCost(row.cost_nanos, row.currency)
+    return None if row is None else Money(row.cost_nanos, row.currency)

@@ -17,11 +17,11 @@ from rich.markup import escape
 from tradewind.core.data_folder import DataFolder
 from tradewind.core.errors import StartupError, Unavailable
 from tradewind.core.ids import event_id_of_request
-from tradewind.core.money import format_nanos
+from tradewind.core.money import Money, format_nanos
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
 from tradewind.features.catalog.builtin import SMOLLM2
-from tradewind.readmodels.events import RecordedCost, cost_of_event
+from tradewind.readmodels.events import cost_of_event
 from tradewind.serve.first_call import FirstCall, make_first_call
 from tradewind.serve.guard import make_data_folder
 from tradewind.serve.platform import Platform
@@ -43,7 +43,7 @@ class Light:
 
     ready_s: float
     call: FirstCall
-    cost: RecordedCost
+    cost: Money
     prepared: Prepared
     base_url: str
 
@@ -165,7 +165,7 @@ def _light(
 
 def _recorded_cost(
     database: Database, call: FirstCall, deadline: float, go_on: Callable[[], bool]
-) -> RecordedCost | None:
+) -> Money | None:
     """Return what the call cost as the books have it: the whole way from journal to database.
 
     None once `go_on` says no. Raises StartupError at the deadline.
@@ -194,7 +194,7 @@ def _show(console: Console, light: Light) -> None:
         ("Question", escape(call.question)),
         ("Answer", escape(_folded(call.answer, console.width))),
         ("Tokens", f"{usage.get('prompt_tokens')} in, {usage.get('completion_tokens')} out"),
-        ("Price", f"{format_nanos(light.cost.nanos)} {light.cost.currency}"),
+        ("Price", str(light.cost)),
         ("First token", f"after {call.ttft_ms:.0f} ms, by {escape(call.model)}"),
         ("", ""),
         ("Sign in", f"{light.sign_in_url}  [dim](once, within an hour)[/]"),

@@ -1,7 +1,6 @@
 """The protocol of the family, and the words that cross its border."""
 
 import re
-from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -101,14 +100,6 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """Absolute path of a unix socket, or `127.0.0.1:port`."""
     credential: str
     files: tuple[LaunchFile, ...] = ()
-
-
-class ReplicaState(StrEnum):
-    STARTING = "starting"
-    READY = "ready"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    FAILED = "failed"
 
 
 class Probe(NamedTuple):
