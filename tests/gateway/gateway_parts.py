@@ -317,7 +317,7 @@ async def assembled(world, journal):
         providers=providers(),
         timeouts=UpstreamTimeouts(),
     )
-    server = HttpServer(GatewayApplication(state, lambda: 0), batch, ServerLimits(), loop)
+    server = HttpServer(GatewayApplication(state, lambda: 0, dict), batch, ServerLimits(), loop)
     world.url = f"http://{await server.listen(host='127.0.0.1', port=0)}"
     try:
         yield state

@@ -51,6 +51,10 @@ async def test_calls_refusals_and_tokens_are_counted(world, upstream):
     assert found[("tradewind_journal_healthy",)] == 1
     assert found[("tradewind_snapshot_version",)] == 1
     assert found[("tradewind_open_connections",)] >= 1
+    assert found["tradewind_http_total", "requests"] >= 6
+    assert found["tradewind_http_total", "idle_timeouts"] == 0
+    assert found["tradewind_upstream_total", "calls"] == 4
+    assert found["tradewind_upstream_total", "refused"] == 0
 
 
 def test_the_first_token_falls_into_its_bucket():

@@ -1,5 +1,6 @@
 """The route table of the public port: `/v1` is answered here, every other path is relayed."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -38,9 +39,15 @@ ROUTES: dict[bytes, tuple[bytes, Route]] = {
 class GatewayApplication:
     """What the HTTP server calls for each request."""
 
-    def __init__(self, state: GatewayState, open_connections: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        state: GatewayState,
+        open_connections: Callable[[], int],
+        server_counters: Callable[[], dict[str, int]],
+    ) -> None:
         self._state = state
         self._open_connections = open_connections
+        self._server_counters = server_counters
 
     def begin(self, exchange: Exchange) -> int | None:
         """Check the key before the body is read, so that a stranger cannot make us hold
@@ -130,7 +137,15 @@ class GatewayApplication:
                 ("tradewind_open_connections", "Client connections.", self._open_connections()),
                 ("tradewind_snapshot_version", "Snapshot in force.", state.view.version),
                 ("tradewind_journal_healthy", "1 while usage is kept.", state.recorder.is_healthy),
-            ]
+            ],
+            [
+                ("tradewind_http", "Of the public port, by kind.", self._server_counters()),
+                (
+                    "tradewind_upstream",
+                    "Calls to upstreams and how they failed, by kind.",
+                    dataclasses.asdict(state.upstream.counters),
+                ),
+            ],
         )
         exchange.respond(200, b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n", text)
 

@@ -64,8 +64,15 @@ class Metrics:
         """Count a call that was not admitted."""
         self._refused[status] = self._refused.get(status, 0) + 1
 
-    def exposition(self, gauges: Iterable[tuple[str, str, float]]) -> bytes:
-        """Return the Prometheus text format. `gauges` are (name, help, value) of the moment."""
+    def exposition(
+        self,
+        gauges: Iterable[tuple[str, str, float]],
+        counters: Iterable[tuple[str, str, dict[str, int]]] = (),
+    ) -> bytes:
+        """Return the Prometheus text format.
+
+        `gauges` are (name, help, value) of the moment, `counters` (name, help, values by kind).
+        """
         # Imported when first scraped: the library costs memory that most gateways never need.
         from prometheus_client import (  # noqa: PLC0415
             CollectorRegistry,
@@ -73,10 +80,14 @@ class Metrics:
         )
 
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Collector(list(self._families(gauges))))
+        registry.register(_Collector(list(self._families(gauges, counters))))
         return generate_latest(registry)
 
-    def _families(self, gauges: Iterable[tuple[str, str, float]]) -> "Iterable[Metric]":
+    def _families(
+        self,
+        gauges: Iterable[tuple[str, str, float]],
+        counters: Iterable[tuple[str, str, dict[str, int]]],
+    ) -> "Iterable[Metric]":
         from prometheus_client.core import (  # noqa: PLC0415
             CounterMetricFamily,
             GaugeMetricFamily,
@@ -117,6 +128,11 @@ class Metrics:
         yield from (calls, tokens, busy, first, refused)
         for name, text, value in gauges:
             yield GaugeMetricFamily(name, text, value=value)
+        for name, text, kinds in counters:
+            family = CounterMetricFamily(name, text, labels=["kind"])
+            for kind, number in kinds.items():
+                family.add_metric([kind], number)
+            yield family
 
 
 class _Collector:

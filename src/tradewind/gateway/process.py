@@ -6,6 +6,7 @@ SIGTERM drains: no new connections, running answers end, the journal is sealed.
 import argparse
 import asyncio
 import contextlib
+import dataclasses
 import errno
 import gc
 import logging
@@ -99,7 +100,9 @@ async def running(config: GatewayConfig) -> AsyncGenerator[str]:
 
     watch = SnapshotWatch(config.snapshot_path, swap, config.snapshot_poll_s)
     watch.load_first()
-    application = GatewayApplication(state, lambda: server.open_connections)
+    application = GatewayApplication(
+        state, lambda: server.open_connections, lambda: dataclasses.asdict(server.counters)
+    )
     server = HttpServer(
         application, batch, ServerLimits(max_body_bytes=config.max_body_bytes), loop
     )
