@@ -282,8 +282,8 @@ async def test_a_target_that_refuses_rests(tmp_path, upstream, refused):
     journal = Journal.open(world.journal, node="gateway")
     async with assembled(world, journal) as state:
         assert (await world.chat()).status == 200
-        assert state.targets._ejected_until.keys() == {"rep_a"}
-        assert state.targets.in_flight == 0
+        assert state.router._ejected_until.keys() == {"rep_a"}
+        assert state.router.in_flight == 0
 
 
 async def test_a_busy_target_is_passed_over(world, upstream, second):

@@ -242,7 +242,9 @@ def end_a_call(recorder):
     grant = Grant("k1", b"", "org", "proj")
     target = Target("dep", "rep", "llama_server", "h:1", "m", "key")
     endpoint = Endpoint("p/m", Operation.CHAT, "p", 1, 512, 512, PRICE, (target,))
-    opened = recorder.open(grant, endpoint, target, is_stream=True, input_estimate=5)
+    opened = recorder.open(
+        grant, endpoint, target, operation=endpoint.operation, is_stream=True, input_estimate=5
+    )
     assert type(opened) is type(opened_call())
     recorder.close(
         opened,

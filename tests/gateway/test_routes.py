@@ -3,9 +3,11 @@
 import pytest
 from gateway_parts import MODEL, ask_for
 
-from tradewind.gateway.application import ROUTES
+from tradewind.gateway.routes import ROUTES
 
-ALL = [(path.decode(), method.decode()) for path, (method, _) in ROUTES.items()]
+ALL = [
+    (path.decode(), route.method.decode()) for path, routes in ROUTES.items() for route in routes
+]
 ALL.append(("/v1/models/" + MODEL, "GET"))
 every_route = pytest.mark.parametrize(("path", "method"), ALL)
 

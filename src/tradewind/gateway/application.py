@@ -1,39 +1,31 @@
-"""The route table of the public port: `/v1` is answered here, every other path is relayed."""
+"""What the HTTP server calls: our own routes are answered here, every other path is relayed."""
 
 import dataclasses
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
-from tradewind.gateway.admit import authenticate
-from tradewind.gateway.handle import handle
+from tradewind.gateway.authenticate import authenticate
+from tradewind.gateway.dialects import surfaces
+from tradewind.gateway.dialects.surfaces import Surface
 from tradewind.gateway.http.server import Exchange
-from tradewind.gateway.models import list_models, show_model
+from tradewind.gateway.refusals import refuse
 from tradewind.gateway.relay import relay
+from tradewind.gateway.routes import Route, find
 from tradewind.gateway.state import GatewayState
-from tradewind.snapshot.contents import Grant, Operation
+from tradewind.snapshot.contents import Grant
 from tradewind.wire.errors import ApiError
 
-Route = Callable[[GatewayState, Exchange, Grant], None]
-
 _JSON = b"content-type: application/json\r\n"
-_MODEL_PREFIX = b"/v1/models/"
 _LOOPBACK = ("::1", "unix")
 
 
-def _chat(state: GatewayState, exchange: Exchange, grant: Grant) -> None:
-    handle(state, exchange, grant, Operation.CHAT)
+class _Routed(NamedTuple):
+    """What was found out before the body was read."""
 
-
-def _embeddings(state: GatewayState, exchange: Exchange, grant: Grant) -> None:
-    handle(state, exchange, grant, Operation.EMBEDDINGS)
-
-
-ROUTES: dict[bytes, tuple[bytes, Route]] = {
-    b"/v1/chat/completions": (b"POST", _chat),
-    b"/v1/embeddings": (b"POST", _embeddings),
-    b"/v1/models": (b"GET", list_models),
-}
-"""Path to method and handler. Every one of them needs a key; a test walks this table."""
+    grant: Grant
+    route: Route
+    name: str
 
 
 class GatewayApplication:
@@ -50,64 +42,52 @@ class GatewayApplication:
         self._server_counters = server_counters
 
     def begin(self, exchange: Exchange) -> int | None:
-        """Check the key before the body is read, so that a stranger cannot make us hold
-        megabytes.
+        """Find the route and check the key before the body is read, so that a stranger cannot make
+        us hold megabytes.
         """
-        if exchange.request.path.startswith(b"/v1/"):
-            try:
-                exchange.context = self._authenticate(exchange)
-            except ApiError as error:
-                self._refuse(exchange, error)
-                return None
+        request = exchange.request
+        surface = surfaces.OPENAI
+        try:
+            found = find(request.path)
+            if found is not None:
+                surface = found if isinstance(found, Surface) else found.surface
+                grant = self._authenticate(exchange)
+                if isinstance(found, Surface):
+                    raise _nothing_there(request.method, request.path)
+                exchange.context = _Routed(grant, found.by_method(request.method), found.name)
+        except ApiError as error:
+            refuse(self._state, exchange, surface, error)
+            return None
         return self._state.config.max_body_bytes
 
     def handle(self, exchange: Exchange) -> None:
-        path = exchange.request.path
-        if path.startswith(b"/v1/"):
+        routed = exchange.context
+        if isinstance(routed, _Routed):
             try:
-                self._answer(exchange, path)
+                self._answer(exchange, routed)
             except ApiError as error:
-                self._refuse(exchange, error)
-        elif path == b"/healthz":
+                refuse(self._state, exchange, routed.route.surface, error)
+            return
+        path = exchange.request.path
+        if path == b"/healthz":
             self._health(exchange)
         elif path == b"/metrics":
             self._metrics(exchange)
         else:
             relay(self._state, exchange)
 
-    def _answer(self, exchange: Exchange, path: bytes) -> None:
-        grant = exchange.context
-        assert isinstance(grant, Grant)
+    def _answer(self, exchange: Exchange, routed: _Routed) -> None:
+        grant = routed.grant
         if self._state.view.grant(grant.key_id) is not grant:
             # Another snapshot came while the body did, which may take minutes: the key may have
             # been revoked by it.
             grant = self._authenticate(exchange)
-        method = exchange.request.method
-        found = ROUTES.get(path)
-        if found is not None:
-            allowed, route = found
-            if method != allowed:
-                raise _wrong_method(allowed)
-            route(self._state, exchange, grant)
-        elif path.startswith(_MODEL_PREFIX):
-            if method != b"GET":
-                raise _wrong_method(b"GET")
-            show_model(self._state, exchange, grant, path[len(_MODEL_PREFIX) :])
-        else:
-            raise ApiError(
-                404,
-                f"There is no {method.decode('latin-1')} {path[:200].decode('latin-1')}.",
-                code="unknown_url",
-            )
+        routed.route.answer(self._state, exchange, grant, routed.name)
 
     def _authenticate(self, exchange: Exchange) -> Grant:
         state = self._state
         now_ms = time.time_ns() // 1_000_000
         return authenticate(exchange.request.headers, state.view, state.pepper, now_ms)
-
-    def _refuse(self, exchange: Exchange, error: ApiError) -> None:
-        self._state.metrics.add_refusal(error.status)
-        exchange.respond(error.status, _JSON + error.headers, error.body())
 
     def _health(self, exchange: Exchange) -> None:
         """Say whether this gateway serves. Never asks the database or another process."""
@@ -133,7 +113,7 @@ class GatewayApplication:
         state = self._state
         text = state.metrics.exposition(
             [
-                ("tradewind_calls_in_flight", "Calls at an upstream.", state.targets.in_flight),
+                ("tradewind_calls_in_flight", "Calls at an upstream.", state.router.in_flight),
                 ("tradewind_open_connections", "Client connections.", self._open_connections()),
                 ("tradewind_snapshot_version", "Snapshot in force.", state.view.version),
                 ("tradewind_journal_healthy", "1 while usage is kept.", state.recorder.is_healthy),
@@ -150,10 +130,9 @@ class GatewayApplication:
         exchange.respond(200, b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n", text)
 
 
-def _wrong_method(allowed: bytes) -> ApiError:
+def _nothing_there(method: bytes, path: bytes) -> ApiError:
     return ApiError(
-        405,
-        f"This path takes {allowed.decode()} only.",
-        code="method_not_allowed",
-        headers=b"allow: %b\r\n" % allowed,
+        404,
+        f"There is no {method.decode('latin-1')} {path[:200].decode('latin-1')}.",
+        code="unknown_url",
     )

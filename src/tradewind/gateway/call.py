@@ -1,34 +1,49 @@
-"""One admitted call: its attempts, its answer, its end. Callbacks of the upstream client come in
-here.
+"""One call: its admission, its attempts, its answer, its end. Callbacks of admission and of the
+upstream client come in here.
 
-Whatever happens, the call ends exactly once: the limiter is settled, the FINAL frame is appended,
+Whatever happens, the call ends exactly once: the admission is settled, the FINAL frame is appended,
 and only then the end of the answer goes out. It falls through to another target only before the
 first byte: after it the client has part of an answer, and another model would finish it in another
 voice.
 """
 
 import time
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
 from tradewind.core.ids import request_id
+from tradewind.gateway.admission.base import Admission, Ask, Waiting
+from tradewind.gateway.answer_headers import AnswerHeaders
+from tradewind.gateway.dialects.base import Inbound
+from tradewind.gateway.dialects.output_cap import capped
 from tradewind.gateway.http.server import Exchange
 from tradewind.gateway.http.upstream import FailureKind, UpstreamCall, UpstreamFailure
-from tradewind.gateway.limits import KeyUse
+from tradewind.gateway.pass_on import lines_to_pass_on
 from tradewind.gateway.record import NOTHING, usage_of
+from tradewind.gateway.refusals import refuse
+from tradewind.gateway.routing.router import AttemptResult, Plan, RouteAsk
 from tradewind.gateway.state import GatewayState
-from tradewind.plugins.providers.base import Provider, ProviderRequest, Reader
+from tradewind.plugins.providers.base import Provider, Reader
 from tradewind.snapshot.contents import Grant, Target
-from tradewind.usage.event import Opened, Outcome, Usage
+from tradewind.usage.event import Attempt, Opened, Outcome, Trail, Usage
 from tradewind.wire.errors import ApiError, unavailable
-from tradewind.wire.sse import DONE, event_of
 
-_MOST_ATTEMPTS = 3
+_MOST_ATTEMPTS = 8
 _MOST_ERROR_BYTES = 64 * 1024
 _PROGRESS_S = 2.0
 _PROGRESS_TOKENS = 512
 # What a client that left is recorded with; nobody is told it (the number is nginx's).
 _CLIENT_CLOSED_REQUEST = 499
-_RETRIED_STATUSES = frozenset({429, 503})
+_RESULTS = {
+    429: AttemptResult.BUSY,
+    503: AttemptResult.BUSY,
+    529: AttemptResult.BUSY,
+    401: AttemptResult.MISCONFIGURED,
+    402: AttemptResult.MISCONFIGURED,
+    403: AttemptResult.MISCONFIGURED,
+    404: AttemptResult.MISCONFIGURED,
+    408: AttemptResult.FAILED,
+}
 _TIMEOUTS = frozenset(
     {FailureKind.FIRST_BYTE_TIMEOUT, FailureKind.IDLE_TIMEOUT, FailureKind.TOTAL_TIMEOUT}
 )
@@ -36,6 +51,7 @@ _TIMEOUTS = frozenset(
 
 class _Phase(Enum):
     NEW = auto()
+    """Not admitted, or admitted and not sent."""
     WAITING = auto()
     """Sent; nothing was passed on to the client yet."""
     STREAMING = auto()
@@ -44,101 +60,181 @@ class _Phase(Enum):
 
 class Call:
     __slots__ = (
+        "_admission",
         "_arrived",
+        "_ask",
         "_attempts",
+        "_candidates",
         "_error_body",
         "_exchange",
         "_first_byte_at",
         "_grant",
-        "_input_estimate",
-        "_is_stream",
+        "_inbound",
+        "_is_counted",
+        "_last_error",
+        "_lines",
+        "_media_type",
         "_opened",
         "_overhead_s",
+        "_passes_bytes",
         "_phase",
+        "_plan",
         "_progress_at",
         "_progress_tokens",
         "_provider",
+        "_queued_s",
         "_reader",
-        "_request",
-        "_reserved",
+        "_route",
         "_sent_at",
         "_state",
         "_status",
         "_target",
-        "_tried",
         "_upstream",
-        "_use",
+        "_waiting",
+        "_why",
     )
 
+    _ask: Ask
     _opened: Opened
+    _plan: Plan
     _provider: Provider
     _reader: Reader
+    _route: RouteAsk
     _target: Target
+    _candidates: Iterator[tuple[Ask, RouteAsk]]
 
     def __init__(
         self,
         state: GatewayState,
         exchange: Exchange,
         grant: Grant,
-        request: ProviderRequest,
+        inbound: Inbound,
         *,
-        use: KeyUse,
-        reserved: int,
-        input_estimate: int,
         arrived: float,
     ) -> None:
-        """`reserved` tokens are taken from `use`; `arrived` is perf_counter at the request."""
+        """`arrived` is perf_counter at the request."""
         self._state = state
         self._exchange = exchange
         self._grant = grant
-        self._request = request
-        self._use = use
-        self._reserved = reserved
-        self._input_estimate = input_estimate
+        self._inbound = inbound
         self._arrived = arrived
-        self._is_stream = request.is_stream
+        self._lines = lines_to_pass_on(exchange.request.headers)
+        self._sent_at = self._progress_at = arrived
         self._phase = _Phase.NEW
-        self._attempts = 0
-        self._tried: frozenset[str] = frozenset()
-        self._status = 0
-        self._error_body = b""
-        self._first_byte_at: float | None = None
-        self._overhead_s = 0.0
-        self._sent_at = arrived
-        self._progress_at = arrived
-        self._progress_tokens = 0
+        self._attempts: tuple[Attempt, ...] = ()
+        self._admission: Admission | None = None
+        self._waiting: Waiting | None = None
         self._upstream: UpstreamCall | None = None
+        self._last_error: ApiError | None = None
+        self._first_byte_at: float | None = None
+        self._error_body = b""
+        self._media_type = b""
+        self._why = ""
+        self._is_counted = False
+        self._passes_bytes = False
+        self._status = 0
+        self._overhead_s = 0.0
+        self._queued_s = 0.0
+        self._progress_tokens = 0
 
-    def dispatch(self) -> None:
-        """Send the call to a target. Raises ApiError when none is there or it cannot be carried."""
-        if not self._send():
-            raise unavailable(
-                f"No replica of '{self._request.endpoint.name}' is ready; it may be starting.",
-                code="model_not_ready",
-            )
+    def start(self, candidates: Iterable[tuple[Ask, RouteAsk]]) -> None:
+        """Try the endpoints in order, each with its own admission. The call answers for itself."""
+        self._candidates = iter(candidates)
+        self._exchange.on_client_gone = self.client_gone
+        self._next_endpoint()
+
+    def _next_endpoint(self) -> bool:
+        """Ask admission for the next endpoint. False when there is none."""
+        found = next(self._candidates, None)
+        if found is None:
+            return False
+        self._give_back()
+        self._ask, self._route = found
+        waiting = self._state.admissions.ask(self._ask, self._admitted, self._not_admitted)
+        if waiting is not None and self._phase is not _Phase.ENDED:
+            self._waiting = waiting
+        return True
+
+    def _admitted(self, admission: Admission) -> None:
+        self._admission = admission
+        if self._waiting is not None:
+            self._waiting = None
+            self._queued_s += time.perf_counter() - self._sent_at
+            self._sent_at = time.perf_counter()
+        is_sent = False
+        try:
+            self._plan = self._state.router.plan(self._ask.endpoint, self._route, time.monotonic())
+            if not self._send():
+                raise unavailable(
+                    f"No replica of '{self._ask.endpoint.name}' is ready; it may be starting.",
+                    code="model_not_ready",
+                )
+            is_sent = True
+        except ApiError as error:
+            is_sent = True
+            self._not_carried(error)
+        finally:
+            # A bug must not keep what it took either: a key would run out of concurrent calls for
+            # good.
+            if not is_sent:
+                self._give_back()
+
+    def _not_admitted(self, error: ApiError) -> None:
+        self._waiting = None
+        if self._last_error is None:
+            self._last_error = error
+        if not self._next_endpoint():
+            self._fail(self._last_error)
+
+    def _not_carried(self, error: ApiError) -> None:
+        """No target of this endpoint can take the call: try the next one."""
+        if self._last_error is None:
+            self._last_error = error
+        if not self._next_endpoint():
+            self._fail(self._last_error)
+
+    def _give_back(self) -> None:
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            admission.settle(0, 0, time.monotonic())
 
     def _send(self) -> bool:
-        state, endpoint = self._state, self._request.endpoint
-        target = state.targets.choose(endpoint.targets, self._tried, time.monotonic())
-        if target is None or self._attempts >= _MOST_ATTEMPTS:
+        """Send the call to the next target of the plan. False when there is none left.
+
+        Raises ApiError when a target cannot carry the request.
+        """
+        state = self._state
+        if len(self._attempts) >= _MOST_ATTEMPTS:
             return False
+        choice = self._plan.next(time.monotonic())
+        if choice is None:
+            return False
+        target = choice.target
         provider = state.providers[target.provider]
-        prepared = provider.prepare(self._request, target)
+        inbound, endpoint = self._inbound, self._ask.endpoint
+        request = inbound.request_for(endpoint, provider.dialects, self._lines)
+        assert self._admission is not None
+        most = self._admission.most_output_tokens
+        if most is not None:
+            request = capped(request, most)
+        prepared = provider.prepare(request, target)
         if self._phase is _Phase.NEW:
             self._opened = state.recorder.open(
                 self._grant,
                 endpoint,
                 target,
-                is_stream=self._is_stream,
-                input_estimate=self._input_estimate,
+                operation=inbound.operation,
+                is_stream=inbound.is_stream,
+                input_estimate=self._ask.input_estimate,
             )
             self._phase = _Phase.WAITING
-            self._exchange.on_client_gone = self.client_gone
-        self._provider, self._target, self._reader = provider, target, prepared.reader
-        self._attempts += 1
+        self._provider, self._target, self._why = provider, target, choice.why
+        self._reader = inbound.reader_for(request, prepared.reader)
+        self._passes_bytes = prepared.passes_bytes
         self._status = 0
         self._error_body = b""
-        state.targets.started(target)
+        state.router.started(target)
+        self._is_counted = True
         now = time.perf_counter()
         self._overhead_s += now - self._sent_at
         self._sent_at = now
@@ -151,8 +247,10 @@ class Call:
 
     # What the upstream client calls.
 
-    def response_started(self, status: int, headers: dict[bytes, bytes]) -> None:  # noqa: ARG002
+    def response_started(self, status: int, headers: dict[bytes, bytes]) -> None:
         self._status = status
+        if self._passes_bytes:
+            self._media_type = headers.get(b"content-type", b"application/octet-stream")
 
     def response_data(self, data: bytes) -> None:
         if self._status != 200:
@@ -161,44 +259,44 @@ class Call:
         try:
             answer = self._reader.feed(data)
         except ApiError as error:
-            self._cancel_upstream()
+            self._cancel_upstream(AttemptResult.FAILED)
             self._fail(error)
             return
         if answer:
             self._pass_on(answer)
 
     def response_ended(self) -> None:
+        self._upstream = None
         if self._status != 200:
             self._refused()
             return
         try:
             rest = self._reader.finish()
         except ApiError as error:
-            self._state.targets.ended(self._target)
+            self._attempt_ended(AttemptResult.FAILED, "malformed")
             self._fail(error)
             return
-        self._state.targets.ended(self._target)
-        self._upstream = None
         usage = self._usage(Outcome.COMPLETED)
-        if self._is_stream:
+        if self._inbound.is_stream or self._passes_bytes:
             if self._phase is _Phase.WAITING:
                 self._start_stream()
+            self._attempt_ended(AttemptResult.OK, "")
             self._close(Outcome.COMPLETED, 200, usage)
             self._end_stream(rest)
         else:
             self._first_byte_at = time.perf_counter()
+            self._attempt_ended(AttemptResult.OK, "")
             cost = self._close(Outcome.COMPLETED, 200, usage)
-            headers = self._headers(b"application/json") + _cost_lines(cost, self._opened.currency)
+            headers = self._headers().whole(b"application/json", cost)
             self._state.recorder.when_safe(lambda _: self._exchange.respond(200, headers, rest))
 
     def response_failed(self, failure: UpstreamFailure) -> None:
         self._upstream = None
-        self._state.targets.ended(self._target)
-        if failure.kind in (FailureKind.REFUSED, FailureKind.CONNECT_TIMEOUT):
-            self._state.targets.failed(self._target, time.monotonic())
-        if failure.nothing_received and failure.kind not in _TIMEOUTS and self._try_next():
+        self._attempt_ended(AttemptResult.FAILED, failure.kind)
+        error = _error_of_failure(failure)
+        if failure.nothing_received and failure.kind not in _TIMEOUTS and self._try_next(error):
             return
-        self._fail(_error_of_failure(failure))
+        self._fail(error)
 
     # What the client's connection calls.
 
@@ -206,7 +304,14 @@ class Call:
         """The client left: stop the upstream, bill what was generated."""
         if self._phase is _Phase.ENDED:
             return
-        self._cancel_upstream()
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        if self._phase is _Phase.NEW:
+            self._phase = _Phase.ENDED
+            self._give_back()
+            return
+        self._cancel_upstream(AttemptResult.CALLER)
         status = 200 if self._phase is _Phase.STREAMING else _CLIENT_CLOSED_REQUEST
         self._close(Outcome.CANCELLED, status, self._usage(Outcome.CANCELLED))
 
@@ -221,14 +326,26 @@ class Call:
             now = time.perf_counter()
             if now - self._progress_at >= _PROGRESS_S:
                 self._record_progress(written, now)
+        admission = self._admission
+        if (
+            admission is not None
+            and admission.most_output_tokens is not None
+            and written > admission.most_output_tokens
+        ):
+            self._cancel_upstream(AttemptResult.CALLER)
+            self._fail(_budget_spent())
 
     def _start_stream(self) -> None:
         self._phase = _Phase.STREAMING
         self._first_byte_at = self._progress_at = time.perf_counter()
-        self._exchange.start(
-            200,
-            self._headers(b"text/event-stream; charset=utf-8") + b"cache-control: no-cache\r\n",
-        )
+        if self._passes_bytes:
+            self._exchange.start(200, self._headers().stream(self._media_type))
+        else:
+            self._exchange.start(
+                200,
+                self._headers().stream(b"text/event-stream; charset=utf-8")
+                + b"cache-control: no-cache\r\n",
+            )
 
     def _record_progress(self, written: int, now: float) -> None:
         self._progress_tokens = written
@@ -247,95 +364,143 @@ class Call:
 
     def _refused(self) -> None:
         """The upstream answered with an error status."""
-        self._upstream = None
-        self._state.targets.ended(self._target)
-        if self._status in _RETRIED_STATUSES and self._try_next():
+        status = self._status
+        result = _RESULTS.get(status)
+        if result is None:
+            # 3xx too: redirects are not followed, so such a host is not set up right.
+            result = AttemptResult.CALLER if 400 <= status < 500 else AttemptResult.FAILED
+        self._attempt_ended(result, result)
+        error = self._provider.error_of(status, self._error_body)
+        may_retry = result is not AttemptResult.CALLER or error.code == "context_length_exceeded"
+        if may_retry and self._try_next(error):
             return
-        self._fail(self._provider.error_of(self._status, self._error_body))
+        self._fail(error)
 
-    def _try_next(self) -> bool:
+    def _try_next(self, error: ApiError) -> bool:
+        """Send the call elsewhere after `error`, if nothing was passed on and something is left."""
         if self._phase is not _Phase.WAITING or self._exchange.client_gone:
             return False
-        self._tried |= {self._target.replica_id}
+        if self._last_error is None:
+            self._last_error = error
         self._sent_at = time.perf_counter()
         try:
-            return self._send()
+            if self._send():
+                return True
         except ApiError:
-            return False  # the next target cannot carry the request; the first failure is told
+            # The next target cannot carry the request: the first failure is the one to tell.
+            pass
+        return self._next_endpoint()
 
-    def _cancel_upstream(self) -> None:
+    def _cancel_upstream(self, result: AttemptResult) -> None:
         if self._upstream is not None:
             self._upstream.cancel()
             self._upstream = None
-            self._state.targets.ended(self._target)
+        self._attempt_ended(result, "cancelled")
+
+    def _attempt_ended(self, result: AttemptResult, failure: str) -> None:
+        if not self._is_counted:
+            return
+        self._is_counted = False
+        now = time.perf_counter()
+        first = self._first_byte_at
+        duration = now - self._sent_at
+        self._state.router.ended(
+            self._target,
+            result,
+            time.monotonic(),
+            first_token_s=None if first is None else first - self._sent_at,
+            output_tokens=self._reader.output_events,
+            duration_s=duration,
+        )
+        target = self._target
+        self._attempts += (
+            Attempt(
+                target.deployment_id,
+                target.host,
+                self._why,
+                self._status,
+                failure,
+                _microseconds(duration),
+            ),
+        )
 
     def _fail(self, error: ApiError) -> None:
-        if self._phase is _Phase.ENDED:
+        phase = self._phase
+        if phase is _Phase.ENDED:
             return
-        was_streaming = self._phase is _Phase.STREAMING
-        if was_streaming:
-            self._close(Outcome.FAILED, 200, self._usage(Outcome.FAILED))
+        exchange, surface = self._exchange, self._inbound.surface
+        if phase is _Phase.NEW:
+            # It never ran, so there is nothing to record but that it was refused.
+            self._phase = _Phase.ENDED
+            self._give_back()
+            exchange.on_client_gone = None
+            refuse(self._state, exchange, surface, error)
+        elif phase is _Phase.STREAMING:
+            usage = self._usage(Outcome.FAILED)
+            self._close(Outcome.FAILED, 200, usage, error.code)
+            # The status is long sent: clients take an event with `error` as the failure it is.
+            if self._passes_bytes:
+                exchange.abort()
+            else:
+                self._end_stream(surface.failure_events(error, request_id(self._opened.event_id)))
         else:
             # The client has nothing in its hands, so it has nothing to pay for.
-            self._close(Outcome.FAILED, error.status, NOTHING)
-        if was_streaming:
-            # The status is long sent: clients take an event with `error` as the failure it is.
-            self._end_stream(event_of(error.body()) + DONE)
-        else:
-            exchange = self._exchange
-            headers = self._headers(b"application/json") + error.headers
-            self._state.recorder.when_safe(
-                lambda _: exchange.respond(error.status, headers, error.body())
-            )
+            self._close(Outcome.FAILED, error.status, NOTHING, error.code)
+            headers = self._headers().failure() + error.headers
+            body = surface.error(error, request_id(self._opened.event_id))
+            self._state.recorder.when_safe(lambda _: exchange.respond(error.status, headers, body))
 
     def _usage(self, outcome: Outcome) -> Usage:
         return usage_of(
             self._reader.counts,
             output_events=self._reader.output_events,
-            input_estimate=self._input_estimate,
+            input_estimate=self._ask.input_estimate,
             outcome=outcome,
         )
 
-    def _close(self, outcome: Outcome, status: int, usage: Usage) -> int:
-        """Append the FINAL frame and settle the limits; return the cost in nanos."""
+    def _close(
+        self, outcome: Outcome, status: int, usage: Usage, error_code: str | None = None
+    ) -> int:
+        """Append the FINAL frame and settle the admission; return the cost in nanos."""
         assert self._phase is not _Phase.ENDED
         self._phase = _Phase.ENDED
         exchange = self._exchange
         exchange.on_client_gone = exchange.on_pause = exchange.on_resume = None
-        used = usage.input_tokens + usage.output_tokens
-        self._state.limiter.settle(self._use, self._reserved, used, time.monotonic())
         first = self._first_byte_at
-        return self._state.recorder.close(
+        cost = self._state.recorder.close(
             self._opened,
-            self._request.endpoint,
+            self._ask.endpoint,
             self._target,
             outcome=outcome,
             http_status=status,
             usage=usage,
             first_token_us=None if first is None else _microseconds(first - self._arrived),
             duration_us=_microseconds(time.perf_counter() - self._arrived),
+            trail=Trail(
+                self._inbound.surface.name,
+                self._inbound.model,
+                self._attempts,
+                _microseconds(self._queued_s),
+                _microseconds(self._overhead_s),
+                error_code or "",
+            ),
         )
+        if self._admission is not None:
+            used = usage.input_tokens + usage.output_tokens
+            self._admission.settle(used, cost, time.monotonic())
+        return cost
 
-    def _headers(self, content_type: bytes) -> bytes:
-        opened = self._opened
-        return (
-            b"content-type: %b\r\nx-request-id: %b\r\nx-tradewind-model: %b\r\n"
-            b"x-tradewind-deployment: %b\r\nx-tradewind-overhead-ms: %.3f\r\n%b"
-        ) % (
-            content_type,
-            request_id(opened.event_id).encode(),
-            opened.model.encode(),
-            self._target.deployment_id.encode(),
-            self._overhead_s * 1000,
-            self._use.headers(time.monotonic()),
+    def _headers(self) -> AnswerHeaders:
+        return AnswerHeaders(
+            surface=self._inbound.surface,
+            event_id=self._opened.event_id,
+            endpoint=self._ask.endpoint,
+            target=self._target,
+            why=self._why,
+            attempts=len(self._attempts) + self._is_counted,
+            overhead_s=self._overhead_s,
+            admission=self._admission,
         )
-
-
-def _cost_lines(nanos: int, currency: str) -> bytes:
-    return b"x-tradewind-cost: %d.%09d\r\nx-tradewind-currency: %b\r\n" % (
-        *divmod(nanos, 1_000_000_000),
-        currency.encode(),
-    )
 
 
 def _microseconds(seconds: float) -> int:
@@ -355,4 +520,13 @@ def _error_of_failure(failure: UpstreamFailure) -> ApiError:
         "The connection to the model's server failed.",
         type="server_error",
         code="upstream_unreachable",
+    )
+
+
+def _budget_spent() -> ApiError:
+    return ApiError(
+        402,
+        "The budget of this key is spent; the answer ends here.",
+        type="insufficient_quota",
+        code="budget_exceeded",
     )

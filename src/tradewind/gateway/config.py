@@ -23,6 +23,9 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     pepper_path: Path
     control_socket: Path | None = None
     """Unix socket of the control plane; None answers its paths with 404."""
+    backstage: str | None = None
+    """Unix socket (or `host:port`) of the control plane's `backstage`; None is a gateway that
+    stands alone."""
     durability: Durability = "process"
     node: str = "gateway"
     """Name of this gateway in the journal; unique among gateways of one installation."""

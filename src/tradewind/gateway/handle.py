@@ -1,14 +1,17 @@
-"""The main path of one call, from whole request to dispatched call. Read this first."""
+"""The main path of one call, from parsed request to dispatched call. Read this first."""
 
 import time
 
-from tradewind.gateway.admit import endpoint_of
+from tradewind.gateway.admission.base import Ask
 from tradewind.gateway.call import Call
+from tradewind.gateway.dialects.base import Inbound
 from tradewind.gateway.http.server import Exchange
+from tradewind.gateway.names import Named, endpoint_of
+from tradewind.gateway.queueing import queue_s_of
+from tradewind.gateway.routing.router import RouteAsk
 from tradewind.gateway.state import GatewayState
-from tradewind.plugins.providers.base import ProviderRequest
-from tradewind.snapshot.contents import Endpoint, Grant, Operation
-from tradewind.wire import chat, embeddings
+from tradewind.snapshot.contents import Conditions, Endpoint, Grant, Operation
+from tradewind.snapshot.view import SnapshotView
 from tradewind.wire.errors import ApiError, unavailable
 
 # No tokenizer makes one token of more bytes than this, so a larger body cannot fit the context and
@@ -17,59 +20,88 @@ _MOST_BYTES_PER_TOKEN = 128
 _BYTES_PER_TOKEN = 4
 
 
-def handle(state: GatewayState, exchange: Exchange, grant: Grant, operation: Operation) -> None:
-    """Admit the call and send it on its way. Raises ApiError when it is refused."""
+def handle(state: GatewayState, exchange: Exchange, grant: Grant, inbound: Inbound) -> None:
+    """Find what the call may use, and have it admitted and sent. Raises ApiError when that is
+    refused at once.
+    """
     arrived = time.perf_counter()
-    body = exchange.request.body
-    parsed = (
-        chat.decode_request(body)
-        if operation is Operation.CHAT
-        else embeddings.decode_request(body)
-    )
-    endpoint = endpoint_of(state.view, grant, parsed.model, operation)
     if not state.recorder.is_healthy:
         raise unavailable(
             "Usage cannot be recorded right now, so no call is accepted.",
             code="journal_unavailable",
         )
-    if operation is Operation.CHAT and len(body) > endpoint.context_tokens * _MOST_BYTES_PER_TOKEN:
-        raise _too_long(endpoint, len(body))
-    request = ProviderRequest(endpoint, chat.decode_fields(body), parsed)
-    input_estimate = len(body) // _BYTES_PER_TOKEN
-    reserved = input_estimate + _output_reserve(parsed)
-    use = state.limiter.admit(grant, reserved, time.monotonic())
-    call = Call(
-        state,
-        exchange,
+    view = state.view
+    named = endpoint_of(view, grant, inbound.model, inbound.operation)
+    _check_length(named.endpoint, inbound)
+    candidates = [named, *_fallbacks(view, grant, inbound)]
+    headers = exchange.request.headers
+    queue_s = queue_s_of(headers[b"x-tradewind-queue"]) if b"x-tradewind-queue" in headers else 0.0
+    call = Call(state, exchange, grant, inbound, arrived=arrived)
+    call.start(
+        [
+            (ask_of(grant, each.endpoint, inbound, queue_s), _route_of(view, grant, each, inbound))
+            for each in candidates
+        ]
+    )
+
+
+def ask_of(grant: Grant, endpoint: Endpoint, inbound: Inbound, queue_s: float) -> Ask:
+    """Return what admission is asked for this request at this endpoint."""
+    limit = inbound.output_limit
+    return Ask(
         grant,
-        request,
-        use=use,
-        reserved=reserved,
-        input_estimate=input_estimate,
-        arrived=arrived,
+        endpoint,
+        input_estimate=inbound.body_length // _BYTES_PER_TOKEN,
+        most_input=inbound.body_length,
+        output_limit=None if limit is None else limit * inbound.choices,
+        queue_s=queue_s,
     )
-    is_sent = False
-    try:
-        call.dispatch()
-        is_sent = True
-    finally:
-        # A bug must not keep what it took either: a key would run out of concurrent calls for good.
-        if not is_sent:
-            state.limiter.settle(use, reserved, 0, time.monotonic())
 
 
-def _output_reserve(parsed: chat.ChatRequest | embeddings.EmbeddingsRequest) -> int:
-    """Return the output tokens to reserve: what the client limits itself to, if it does."""
-    if isinstance(parsed, chat.ChatRequest):
-        return (parsed.output_limit or 0) * (parsed.n or 1)
-    return 0
-
-
-def _too_long(endpoint: Endpoint, size: int) -> ApiError:
-    return ApiError(
-        400,
-        f"This model's maximum context length is {endpoint.context_tokens} tokens. However, your "
-        f"request has {size} bytes.",
-        param="messages",
-        code="context_length_exceeded",
+def _route_of(view: SnapshotView, grant: Grant, named: Named, inbound: Inbound) -> RouteAsk:
+    return RouteAsk(
+        inbound.operation,
+        inbound.dialect,
+        _conditions(view, grant, named.endpoint),
+        inbound.wish,
+        named.sort,
+        inbound.parameters,
+        inbound.body_length // _BYTES_PER_TOKEN + (inbound.output_limit or 0),
     )
+
+
+def _conditions(view: SnapshotView, grant: Grant, endpoint: Endpoint) -> tuple[Conditions, ...]:
+    found = [
+        terms.conditions
+        for terms in (view.terms(grant.organization_id), view.terms(grant.project_id))
+        if terms is not None
+    ]
+    return (*found, endpoint.conditions)
+
+
+def _fallbacks(view: SnapshotView, grant: Grant, inbound: Inbound) -> list[Named]:
+    """Return the further models that the request itself names. One that is not there is refused:
+    a fallback nobody noticed to be missing is none.
+    """
+    wish = inbound.wish
+    names = wish.models if wish.spillover is None else (*wish.models, wish.spillover)
+    return [
+        endpoint_of(view, grant, name, inbound.operation) for name in names if name != inbound.model
+    ]
+
+
+def _check_length(endpoint: Endpoint, inbound: Inbound) -> None:
+    size = inbound.body_length
+    if (
+        inbound.operation is Operation.CHAT
+        and size > endpoint.context_tokens * _MOST_BYTES_PER_TOKEN
+        and not inbound.wish.models
+        and not inbound.wish.spillover
+    ):
+        raise ApiError(
+            400,
+            f"This model's maximum context length is {endpoint.context_tokens} tokens. However, "
+            f"your request has {size} bytes.",
+            param="messages",
+            code="context_length_exceeded",
+        )

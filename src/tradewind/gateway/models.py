@@ -1,8 +1,7 @@
 """`GET /v1/models` and `GET /v1/models/{id}`: what this key may call."""
 
-from urllib.parse import unquote_to_bytes
-
 from tradewind.gateway.http.server import Exchange
+from tradewind.gateway.names import may_call
 from tradewind.gateway.state import GatewayState
 from tradewind.snapshot.contents import Endpoint, Grant
 from tradewind.wire.errors import model_not_found
@@ -11,17 +10,25 @@ from tradewind.wire.models import Model, ModelList, encode
 _JSON = b"content-type: application/json\r\n"
 
 
-def list_models(state: GatewayState, exchange: Exchange, grant: Grant) -> None:
-    models = [_model(endpoint) for endpoint in state.view.endpoints_for(grant)]
+def list_models(
+    state: GatewayState,
+    exchange: Exchange,
+    grant: Grant,
+    name: str,  # noqa: ARG001  every route is called alike
+) -> None:
+    models = [
+        _model(endpoint)
+        for endpoint in state.view.endpoints_for(grant)
+        if may_call(grant, endpoint)
+    ]
     exchange.respond(200, _JSON, encode(ModelList(models)))
 
 
-def show_model(state: GatewayState, exchange: Exchange, grant: Grant, name: bytes) -> None:
+def show_model(state: GatewayState, exchange: Exchange, grant: Grant, name: str) -> None:
     """Raises ApiError 404 for a model that is not there or that the key may not use."""
-    text = unquote_to_bytes(name).decode("utf-8", "replace")
-    endpoint = state.view.endpoint(text)
-    if endpoint is None or (grant.models is not None and endpoint.name not in grant.models):
-        raise model_not_found(text)
+    endpoint = state.view.endpoint(name)
+    if endpoint is None or not may_call(grant, endpoint):
+        raise model_not_found(name)
     exchange.respond(200, _JSON, encode(_model(endpoint)))
 
 

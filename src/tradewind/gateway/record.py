@@ -9,11 +9,12 @@ from tradewind.core.ids import Uuid7Source
 from tradewind.core.money import round_to_nanos
 from tradewind.gateway.metrics import Metrics
 from tradewind.plugins.providers.base import TokenCounts
-from tradewind.snapshot.contents import Endpoint, Grant, Price, Target
+from tradewind.snapshot.contents import Endpoint, Grant, Operation, Price, Target
 from tradewind.usage.event import (
     Opened,
     Outcome,
     Progressed,
+    Trail,
     Usage,
     UsageEvent,
     UsageSource,
@@ -33,34 +34,56 @@ def usage_of(
 
     A call that failed before anything was generated is free.
     """
-    read, cached, written = counts
-    if not (
-        0 <= (read or 0) <= _MOST_CREDIBLE_TOKENS
-        and 0 <= (cached or 0) <= _MOST_CREDIBLE_TOKENS
-        and 0 <= (written or 0) <= _MOST_CREDIBLE_TOKENS
-    ):
-        read = cached = written = None
+    if not all(0 <= (count or 0) <= _MOST_CREDIBLE_TOKENS for count in counts):
+        counts = TokenCounts()
+    read, written = counts.input_tokens, counts.output_tokens
+    source = UsageSource.ESTIMATED
     if (
         read is not None
         and written is not None
         and (outcome is Outcome.COMPLETED or written >= output_events)
     ):
-        return Usage(read, min(cached or 0, read), written, UsageSource.UPSTREAM)
-    if outcome is Outcome.FAILED and not output_events:
+        source = UsageSource.UPSTREAM
+    elif outcome is Outcome.FAILED and not output_events:
         return NOTHING
-    read = input_estimate if read is None else read
-    written = max(written or 0, output_events)
-    return Usage(read, min(cached or 0, read), written, UsageSource.ESTIMATED)
+    else:
+        read = input_estimate if read is None else read
+        written = max(written or 0, output_events)
+    cached = min(counts.cached_input_tokens or 0, read)
+    if (
+        counts.cache_write_tokens is None
+        and counts.reasoning_tokens is None
+        and counts.audio_input_tokens is None
+        and counts.audio_output_tokens is None
+    ):
+        return Usage(read, cached, written, source)
+    # The classes of input are disjoint: a token is read from the host's cache or written to it.
+    return Usage(
+        read,
+        cached,
+        written,
+        source,
+        cache_write_tokens=min(counts.cache_write_tokens or 0, read - cached),
+        reasoning_tokens=min(counts.reasoning_tokens or 0, written),
+        audio_input_tokens=min(counts.audio_input_tokens or 0, read),
+        audio_output_tokens=min(counts.audio_output_tokens or 0, written),
+    )
 
 
 def cost_nanos(usage: Usage, price: Price) -> int:
     """Return the cost in nanos of the price's currency; rounded once (see core.money)."""
     cached = usage.cached_input_tokens
-    return round_to_nanos(
+    cost = (
         (usage.input_tokens - cached) * price.input_nanos
         + cached * price.cached_input_nanos
         + usage.output_tokens * price.output_nanos
     )
+    if usage.cache_write_tokens and price.cache_write_nanos is not None:
+        cost += usage.cache_write_tokens * (price.cache_write_nanos - price.input_nanos)
+    if usage.meters and price.meters:
+        for meter, quantity in usage.meters.items():
+            cost += quantity * price.meters.get(meter, 0)
+    return round_to_nanos(cost)
 
 
 class Recorder:
@@ -91,6 +114,7 @@ class Recorder:
         endpoint: Endpoint,
         target: Target,
         *,
+        operation: Operation,
         is_stream: bool,
         input_estimate: int,
     ) -> Opened:
@@ -103,7 +127,7 @@ class Recorder:
             organization_id=grant.organization_id,
             project_id=grant.project_id,
             key_id=grant.key_id,
-            operation=endpoint.operation,
+            operation=operation,
             model=endpoint.name,
             deployment_id=target.deployment_id,
             price_id=price.id,
@@ -131,9 +155,14 @@ class Recorder:
         usage: Usage,
         first_token_us: int | None,
         duration_us: int,
+        trail: Trail | None = None,
     ) -> int:
-        """Append the FINAL frame; return the cost in nanos. Exactly once for each `open`."""
-        cost = cost_nanos(usage, endpoint.price)
+        """Append the FINAL frame; return the cost in nanos. Exactly once for each `open`.
+
+        `endpoint` is the one that answered: another than the opened one after a fallback.
+        """
+        price = endpoint.price
+        cost = cost_nanos(usage, price)
         self._append(
             UsageEvent(
                 event_id=opened.event_id,
@@ -142,10 +171,10 @@ class Recorder:
                 project_id=opened.project_id,
                 key_id=opened.key_id,
                 operation=opened.operation,
-                model=opened.model,
+                model=endpoint.name,
                 deployment_id=target.deployment_id,
-                price_id=opened.price_id,
-                currency=opened.currency,
+                price_id=price.id,
+                currency=price.currency,
                 is_stream=opened.is_stream,
                 outcome=outcome,
                 http_status=http_status,
@@ -153,9 +182,10 @@ class Recorder:
                 cost_nanos=cost,
                 first_token_us=first_token_us,
                 duration_us=duration_us,
+                trail=trail,
             )
         )
-        self._metrics.add_call(opened.model, outcome, usage, first_token_us, duration_us)
+        self._metrics.add_call(endpoint.name, outcome, usage, first_token_us, duration_us)
         return cost
 
     def when_safe(self, callback: Callable[[bool], None]) -> None:

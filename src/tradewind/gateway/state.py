@@ -1,12 +1,13 @@
 """What one gateway process holds, handed to every call. Built once in `process`."""
 
-from tradewind.gateway.choose import Targets
+from tradewind.gateway.admission.admissions import Admissions
+from tradewind.gateway.backstage import Backstage
 from tradewind.gateway.config import GatewayConfig
 from tradewind.gateway.http.limits import UpstreamTimeouts
 from tradewind.gateway.http.upstream import UpstreamClient
-from tradewind.gateway.limits import Limiter
 from tradewind.gateway.metrics import Metrics
 from tradewind.gateway.record import Recorder
+from tradewind.gateway.routing.router import Router
 from tradewind.plugins.providers.base import Provider
 from tradewind.snapshot.view import SnapshotView
 
@@ -15,14 +16,15 @@ class GatewayState:
     """`view` is swapped whole when a new snapshot comes; read it once a call."""
 
     __slots__ = (
+        "admissions",
+        "backstage",
         "config",
         "is_draining",
-        "limiter",
         "metrics",
         "pepper",
         "providers",
         "recorder",
-        "targets",
+        "router",
         "timeouts",
         "upstream",
         "view",
@@ -48,6 +50,7 @@ class GatewayState:
         self.upstream = upstream
         self.providers = providers
         self.timeouts = timeouts
-        self.limiter = Limiter()
-        self.targets = Targets()
+        self.backstage = Backstage(upstream, config.backstage)
+        self.admissions = Admissions()
+        self.router = Router()
         self.is_draining = False

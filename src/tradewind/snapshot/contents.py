@@ -9,11 +9,19 @@ class Operation(StrEnum):
     """What a client asks for; a model serves some of them."""
 
     CHAT = "chat"
+    COMPLETIONS = "completions"
     EMBEDDINGS = "embeddings"
+    RERANK = "rerank"
+    MODERATIONS = "moderations"
+    IMAGES = "images"
+    IMAGE_EDITS = "image_edits"
+    SPEECH = "speech"
+    TRANSCRIPTION = "transcription"
+    TRANSLATION = "translation"
 
 
 class Limits(msgspec.Struct, frozen=True, array_like=True):
-    """Limits of one key; None is no limit."""
+    """Limits of one key, project, organization or model; None is no limit."""
 
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
@@ -31,6 +39,50 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
     models: frozenset[str] | None = None
     """Names of the endpoints the key may call; None is all."""
     limits: Limits = Limits()
+    budgets: tuple[str, ...] = ()
+    """Ids of the budgets of this key alone; those of its project and organization add to them."""
+
+
+class Conditions(msgspec.Struct, frozen=True, array_like=True):
+    """What a target must fulfil to be used. Empty is no condition; all of them are refused, never
+    bent, when no target fulfils them.
+    """
+
+    regions: frozenset[str] = frozenset()
+    zones: frozenset[str] = frozenset()
+    no_retention: bool = False
+    """Only hosts that keep neither prompts nor answers (zero data retention)."""
+    no_training: bool = False
+    """Only hosts that do not train on what passes through them."""
+
+
+class Terms(msgspec.Struct, frozen=True, array_like=True):
+    """What holds for a whole organization, or for one of its projects."""
+
+    id: str
+    """Id of the organization or project."""
+    limits: Limits = Limits()
+    model_limits: tuple[tuple[str, Limits], ...] = ()
+    """Limits of single models within this organization or project, by the endpoint's name."""
+    budgets: tuple[str, ...] = ()
+    conditions: Conditions = Conditions()
+    cache_ttl_s: int = 0
+    """How long an exact answer may be given again; 0 is no cache. Of organizations only, as what
+    follows."""
+    response_days: int = 30
+    """Days that stored responses are kept; 0 stores none."""
+    content_days: int = 0
+    """Days that prompts and completions are kept in the request log; 0 keeps none."""
+
+
+class Budget(msgspec.Struct, frozen=True, array_like=True):
+    """An amount that may be spent in a period. What is left is leased from the control plane."""
+
+    id: str
+    name: str
+    currency: str
+    is_hard: bool = True
+    """A hard budget refuses what it cannot pay for; another one only tells."""
 
 
 class Price(msgspec.Struct, frozen=True, array_like=True):
@@ -41,23 +93,70 @@ class Price(msgspec.Struct, frozen=True, array_like=True):
     input_nanos: int
     output_nanos: int
     cached_input_nanos: int
+    cache_write_nanos: int | None = None
+    """Input that the host keeps for later calls; None is as any input."""
+    meters: dict[str, int] = {}
+    """Nanos per 1,000,000 units of other meters: `requests`, `images`, `characters`,
+    `audio_ms`."""
+
+
+class Cost(msgspec.Struct, frozen=True, array_like=True):
+    """What a provider takes for a target: nanos of `currency` per 1,000,000 tokens."""
+
+    currency: str
+    input_nanos: int
+    output_nanos: int
 
 
 class Target(msgspec.Struct, frozen=True, array_like=True):
-    """One place that can answer: a replica of an engine, or a provider's host."""
+    """One place that can answer: a replica of an engine, or a model at a provider's host."""
 
     deployment_id: str
     replica_id: str
+    """Identifies the target: load and health are kept by it."""
     provider: str
     """Name of the member of the provider family that speaks to it."""
     address: str
-    """`host:port`, or the absolute path of a unix socket."""
+    """`host:port` or the absolute path of a unix socket (our own, trusted); `https://host:port`
+    or `http://host:port` of a provider, connected to only at a public address;
+    `https+private://…` or `http+private://…` where an operator said that the host is in a private
+    network."""
     upstream_model: str
     credential: str
-    """Bearer token for the upstream; never logged."""
+    """What opens the upstream: a key, or JSON of several parts; never logged."""
     weight: int = 1
     slots: int = 1
     """Requests it works on at once; more are queued inside the engine."""
+    base_path: str = "/v1"
+    """Path in front of the operation's own, without an ending slash."""
+    options: dict[str, str] = {}
+    """What the provider needs to know beyond that: `api_version`, `region`, `project`."""
+    tier: int = 0
+    """Lower tiers come first; a higher one takes over where those are full, slow or down."""
+    host: str = ""
+    """Public name of whose host it is ("openai", "own"): for `provider{}` and the request log."""
+    region: str = ""
+    zone: str = ""
+    retains_data: bool = False
+    trains_on_data: bool = False
+    quantization: str = ""
+    context_tokens: int | None = None
+    """None is the endpoint's."""
+    parameters: frozenset[str] | None = None
+    """Request fields it obeys; None is unknown, which counts as all."""
+    cost: Cost | None = None
+
+
+class Routing(msgspec.Struct, frozen=True, array_like=True):
+    """How an endpoint chooses among targets that fulfil the conditions."""
+
+    sort: str = "load"
+    """`load` (fewest calls for its weight), `price`, `latency` or `throughput`."""
+    queue_bound: int | None = None
+    """Calls waiting per slot at which a tier counts as full, so that the next one takes over."""
+    first_token_bound_ms: int | None = None
+    """Time to the first token at which a tier counts as slow."""
+    max_attempts: int = 3
 
 
 class Endpoint(msgspec.Struct, frozen=True, array_like=True):
@@ -65,6 +164,7 @@ class Endpoint(msgspec.Struct, frozen=True, array_like=True):
 
     name: str
     operation: Operation
+    """The kind of the model; `OPERATIONS_OF` says what it serves."""
     publisher: str
     created_at_ms: int
     context_tokens: int
@@ -74,6 +174,21 @@ class Endpoint(msgspec.Struct, frozen=True, array_like=True):
     dimensions: int | None = None
     """Length of an embedding; None for other operations."""
     aliases: tuple[str, ...] = ()
+    routing: Routing = Routing()
+    limits: Limits = Limits()
+    """Of all callers together."""
+    conditions: Conditions = Conditions()
+    organization_id: str = ""
+    """Whose endpoint it is; the empty one is everybody's."""
+
+
+OPERATIONS_OF: dict[Operation, frozenset[Operation]] = {
+    **{operation: frozenset({operation}) for operation in Operation},
+    Operation.CHAT: frozenset({Operation.CHAT, Operation.COMPLETIONS}),
+    Operation.IMAGES: frozenset({Operation.IMAGES, Operation.IMAGE_EDITS}),
+    Operation.TRANSCRIPTION: frozenset({Operation.TRANSCRIPTION, Operation.TRANSLATION}),
+}
+"""The kind of a model to what it serves."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -83,6 +198,8 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     compiled_at_ms: int
     grants: tuple[Grant, ...]
     endpoints: tuple[Endpoint, ...]
+    terms: tuple[Terms, ...] = ()
+    budgets: tuple[Budget, ...] = ()
 
 
 EMPTY = Snapshot(version=0, compiled_at_ms=0, grants=(), endpoints=())

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tradewind.snapshot.contents import EMPTY, Endpoint, Grant, Snapshot
+from tradewind.snapshot.contents import EMPTY, Budget, Endpoint, Grant, Snapshot, Terms
 
 
 class SnapshotView:
@@ -16,6 +16,8 @@ class SnapshotView:
         a look-up instead of an HMAC. Goes with the snapshot, so a revoked key does not outlive it.
         """
         self._grants = {grant.key_id: grant for grant in snapshot.grants}
+        self._terms = {terms.id: terms for terms in snapshot.terms}
+        self._budgets = {budget.id: budget for budget in snapshot.budgets}
         self._endpoints = snapshot.endpoints
         self._by_name = {endpoint.name: endpoint for endpoint in snapshot.endpoints}
         for endpoint in snapshot.endpoints:
@@ -27,6 +29,13 @@ class SnapshotView:
     def grant(self, key_id: str) -> Grant | None:
         """Return what the key of this id may do, or None when there is no such key."""
         return self._grants.get(key_id)
+
+    def terms(self, subject_id: str) -> Terms | None:
+        """Return what holds for the organization or project of this id, if anything does."""
+        return self._terms.get(subject_id)
+
+    def budget(self, budget_id: str) -> Budget | None:
+        return self._budgets.get(budget_id)
 
     def endpoint(self, name: str) -> Endpoint | None:
         """Return the endpoint of this name or alias."""

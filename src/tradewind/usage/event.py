@@ -26,6 +26,8 @@ class UsageSource(StrEnum):
     """The upstream said so."""
     ESTIMATED = "estimated"
     """Neither; reckoned from the number of bytes."""
+    CACHE = "cache"
+    """An answer given before was given again: nothing was generated."""
     NONE = "none"
     """Nothing was generated and nothing is billed."""
 
@@ -70,6 +72,48 @@ class Usage(msgspec.Struct, frozen=True, array_like=True):
     """Part of input_tokens."""
     output_tokens: int
     source: UsageSource
+    cache_write_tokens: int = 0
+    """Part of input_tokens too, and never of the cached ones."""
+    reasoning_tokens: int = 0
+    """Part of output_tokens."""
+    audio_input_tokens: int = 0
+    audio_output_tokens: int = 0
+    meters: dict[str, int] = {}
+    """Quantities of other meters: `requests`, `images`, `characters`, `audio_ms`."""
+
+
+class Attempt(msgspec.Struct, frozen=True, array_like=True):
+    """One try at one target."""
+
+    deployment_id: str
+    host: str
+    """Public name of whose host it was."""
+    why: str
+    """Why this target: the rule that chose it, in a few words."""
+    status: int
+    """HTTP status of the upstream; 0 when none came."""
+    failure: str
+    """How it failed (`refused`, `first_byte_timeout`, `busy`, …); empty when it did not."""
+    duration_us: int
+
+
+class Trail(msgspec.Struct, frozen=True, array_like=True):
+    """What the request log shows of a call beyond its bill. Bounded; never holds a prompt."""
+
+    dialect: str
+    """The surface the client called: `openai`, `messages`, `azure_openai`, …"""
+    requested_model: str
+    """The name as the client wrote it."""
+    attempts: tuple[Attempt, ...]
+    queued_us: int = 0
+    """Time spent waiting for admission."""
+    overhead_us: int = 0
+    """Time the gateway itself took until the upstream had the request."""
+    error_code: str = ""
+    trace_parent: str = ""
+    """The `traceparent` the client sent, or one of ours when the call is sampled."""
+    user_agent: str = ""
+    tags: dict[str, str] = {}
 
 
 class UsageEvent(msgspec.Struct, frozen=True, array_like=True, tag="F"):
@@ -94,6 +138,7 @@ class UsageEvent(msgspec.Struct, frozen=True, array_like=True, tag="F"):
     first_token_us: int | None
     """Time from admission to the first byte of the answer."""
     duration_us: int
+    trail: Trail | None = None
 
 
 Record = Opened | Progressed | UsageEvent

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from tradewind.wire.decoding import UNREADABLE, check_text, refuse
+from tradewind.wire.routing import MOST_FALLBACK_MODELS, ProviderWish
 
 _MOST_CHOICES = 16
 
@@ -28,6 +29,11 @@ class ChatRequest(msgspec.Struct, frozen=True):
     response_format: dict[str, Any] | UnsetType | None = UNSET
     tools: list[dict[str, Any]] | UnsetType | None = UNSET
     tool_choice: str | dict[str, Any] | UnsetType | None = UNSET
+    provider: ProviderWish | None = None
+    models: (
+        Annotated[list[Annotated[str, Meta(max_length=512)]], Meta(max_length=MOST_FALLBACK_MODELS)]
+        | None
+    ) = None
 
     @property
     def wants_usage_chunk(self) -> bool:

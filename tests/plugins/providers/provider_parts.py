@@ -43,7 +43,12 @@ def chat_request(**members):
 
 def embeddings_request(**members):
     body = json.dumps({"model": "small", "input": "Hello"} | members).encode()
-    return ProviderRequest(EMBEDDER, chat.decode_fields(body), embeddings.decode_request(body))
+    return ProviderRequest(
+        EMBEDDER,
+        chat.decode_fields(body),
+        embeddings.decode_request(body),
+        Operation.EMBEDDINGS,
+    )
 
 
 def sent(prepared):

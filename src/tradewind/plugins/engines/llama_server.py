@@ -163,3 +163,5 @@ def _arguments(spec: LaunchSpec) -> tuple[str, ...]:
                 *("--batch-size", batch),
                 *("--ubatch-size", batch),
             )
+        case _:
+            raise StartupError(f"llama-server does not serve models of the kind '{spec.operation}'")

@@ -1,5 +1,6 @@
 """What the gateway asks of a provider."""
 
+from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
@@ -11,9 +12,28 @@ from tradewind.wire.embeddings import EmbeddingsRequest
 from tradewind.wire.errors import ApiError
 
 PATHS = {
-    Operation.CHAT: b"/v1/chat/completions",
-    Operation.EMBEDDINGS: b"/v1/embeddings",
+    Operation.CHAT: b"/chat/completions",
+    Operation.COMPLETIONS: b"/completions",
+    Operation.EMBEDDINGS: b"/embeddings",
+    Operation.RERANK: b"/rerank",
+    Operation.MODERATIONS: b"/moderations",
+    Operation.IMAGES: b"/images/generations",
+    Operation.IMAGE_EDITS: b"/images/edits",
+    Operation.SPEECH: b"/audio/speech",
+    Operation.TRANSCRIPTION: b"/audio/transcriptions",
+    Operation.TRANSLATION: b"/audio/translations",
 }
+"""Of the OpenAI v1 dialect, behind a target's `base_path`."""
+
+
+class Dialect(StrEnum):
+    """The form of a request's body and of its answer."""
+
+    OPENAI = "openai"
+    """OpenAI v1: the form that every provider takes and every other dialect is translated to."""
+    RESPONSES = "responses"
+    MESSAGES = "messages"
+    GEMINI = "gemini"
 
 
 class ProviderRequest(msgspec.Struct, frozen=True):
@@ -23,19 +43,41 @@ class ProviderRequest(msgspec.Struct, frozen=True):
 
     endpoint: Endpoint
     fields: Fields
-    parsed: ChatRequest | EmbeddingsRequest
+    parsed: ChatRequest | EmbeddingsRequest | None
+    """The acted-on part of a body in the OpenAI dialect; None in another or of other
+    operations."""
+    operation: Operation = Operation.CHAT
+    dialect: Dialect = Dialect.OPENAI
+    """Other than OPENAI only for a provider that lists it in `dialects`."""
+    streams: bool = False
+    """Whether the client wants a stream; of chat the parsed body says so."""
+    form: bytes | None = None
+    """A multipart body as it came (files of speech and images); `fields` holds its text
+    parts."""
+    form_type: bytes = b""
+    """The `content-type` of `form`, with its boundary."""
+    headers: bytes = b""
+    """Lines to pass on: `traceparent`, beta flags of the dialect."""
 
     @property
     def is_stream(self) -> bool:
-        return isinstance(self.parsed, ChatRequest) and bool(self.parsed.stream)
+        parsed = self.parsed
+        return bool(parsed.stream) if isinstance(parsed, ChatRequest) else self.streams
 
 
 class TokenCounts(NamedTuple):
     """What is known of an answer's tokens. None is unknown, which is not zero."""
 
     input_tokens: int | None = None
+    """All of them, cached ones included."""
     cached_input_tokens: int | None = None
     output_tokens: int | None = None
+    """All of them, reasoning included."""
+    cache_write_tokens: int | None = None
+    """Part of input_tokens that the host keeps for later calls and takes its own price for."""
+    reasoning_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
 
 
 class Reader(Protocol):
@@ -69,12 +111,18 @@ class Prepared(NamedTuple):
     head: bytes
     body: bytes
     reader: Reader
+    passes_bytes: bool = False
+    """The answer is no JSON and no events (speech): it goes to the client as it comes, under the
+    upstream's `content-type`."""
 
 
 class Provider(Protocol):
     """A member of the family. Stateless; one instance serves all requests."""
 
     name: str
+    dialects: frozenset[Dialect]
+    """Dialects its host speaks itself, so that such a request goes through untranslated."""
+    operations: frozenset[Operation]
 
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         """Raises ApiError 400 for what this provider cannot carry; nothing is dropped silently."""
@@ -85,16 +133,48 @@ class Provider(Protocol):
         ...
 
 
-def request_bytes(target: Target, operation: Operation, body: bytes) -> bytes:
-    """Return the request head, with the empty line that ends it."""
-    prefix = _head_prefix(target.address, target.credential, PATHS[operation])
-    return b"%bcontent-length: %d\r\n\r\n" % (prefix, len(body))
+def request_bytes(
+    target: Target,
+    path: bytes,
+    body: bytes,
+    *,
+    authorization: bytes | None = None,
+    headers: bytes = b"",
+    content_type: bytes = b"application/json",
+) -> bytes:
+    """Return the request head, with the empty line that ends it.
+
+    `path` follows the target's base path; `authorization` is the line that opens the upstream,
+    without its CRLF, None for its credential as a bearer token; `headers` are more lines, each
+    with its CRLF.
+    """
+    if authorization is None:
+        authorization = _bearer(target.credential)
+    prefix = _head_prefix(target.address, target.base_path, path, authorization, content_type)
+    return b"%b%bcontent-length: %d\r\n\r\n" % (prefix, headers, len(body))
+
+
+def host_of(address: str) -> str:
+    """Return the `host` header for an address in any of the forms of `Target.address`."""
+    if address.startswith("/"):
+        return "localhost"
+    return address.rpartition("://")[2]
 
 
 @lru_cache(maxsize=4096)
-def _head_prefix(address: str, credential: str, path: bytes) -> bytes:
-    host = "localhost" if address.startswith("/") else address
-    return (
-        b"POST %b HTTP/1.1\r\nhost: %b\r\nauthorization: Bearer %b\r\n"
-        b"content-type: application/json\r\naccept-encoding: identity\r\n"
-    ) % (path, host.encode(), credential.encode())
+def _bearer(credential: str) -> bytes:
+    return b"authorization: Bearer " + credential.encode()
+
+
+@lru_cache(maxsize=4096)
+def _head_prefix(
+    address: str, base_path: str, path: bytes, authorization: bytes, content_type: bytes
+) -> bytes:
+    line = b"POST %b%b HTTP/1.1\r\nhost: %b\r\n" % (
+        base_path.encode(),
+        path,
+        host_of(address).encode(),
+    )
+    if authorization:
+        line += authorization + b"\r\n"
+    return line + b"content-type: %b\r\naccept-encoding: identity\r\n" % content_type

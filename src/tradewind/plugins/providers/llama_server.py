@@ -14,6 +14,8 @@ import msgspec
 from msgspec import Raw
 
 from tradewind.plugins.providers.base import (
+    PATHS,
+    Dialect,
     Prepared,
     ProviderRequest,
     Reader,
@@ -36,7 +38,7 @@ from tradewind.plugins.providers.dialects.openai import (
     output_events_in,
     usage_object,
 )
-from tradewind.snapshot.contents import Target
+from tradewind.snapshot.contents import Operation, Target
 from tradewind.wire.chat import ChatRequest, Fields, encode, usage_of_event, usage_of_members
 from tradewind.wire.decoding import UNREADABLE
 from tradewind.wire.embeddings import EmbeddingsRequest
@@ -87,6 +89,8 @@ _ANY_OBJECT = Raw(
 
 class LlamaServer:
     name = "llama_server"
+    dialects: frozenset[Dialect] = frozenset()
+    operations = frozenset({Operation.CHAT, Operation.EMBEDDINGS})
 
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         fields: Fields = {
@@ -99,9 +103,11 @@ class LlamaServer:
             fields.pop("dimensions", None)
             reader: Reader = LlamaEmbeddings(request.endpoint.name)
         else:
+            assert isinstance(parsed, ChatRequest), "only operations of this provider come here"
             reader = _prepare_chat(fields, parsed, request.endpoint.name)
         body = encode(fields)
-        return Prepared(request_bytes(target, request.endpoint.operation, body), body, reader)
+        path = PATHS[request.operation]
+        return Prepared(request_bytes(target, path, body, headers=request.headers), body, reader)
 
     def error_of(self, status: int, body: bytes) -> ApiError:
         try:

@@ -4,7 +4,14 @@ from functools import lru_cache
 
 from msgspec import Raw
 
-from tradewind.plugins.providers.base import Prepared, ProviderRequest, Reader, request_bytes
+from tradewind.plugins.providers.base import (
+    PATHS,
+    Dialect,
+    Prepared,
+    ProviderRequest,
+    Reader,
+    request_bytes,
+)
 from tradewind.plugins.providers.dialects.openai import (
     StreamedAnswer,
     WholeAnswer,
@@ -24,6 +31,8 @@ _WITH_USAGE = Raw(b'{"include_usage":true}')
 
 class OpenAICompatible:
     name = "openai_compatible"
+    dialects: frozenset[Dialect] = frozenset()
+    operations = frozenset(PATHS)
 
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         fields = request.fields.copy()
@@ -41,7 +50,8 @@ class OpenAICompatible:
                 counts_of if is_chat else counts_of_embeddings,
             )
         body = encode(fields)
-        return Prepared(request_bytes(target, request.endpoint.operation, body), body, reader)
+        path = PATHS[request.operation]
+        return Prepared(request_bytes(target, path, body, headers=request.headers), body, reader)
 
     def error_of(self, status: int, body: bytes) -> ApiError:
         return error_of(status, body)

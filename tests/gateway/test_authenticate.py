@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradewind.core import api_keys
-from tradewind.gateway import admit
-from tradewind.gateway.admit import authenticate, endpoint_of
+from tradewind.gateway import authenticate as authentication
+from tradewind.gateway.authenticate import authenticate
+from tradewind.gateway.names import endpoint_of
 from tradewind.snapshot.contents import Endpoint, Grant, Operation, Price, Snapshot
 from tradewind.snapshot.view import SnapshotView
 from tradewind.wire.errors import ApiError
@@ -144,7 +145,9 @@ def test_a_revoked_key_does_not_outlive_its_snapshot():
 
 def test_the_memory_of_proven_keys_is_bounded_and_holds_no_wrong_one():
     view = a_view()
-    view.proven.update((b"%d" % number, GRANTS[0]) for number in range(admit._MOST_PROVEN_KEYS))
+    view.proven.update(
+        (b"%d" % number, GRANTS[0]) for number in range(authentication._MOST_PROVEN_KEYS)
+    )
     assert caller(view, api_key=RAW) is GRANTS[0]
     assert set(view.proven) == {RAW}
     refusal(view, api_key=OTHER.text.encode())
@@ -178,7 +181,7 @@ def test_no_bytes_in_any_header_do_more_than_be_refused(headers):
 
 def test_a_model_is_found_by_name_and_by_alias():
     for name in ("p/chat", "chat"):
-        assert endpoint_of(VIEW, GRANTS[0], name, Operation.CHAT) is ENDPOINTS[0]
+        assert endpoint_of(VIEW, GRANTS[0], name, Operation.CHAT).endpoint is ENDPOINTS[0]
 
 
 @pytest.mark.parametrize("name", ["", "p/none", "P/CHAT", "p/chat ", "x" * 512])
@@ -197,7 +200,7 @@ def test_a_model_the_key_may_not_use_looks_like_one_that_is_not_there():
         told.append((caught.value.status, caught.value.message.replace(name, "?")))
     assert len(set(told)) == 1
     assert told[0][0] == 404
-    assert endpoint_of(VIEW, limited, "p/embed", Operation.EMBEDDINGS) is ENDPOINTS[1]
+    assert endpoint_of(VIEW, limited, "p/embed", Operation.EMBEDDINGS).endpoint is ENDPOINTS[1]
 
 
 def test_a_key_limited_to_no_model_may_use_none():

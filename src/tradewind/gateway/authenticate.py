@@ -1,11 +1,11 @@
-"""Who calls, and whether one more call is within its limits. Pure but for the limiter's memory."""
+"""Who calls: from the headers of a request to the grant of its key. Pure."""
 
 import hmac
 
 from tradewind.core import api_keys
-from tradewind.snapshot.contents import Endpoint, Grant, Operation
+from tradewind.snapshot.contents import Grant
 from tradewind.snapshot.view import SnapshotView
-from tradewind.wire.errors import ApiError, invalid_key, model_not_found
+from tradewind.wire.errors import invalid_key
 
 _ID_START = len(api_keys.PREFIX)
 _ID_END = _ID_START + api_keys.ID_LENGTH
@@ -29,24 +29,6 @@ def authenticate(
     return grant
 
 
-def endpoint_of(view: SnapshotView, grant: Grant, name: str, operation: Operation) -> Endpoint:
-    """Return what the key may call under this name. Raises ApiError 404, or 400 for the wrong
-    route.
-    """
-    endpoint = view.endpoint(name)
-    if endpoint is None or (grant.models is not None and endpoint.name not in grant.models):
-        raise model_not_found(name)
-    if endpoint.operation is not operation:
-        route = "embeddings" if endpoint.operation is Operation.EMBEDDINGS else "chat/completions"
-        raise ApiError(
-            400,
-            f"The model '{endpoint.name}' does not do {operation}; call /v1/{route}.",
-            param="model",
-            code="unsupported_operation",
-        )
-    return endpoint
-
-
 def _prove(key: bytes, view: SnapshotView, pepper: bytes) -> Grant:
     if len(key) != api_keys.KEY_LENGTH or not key.startswith(_PREFIX):
         raise invalid_key("The API key is malformed: it has the form sk-tw-….")
@@ -66,7 +48,7 @@ def _key_of(headers: dict[bytes, bytes]) -> bytes:
         if scheme.lower() != b"bearer":
             raise invalid_key("Send the API key as 'Authorization: Bearer sk-tw-…'.")
         return key.strip()
-    key = headers.get(b"api-key") or headers.get(b"x-api-key")
+    key = headers.get(b"api-key") or headers.get(b"x-api-key") or headers.get(b"x-goog-api-key")
     if key is None:
         raise invalid_key("No API key: send it as 'Authorization: Bearer sk-tw-…'.")
     return key

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradewind.gateway.limits import Limiter
+from tradewind.gateway.admission.limits import Limiter
 from tradewind.snapshot.contents import Grant, Limits
 from tradewind.wire.errors import ApiError
 

@@ -1,0 +1,48 @@
+"""Lowers what a request may generate to what its budget pays for."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from tradewind.plugins.providers.base import Dialect, ProviderRequest
+from tradewind.wire.chat import encode
+from tradewind.wire.decoding import UNREADABLE
+
+_NAMES: dict[Dialect, tuple[str, ...]] = {
+    Dialect.OPENAI: ("max_completion_tokens", "max_tokens"),
+    Dialect.MESSAGES: ("max_tokens",),
+    Dialect.RESPONSES: ("max_output_tokens",),
+}
+
+
+def capped(request: ProviderRequest, most_output_tokens: int) -> ProviderRequest:
+    """Return the request with its own limit of output tokens at most this; at least 1."""
+    cap = max(1, most_output_tokens)
+    fields = request.fields.copy()
+    if request.dialect is Dialect.GEMINI:
+        fields["generationConfig"] = _capped_config(fields.get("generationConfig"), cap)
+    else:
+        names = _NAMES[request.dialect]
+        said = [name for name in names if name in fields] or [names[-1]]
+        for name in said:
+            fields[name] = _lower(fields.get(name), cap)
+    return msgspec.structs.replace(request, fields=fields)
+
+
+def _lower(value: Raw | None, cap: int) -> Raw:
+    try:
+        said = None if value is None else msgspec.json.decode(value, type=int | None)
+    except UNREADABLE:
+        said = None
+    return Raw(encode(cap if said is None else min(said, cap)))
+
+
+def _capped_config(value: Raw | None, cap: int) -> Raw:
+    try:
+        config = msgspec.json.decode(value or b"{}", type=dict[str, Any])
+    except UNREADABLE:
+        config = {}
+    said = config.get("maxOutputTokens")
+    config["maxOutputTokens"] = min(said, cap) if isinstance(said, int) else cap
+    return Raw(encode(config))
