@@ -34,7 +34,7 @@ from tradewind.snapshot.contents import (
     Target,
 )
 from tradewind.snapshot.view import SnapshotView
-from tradewind.usage.event import Opened, Progressed, UsageEvent
+from tradewind.usage.event import Opened, Progressed, Refused, UsageEvent
 from tradewind.usage.frames import Frame, scan
 from tradewind.usage.segments import list_segments
 
@@ -161,7 +161,7 @@ class World:
         for name in list_segments(self.journal):
             for item in scan((self.journal / str(name)).read_bytes(), is_whole=False):
                 assert isinstance(item, Frame), item
-                if isinstance(item.content, Opened | Progressed | UsageEvent):
+                if isinstance(item.content, Opened | Progressed | UsageEvent | Refused):
                     found.append(item.content)
         return found
 

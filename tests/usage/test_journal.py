@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tradewind.testing.usage_records import end_of, opened_call, progress_of
 from tradewind.usage.event import Progressed, Record
 from tradewind.usage.frames import (
+    FORMAT_VERSION,
     Damage,
     Frame,
     SegmentFooter,
@@ -123,7 +124,7 @@ async def test_a_segment_begins_with_a_header_that_repeats_its_name(tmp_path: Pa
     (name,) = list_segments(tmp_path / "deep" / "folder")
     (header,) = items_in(tmp_path / "deep" / "folder")
     assert isinstance(header, Frame)
-    assert header.content == SegmentHeader(1, "n-1", 42, 0)
+    assert header.content == SegmentHeader(FORMAT_VERSION, "n-1", 42, 0)
     assert (name.node, name.boot_ns, name.number) == ("n-1", 42, 0)
     assert (tmp_path / "deep" / "folder" / str(name)).stat().st_mode & 0o777 == 0o600
     await journal.close()

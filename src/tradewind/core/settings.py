@@ -60,3 +60,5 @@ class Settings(BaseSettings):
     """Largest request body; a larger one is refused with 413."""
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
     """ISO 4217 code in which the models of this machine are priced."""
+    request_log_days: int = Field(default=30, ge=1, le=3650)
+    """Days that the request log is kept; usage itself is kept for good."""

@@ -66,7 +66,7 @@ class GatewayApplication:
             try:
                 self._answer(exchange, routed)
             except ApiError as error:
-                refuse(self._state, exchange, routed.route.surface, error)
+                refuse(self._state, exchange, routed.route.surface, error, routed.grant)
             return
         path = exchange.request.path
         if path == b"/healthz":

@@ -14,6 +14,7 @@ from enum import Enum, auto
 from tradewind.core.ids import request_id
 from tradewind.gateway.admission.base import Admission, Ask, Waiting
 from tradewind.gateway.answer_headers import AnswerHeaders
+from tradewind.gateway.client_facts import client_facts
 from tradewind.gateway.dialects.base import Inbound
 from tradewind.gateway.dialects.output_cap import capped
 from tradewind.gateway.http.server import Exchange
@@ -434,7 +435,15 @@ class Call:
             self._phase = _Phase.ENDED
             self._give_back()
             exchange.on_client_gone = None
-            refuse(self._state, exchange, surface, error)
+            refuse(
+                self._state,
+                exchange,
+                surface,
+                error,
+                self._grant,
+                operation=self._inbound.operation,
+                requested_model=self._inbound.model,
+            )
         elif phase is _Phase.STREAMING:
             usage = self._usage(Outcome.FAILED)
             self._close(Outcome.FAILED, 200, usage, error.code)
@@ -467,6 +476,7 @@ class Call:
         exchange = self._exchange
         exchange.on_client_gone = exchange.on_pause = exchange.on_resume = None
         first = self._first_byte_at
+        client = client_facts(exchange.request.headers)
         cost = self._state.recorder.close(
             self._opened,
             self._ask.endpoint,
@@ -483,6 +493,9 @@ class Call:
                 _microseconds(self._queued_s),
                 _microseconds(self._overhead_s),
                 error_code or "",
+                client.trace_parent,
+                client.user_agent,
+                client.tags,
             ),
         )
         if self._admission is not None:

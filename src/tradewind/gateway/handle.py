@@ -8,6 +8,7 @@ from tradewind.gateway.dialects.base import Inbound
 from tradewind.gateway.http.server import Exchange
 from tradewind.gateway.names import Named, endpoint_of
 from tradewind.gateway.queueing import queue_s_of
+from tradewind.gateway.refusals import refuse
 from tradewind.gateway.routing.router import RouteAsk
 from tradewind.gateway.state import GatewayState
 from tradewind.snapshot.contents import Conditions, Endpoint, Grant, Operation
@@ -21,10 +22,31 @@ _BYTES_PER_TOKEN = 4
 
 
 def handle(state: GatewayState, exchange: Exchange, grant: Grant, inbound: Inbound) -> None:
-    """Find what the call may use, and have it admitted and sent. Raises ApiError when that is
-    refused at once.
-    """
+    """Find what the call may use, and have it admitted and sent. It answers for itself."""
     arrived = time.perf_counter()
+    try:
+        candidates = _candidates(state, exchange, grant, inbound)
+    except ApiError as error:
+        refuse(
+            state,
+            exchange,
+            inbound.surface,
+            error,
+            grant,
+            operation=inbound.operation,
+            requested_model=inbound.model,
+        )
+        return
+    Call(state, exchange, grant, inbound, arrived=arrived).start(candidates)
+
+
+def _candidates(
+    state: GatewayState, exchange: Exchange, grant: Grant, inbound: Inbound
+) -> list[tuple[Ask, RouteAsk]]:
+    """Return what to ask of admission and of routing for each endpoint that may answer, in order.
+
+    Raises ApiError.
+    """
     if not state.recorder.is_healthy:
         raise unavailable(
             "Usage cannot be recorded right now, so no call is accepted.",
@@ -33,16 +55,12 @@ def handle(state: GatewayState, exchange: Exchange, grant: Grant, inbound: Inbou
     view = state.view
     named = endpoint_of(view, grant, inbound.model, inbound.operation)
     _check_length(named.endpoint, inbound)
-    candidates = [named, *_fallbacks(view, grant, inbound)]
     headers = exchange.request.headers
     queue_s = queue_s_of(headers[b"x-tradewind-queue"]) if b"x-tradewind-queue" in headers else 0.0
-    call = Call(state, exchange, grant, inbound, arrived=arrived)
-    call.start(
-        [
-            (ask_of(grant, each.endpoint, inbound, queue_s), _route_of(view, grant, each, inbound))
-            for each in candidates
-        ]
-    )
+    return [
+        (ask_of(grant, each.endpoint, inbound, queue_s), _route_of(view, grant, each, inbound))
+        for each in (named, *_fallbacks(view, grant, inbound))
+    ]
 
 
 def ask_of(grant: Grant, endpoint: Endpoint, inbound: Inbound, queue_s: float) -> Ask:

@@ -14,6 +14,8 @@ from tradewind.usage.event import (
     Opened,
     Outcome,
     Progressed,
+    Record,
+    Refused,
     Trail,
     Usage,
     UsageEvent,
@@ -24,6 +26,10 @@ from tradewind.usage.journal import Journal
 # No model reads or writes this much in one call: an upstream that says more is not believed, nor is
 # one that says less than nothing.
 _MOST_CREDIBLE_TOKENS = 1_000_000_000
+# Refusals noted at once, and a second over time.
+_MOST_REFUSALS = 500
+_REFUSALS_PER_US = 50 / 1_000_000
+_MOST_TEXT = 200
 NOTHING = Usage(0, 0, 0, UsageSource.NONE)
 
 
@@ -102,6 +108,8 @@ class Recorder:
         self._ids = Uuid7Source()
         self._schedule_flush = schedule_flush
         self._waits_for_disk = waits_for_disk
+        self._refusals_left = float(_MOST_REFUSALS)
+        self._refusal_at_us = 0
 
     @property
     def is_healthy(self) -> bool:
@@ -188,6 +196,45 @@ class Recorder:
         self._metrics.add_call(endpoint.name, outcome, usage, first_token_us, duration_us)
         return cost
 
+    def refused(
+        self,
+        grant: Grant,
+        *,
+        operation: str,
+        surface: str,
+        requested_model: str,
+        http_status: int,
+        error_code: str,
+        user_agent: str,
+    ) -> None:
+        """Note a call that was not admitted, for the request log. Beyond a bound they are only
+        counted: a client in a loop must not fill the disk.
+        """
+        now_us = time.time_ns() // 1000
+        self._refusals_left = min(
+            _MOST_REFUSALS,
+            self._refusals_left + (now_us - self._refusal_at_us) * _REFUSALS_PER_US,
+        )
+        self._refusal_at_us = now_us
+        if self._refusals_left < 1:
+            return
+        self._refusals_left -= 1
+        self._append(
+            Refused(
+                self._ids.new(now_us // 1000),
+                now_us,
+                grant.organization_id,
+                grant.project_id,
+                grant.key_id,
+                operation,
+                surface,
+                requested_model[:_MOST_TEXT],
+                http_status,
+                error_code,
+                user_agent,
+            )
+        )
+
     def when_safe(self, callback: Callable[[bool], None]) -> None:
         """Call back when the end of an answer may go out.
 
@@ -199,7 +246,7 @@ class Recorder:
         else:
             callback(True)
 
-    def _append(self, record: Opened | Progressed | UsageEvent) -> None:
+    def _append(self, record: Record) -> None:
         self._journal.append(record)
         # A cancelled call writes to no socket, so the journal must ask for its flush itself.
         self._schedule_flush()

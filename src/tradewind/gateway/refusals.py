@@ -1,14 +1,35 @@
 """Answers a call that did not run, in the words of the client's dialect."""
 
+from tradewind.gateway.client_facts import client_facts
 from tradewind.gateway.dialects.surfaces import Surface
 from tradewind.gateway.http.server import Exchange
 from tradewind.gateway.state import GatewayState
+from tradewind.snapshot.contents import Grant
 from tradewind.wire.errors import ApiError
 
 _JSON = b"content-type: application/json\r\n"
 
 
-def refuse(state: GatewayState, exchange: Exchange, surface: Surface, error: ApiError) -> None:
-    """Answer with the error and count it."""
+def refuse(
+    state: GatewayState,
+    exchange: Exchange,
+    surface: Surface,
+    error: ApiError,
+    grant: Grant | None = None,
+    *,
+    operation: str = "",
+    requested_model: str = "",
+) -> None:
+    """Answer with the error, count it, and note it in the request log of a known key."""
     state.metrics.add_refusal(error.status)
+    if grant is not None:
+        state.recorder.refused(
+            grant,
+            operation=operation,
+            surface=surface.name,
+            requested_model=requested_model,
+            http_status=error.status,
+            error_code=error.code or "",
+            user_agent=client_facts(exchange.request.headers).user_agent,
+        )
     exchange.respond(error.status, _JSON + error.headers, surface.error(error, ""))

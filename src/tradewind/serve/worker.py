@@ -66,7 +66,10 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
 
     threads = [
         loop("publish", lambda: publisher.run(lambda wait_s: _wait(listener, wait_s), stop)),
-        loop("ship", lambda: run_shipper(database, folder.journal, stop)),
+        loop(
+            "ship",
+            lambda: run_shipper(database, folder.journal, stop, log_days=settings.request_log_days),
+        ),
     ]
     stop.wait()
     for thread in threads:

@@ -141,4 +141,22 @@ class UsageEvent(msgspec.Struct, frozen=True, array_like=True, tag="F"):
     trail: Trail | None = None
 
 
-Record = Opened | Progressed | UsageEvent
+class Refused(msgspec.Struct, frozen=True, array_like=True, tag="R"):
+    """A call that was not admitted: for the request log, never for a bill. The gateway bounds how
+    many of them it writes.
+    """
+
+    event_id: bytes
+    at_us: int
+    organization_id: str
+    project_id: str
+    key_id: str
+    operation: str
+    surface: str
+    requested_model: str
+    http_status: int
+    error_code: str
+    user_agent: str = ""
+
+
+Record = Opened | Progressed | UsageEvent | Refused

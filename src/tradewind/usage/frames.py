@@ -20,10 +20,11 @@ from typing import NamedTuple
 import msgspec
 
 from tradewind.core.errors import InvalidInput
-from tradewind.usage.event import Opened, Progressed, Record, UsageEvent
+from tradewind.usage.event import Opened, Progressed, Record, Refused, UsageEvent
 
 MAGIC = b"\xc1TWJ"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""1 knew no refusals and no trails; its segments are read all the same."""
 MAX_PAYLOAD_BYTES = 64 * 1024
 """A record takes a few hundred bytes; a longer length is damage and is not waited for."""
 
@@ -53,7 +54,7 @@ class SegmentFooter(msgspec.Struct, frozen=True, array_like=True, tag="S"):
     """Of every byte before this frame, so that an audit needs no other source."""
 
 
-Content = Opened | Progressed | UsageEvent | SegmentHeader | SegmentFooter
+Content = Opened | Progressed | UsageEvent | Refused | SegmentHeader | SegmentFooter
 
 
 class Frame(NamedTuple):

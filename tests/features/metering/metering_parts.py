@@ -72,7 +72,7 @@ class Tables:
             " sum((outcome = 'failed')::int), sum((outcome = 'cancelled')::int),"
             " sum((outcome = 'orphaned')::int), sum(input_tokens), sum(cached_input_tokens),"
             " sum(output_tokens), sum(cost_nanos), sum((first_token_us IS NOT NULL)::int),"
-            " sum(coalesce(first_token_us, 0)), sum(duration_us)"
+            " sum(coalesce(first_token_us, 0)), sum(duration_us), sum(cache_write_tokens)"
             " FROM usage_event GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8"
         )
 

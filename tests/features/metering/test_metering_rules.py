@@ -49,6 +49,8 @@ def test_an_event_becomes_the_row_that_says_the_same():
         "input_tokens": 40,
         "cached_input_tokens": 0,
         "output_tokens": 12,
+        "cache_write_tokens": 0,
+        "meters": None,
         "usage_source": "upstream",
         "cost_nanos": 6400,
         "first_token_us": 20_000,

@@ -17,7 +17,7 @@ from tradewind.db.database import Database
 from tradewind.features.metering.shipper import ShipperCounters, run_shipper
 from tradewind.testing.usage_records import end_of, opened_call, progress_of
 from tradewind.usage.event import Opened, Outcome, UsageEvent
-from tradewind.usage.frames import SegmentHeader, encode_frame
+from tradewind.usage.frames import FORMAT_VERSION, SegmentHeader, encode_frame
 from tradewind.usage.segments import list_segments
 
 pytestmark = pytest.mark.postgres
@@ -322,7 +322,9 @@ def test_a_table_that_is_not_ready_passes_nothing_over(tmp_path: Path, ship: Shi
 
 def test_a_segment_of_a_later_release_is_left_alone(tmp_path: Path, ship: Ship, tables: Tables):
     path = tmp_path / "a-1-0.journal"
-    data = encode_frame(SegmentHeader(2, "a", 1, 0), 0) + encode_frame(end_of(opened_call()), 1)
+    data = encode_frame(SegmentHeader(FORMAT_VERSION + 1, "a", 1, 0), 0) + encode_frame(
+        end_of(opened_call()), 1
+    )
     path.write_bytes(data)
     other = Life(tmp_path, node="b")
     opened = opened_call()
@@ -344,7 +346,7 @@ def test_a_writer_is_not_settled_while_an_earlier_segment_of_it_is_unread(
     life.die()
     path.unlink()
     if hindrance == "a later release":
-        path.write_bytes(encode_frame(SegmentHeader(2, "a", 1, 0), 0))
+        path.write_bytes(encode_frame(SegmentHeader(FORMAT_VERSION + 1, "a", 1, 0), 0))
     else:
         path.mkdir()
     ship()

@@ -10,15 +10,16 @@ from uuid import UUID
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
-from tradewind.features.metering.rules import EventRow
+from tradewind.features.metering.rules import EventRow, LogRow
 from tradewind.usage.frames import Damage
 from tradewind.usage.segments import SegmentName, Writer
 
 Connection = psycopg.Connection
 
-# Of the staging table and of the binary COPY into it, which knows no bpchar.
-_COLUMN_TYPES: dict[str, LiteralString] = {
+# Of the staging tables and of the binary COPY into them, which knows no bpchar.
+_EVENT_TYPES: dict[str, LiteralString] = {
     "event_id": "uuid",
     "at": "timestamptz",
     "organization_id": "text",
@@ -35,12 +36,36 @@ _COLUMN_TYPES: dict[str, LiteralString] = {
     "input_tokens": "int8",
     "cached_input_tokens": "int8",
     "output_tokens": "int8",
+    "cache_write_tokens": "int8",
+    "meters": "jsonb",
     "usage_source": "text",
     "cost_nanos": "int8",
     "first_token_us": "int8",
     "duration_us": "int8",
 }
+_LOG_TYPES: dict[str, LiteralString] = {
+    "event_id": "uuid",
+    "at": "timestamptz",
+    "organization_id": "text",
+    "project_id": "text",
+    "key_id": "text",
+    "operation": "text",
+    "surface": "text",
+    "requested_model": "text",
+    "model": "text",
+    "host": "text",
+    "http_status": "int2",
+    "error_code": "text",
+    "attempts": "jsonb",
+    "queued_us": "int8",
+    "overhead_us": "int8",
+    "trace_parent": "text",
+    "user_agent": "text",
+    "tags": "jsonb",
+}
 _COLUMNS = sql.SQL(", ").join(map(sql.Identifier, EventRow._fields))
+_LOG_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, LogRow._fields))
+PARTITIONED = ("usage_event", "request_log")
 _PARTITION_LOCK = 0x7477_7061_7274
 """Of the transactions that make partitions; any number that nobody else uses."""
 
@@ -70,23 +95,51 @@ def store_events(tx: Connection, rows: Sequence[EventRow]) -> int:
         return 0
     tx.execute(_CREATE_STAGE)
     with tx.cursor() as cursor, cursor.copy(_COPY_TO_STAGE) as copy:
-        copy.set_types([_COLUMN_TYPES[field] for field in EventRow._fields])
+        copy.set_types([_EVENT_TYPES[field] for field in EventRow._fields])
         for row in rows:
-            copy.write_row(row)
+            if row.meters is None:
+                copy.write_row(row)
+            else:
+                copy.write_row(
+                    [Jsonb(value) if isinstance(value, dict) else value for value in row]
+                )
     found = tx.execute(_STORE).fetchone()
     assert found is not None
     return found[0]
 
 
-_CREATE_STAGE = sql.SQL(
-    "CREATE TEMPORARY TABLE IF NOT EXISTS usage_stage ({}) ON COMMIT DELETE ROWS"
-).format(
-    sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(field), sql.SQL(_COLUMN_TYPES[field]))
-        for field in EventRow._fields
+def store_log(tx: Connection, rows: Sequence[LogRow]) -> None:
+    """Add what is new of `rows` to `request_log`."""
+    if not rows:
+        return
+    tx.execute(_CREATE_LOG_STAGE)
+    with tx.cursor() as cursor, cursor.copy(_COPY_TO_LOG_STAGE) as copy:
+        copy.set_types([_LOG_TYPES[field] for field in LogRow._fields])
+        for row in rows:
+            copy.write_row(
+                [Jsonb(value) if isinstance(value, dict | list) else value for value in row]
+            )
+    tx.execute(_STORE_LOG)
+
+
+def _stage(name: LiteralString, types: dict[str, LiteralString]) -> sql.Composed:
+    return sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} ({}) ON COMMIT DELETE ROWS").format(
+        sql.Identifier(name),
+        sql.SQL(", ").join(
+            sql.SQL("{} {}").format(sql.Identifier(field), sql.SQL(kind))
+            for field, kind in types.items()
+        ),
     )
-)
+
+
+_CREATE_STAGE = _stage("usage_stage", _EVENT_TYPES)
 _COPY_TO_STAGE = sql.SQL("COPY usage_stage ({}) FROM STDIN (FORMAT binary)").format(_COLUMNS)
+_CREATE_LOG_STAGE = _stage("log_stage", _LOG_TYPES)
+_COPY_TO_LOG_STAGE = sql.SQL("COPY log_stage ({}) FROM STDIN (FORMAT binary)").format(_LOG_COLUMNS)
+_STORE_LOG = sql.SQL(
+    "INSERT INTO request_log ({columns}) SELECT {columns} FROM log_stage"
+    " ON CONFLICT (at, event_id) DO NOTHING"
+).format(columns=_LOG_COLUMNS)
 _STORE = sql.SQL(
     """
     WITH added AS (
@@ -97,7 +150,7 @@ _STORE = sql.SQL(
         INSERT INTO usage_hour AS kept (
             organization_id, hour, project_id, key_id, model, operation, price_id, currency,
             requests, failed, cancelled, orphaned,
-            input_tokens, cached_input_tokens, output_tokens, cost_nanos,
+            input_tokens, cached_input_tokens, output_tokens, cache_write_tokens, cost_nanos,
             first_token_count, first_token_us_total, duration_us_total
         )
         SELECT
@@ -107,7 +160,8 @@ _STORE = sql.SQL(
             count(*) FILTER (WHERE outcome = 'failed'),
             count(*) FILTER (WHERE outcome = 'cancelled'),
             count(*) FILTER (WHERE outcome = 'orphaned'),
-            sum(input_tokens), sum(cached_input_tokens), sum(output_tokens), sum(cost_nanos),
+            sum(input_tokens), sum(cached_input_tokens), sum(output_tokens),
+            sum(cache_write_tokens), sum(cost_nanos),
             count(first_token_us), coalesce(sum(first_token_us), 0), sum(duration_us)
         FROM added
         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
@@ -122,6 +176,7 @@ _STORE = sql.SQL(
             input_tokens = kept.input_tokens + excluded.input_tokens,
             cached_input_tokens = kept.cached_input_tokens + excluded.cached_input_tokens,
             output_tokens = kept.output_tokens + excluded.output_tokens,
+            cache_write_tokens = kept.cache_write_tokens + excluded.cache_write_tokens,
             cost_nanos = kept.cost_nanos + excluded.cost_nanos,
             first_token_count = kept.first_token_count + excluded.first_token_count,
             first_token_us_total = kept.first_token_us_total + excluded.first_token_us_total,
@@ -231,11 +286,12 @@ def take_open_calls(tx: Connection, writer: Writer, limit: int) -> list[OpenCall
     return [OpenCall(*row) for row in rows]
 
 
-def find_partitions(tx: Connection) -> set[str]:
-    """Return the names of the partitions of `usage_event`."""
+def find_partitions(tx: Connection, table: LiteralString) -> set[str]:
+    """Return the names of a table's partitions."""
     rows = tx.execute(
         "SELECT child.relname FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid"
-        " WHERE inhparent = 'usage_event'::regclass"
+        " WHERE inhparent = %s::regclass",
+        [table],
     )
     return {row[0] for row in rows}
 
@@ -245,45 +301,72 @@ def lock_partitions(tx: Connection) -> None:
     tx.execute("SELECT pg_advisory_xact_lock(%s)", [_PARTITION_LOCK])
 
 
-def create_default_partition(tx: Connection) -> None:
-    """For events of days that have no partition of their own. Idempotent."""
-    tx.execute("CREATE TABLE IF NOT EXISTS usage_event_default PARTITION OF usage_event DEFAULT")
+def create_default_partition(tx: Connection, table: LiteralString) -> None:
+    """For rows of days that have no partition of their own. Idempotent."""
+    tx.execute(
+        sql.SQL("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} DEFAULT").format(
+            sql.Identifier(f"{table}_default"), sql.Identifier(table)
+        )
+    )
 
 
-def partition_name(day: date) -> str:
-    return f"usage_event_{day:%Y%m%d}"
+def partition_name(table: LiteralString, day: date) -> str:
+    return f"{table}_{day:%Y%m%d}"
 
 
-def create_partition(tx: Connection, day: date) -> None:
+def create_partition(tx: Connection, table: LiteralString, day: date) -> None:
     """Give a day its partition, and move into it what the default partition has of that day.
 
     Nothing happens when a table of that name exists: the day was exported and detached, and what
     still comes for it stays in the default partition.
     """
-    name = partition_name(day)
+    name = partition_name(table, day)
     found = tx.execute("SELECT to_regclass(%s)", [name]).fetchone()
     if found is not None and found[0] is not None:
         return
     begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
     end = begin + timedelta(days=1)
     parts = {
+        "table": sql.Identifier(table),
+        "default": sql.Identifier(f"{table}_default"),
         "name": sql.Identifier(name),
         "begin": sql.Literal(begin),
         "end": sql.Literal(end),
     }
-    tx.execute(sql.SQL("CREATE TABLE {name} (LIKE usage_event INCLUDING DEFAULTS)").format(**parts))
+    tx.execute(sql.SQL("CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS)").format(**parts))
     tx.execute(
         sql.SQL(
             "WITH moved AS ("
-            " DELETE FROM usage_event_default WHERE at >= {begin} AND at < {end} RETURNING *"
+            " DELETE FROM {default} WHERE at >= {begin} AND at < {end} RETURNING *"
             ") INSERT INTO {name} SELECT * FROM moved"
         ).format(**parts)
     )
     tx.execute(
         sql.SQL(
-            "ALTER TABLE usage_event ATTACH PARTITION {name} FOR VALUES FROM ({begin}) TO ({end})"
+            "ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ({begin}) TO ({end})"
         ).format(**parts)
     )
+
+
+def drop_partitions_before(tx: Connection, table: LiteralString, day: date) -> int:
+    """Drop the partitions of days before this one, and what the default one has of them; return
+    how many were dropped.
+    """
+    oldest_kept = partition_name(table, day)
+    gone = [
+        name
+        for name in find_partitions(tx, table)
+        if not name.endswith("_default") and name < oldest_kept
+    ]
+    for name in gone:
+        tx.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+    tx.execute(
+        sql.SQL("DELETE FROM {} WHERE at < {}").format(
+            sql.Identifier(f"{table}_default"),
+            sql.Literal(datetime(day.year, day.month, day.day, tzinfo=UTC)),
+        )
+    )
+    return len(gone)
 
 
 def prune_segments(tx: Connection, before: datetime) -> None:

@@ -3,12 +3,21 @@
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple, assert_never
+from typing import Any, NamedTuple, assert_never
 from uuid import UUID
 
 from tradewind.core.money import rate_nanos
 from tradewind.features.metering.errors import UnusableRecord
-from tradewind.usage.event import Opened, Outcome, Progressed, Usage, UsageEvent, UsageSource
+from tradewind.usage.event import (
+    Opened,
+    Outcome,
+    Progressed,
+    Refused,
+    Trail,
+    Usage,
+    UsageEvent,
+    UsageSource,
+)
 from tradewind.usage.frames import Damage, Frame, SegmentFooter, SegmentHeader
 
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -22,6 +31,13 @@ PARTITION_DAYS_BACK = 400
 PARTITION_DAYS_AHEAD = 2
 """Events further off lie in the default partition, so that no wrong clock can make many tables."""
 
+MAX_LOG_TEXT = 200
+"""Characters of a text in the request log."""
+
+_MOST_ATTEMPTS = 16
+_MOST_TAGS = 16
+_MOST_METERS = 32
+_NO_TRAIL = Trail("", "", ())
 _INT64_MAX = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_US = (EARLIEST - _EPOCH) // timedelta(microseconds=1)
@@ -49,10 +65,37 @@ class EventRow(NamedTuple):
     input_tokens: int
     cached_input_tokens: int
     output_tokens: int
+    cache_write_tokens: int
+    meters: dict[str, int] | None
     usage_source: str
     cost_nanos: int
     first_token_us: int | None
     duration_us: int
+
+
+class LogRow(NamedTuple):
+    """A row of `request_log`; the fields are its columns. Texts are cut, never refused: the log
+    must not cost an event its place in the books.
+    """
+
+    event_id: UUID
+    at: datetime
+    organization_id: str
+    project_id: str
+    key_id: str
+    operation: str
+    surface: str
+    requested_model: str
+    model: str
+    host: str
+    http_status: int
+    error_code: str
+    attempts: list[dict[str, Any]]
+    queued_us: int
+    overhead_us: int
+    trace_parent: str
+    user_agent: str
+    tags: dict[str, str]
 
 
 class SortedItems(NamedTuple):
@@ -61,6 +104,7 @@ class SortedItems(NamedTuple):
     end: int
 
     rows: list[EventRow]
+    log: list[LogRow]
     opened: dict[bytes, Opened]
     """Calls that began here and did not end here, by event id."""
     progress: dict[bytes, int]
@@ -82,6 +126,7 @@ def sort_out(items: Sequence[Frame | Damage], *, next_sequence: int) -> SortedIt
     `next_sequence` is that of the frame expected first; every one passed over is missing.
     """
     rows: list[EventRow] = []
+    log: list[LogRow] = []
     opened: dict[bytes, Opened] = {}
     progress: dict[bytes, int] = {}
     ended: set[bytes] = set()
@@ -98,9 +143,12 @@ def sort_out(items: Sequence[Frame | Damage], *, next_sequence: int) -> SortedIt
             match record:
                 case UsageEvent():
                     rows.append(event_row(record))
+                    log.append(log_row(record))
                     if opened.pop(record.event_id, None) is None:
                         ended.add(record.event_id)
                     progress.pop(record.event_id, None)
+                case Refused():
+                    log.append(log_row_of_refusal(record))
                 case Opened():
                     check_opened(record)
                     opened[record.event_id] = record
@@ -115,7 +163,7 @@ def sort_out(items: Sequence[Frame | Damage], *, next_sequence: int) -> SortedIt
         except UnusableRecord as error:
             quarantined.append(Damage(item.start, item.end, error.message))
     return SortedItems(
-        items[-1].end, rows, opened, progress, ended, quarantined, next_sequence, missing
+        items[-1].end, rows, log, opened, progress, ended, quarantined, next_sequence, missing
     )
 
 
@@ -127,6 +175,7 @@ def event_row(event: UsageEvent) -> EventRow:
     _check_range("input_tokens", usage.input_tokens, MAX_TOKENS)
     _check_range("cached_input_tokens", usage.cached_input_tokens, MAX_TOKENS)
     _check_range("output_tokens", usage.output_tokens, MAX_TOKENS)
+    _check_range("cache_write_tokens", usage.cache_write_tokens, MAX_TOKENS)
     _check_range("cost_nanos", event.cost_nanos, _INT64_MAX)
     _check_range("duration_us", event.duration_us, MAX_DURATION_US)
     if event.first_token_us is not None:
@@ -148,11 +197,98 @@ def event_row(event: UsageEvent) -> EventRow:
         usage.input_tokens,
         usage.cached_input_tokens,
         usage.output_tokens,
+        usage.cache_write_tokens,
+        _meters(usage),
         usage.source.value,
         event.cost_nanos,
         event.first_token_us,
         event.duration_us,
     )
+
+
+def _meters(usage: Usage) -> dict[str, int] | None:
+    """Return what only some calls have, or None: most rows then cost nothing for it."""
+    meters = {
+        "reasoning_tokens": usage.reasoning_tokens,
+        "audio_input_tokens": usage.audio_input_tokens,
+        "audio_output_tokens": usage.audio_output_tokens,
+        **usage.meters,
+    }
+    meters = {name: quantity for name, quantity in meters.items() if quantity}
+    for name, quantity in meters.items():
+        _check_range(name[:64], quantity, MAX_TOKENS)
+    if len(meters) > _MOST_METERS:
+        raise UnusableRecord(f"a call has {len(meters)} meters")
+    return meters or None
+
+
+def log_row(event: UsageEvent) -> LogRow:
+    """Return what the request log shows of an event that `event_row` took."""
+    trail = event.trail or _NO_TRAIL
+    attempts = trail.attempts[:_MOST_ATTEMPTS]
+    return LogRow(
+        UUID(bytes=event.event_id),
+        _EPOCH + timedelta(microseconds=event.at_us),
+        event.organization_id,
+        event.project_id,
+        event.key_id,
+        event.operation,
+        _cut(trail.dialect),
+        _cut(trail.requested_model or event.model),
+        event.model,
+        _cut(attempts[-1].host) if attempts else "",
+        event.http_status,
+        _cut(trail.error_code),
+        [
+            {
+                "deployment_id": _cut(attempt.deployment_id),
+                "host": _cut(attempt.host),
+                "why": _cut(attempt.why),
+                "status": attempt.status,
+                "failure": _cut(attempt.failure),
+                "duration_us": attempt.duration_us,
+            }
+            for attempt in attempts
+        ],
+        min(max(0, trail.queued_us), MAX_DURATION_US),
+        min(max(0, trail.overhead_us), MAX_DURATION_US),
+        _cut(trail.trace_parent),
+        _cut(trail.user_agent),
+        {_cut(name): _cut(value) for name, value in [*trail.tags.items()][:_MOST_TAGS]},
+    )
+
+
+def log_row_of_refusal(refused: Refused) -> LogRow:
+    """Raises UnusableRecord."""
+    if len(refused.event_id) != _EVENT_ID_BYTES:
+        raise UnusableRecord("the event id is not 16 bytes long")
+    if not _EARLIEST_US <= refused.at_us < _LATEST_US:
+        raise UnusableRecord(f"at_us {refused.at_us} is not a time between 2020 and 2200")
+    _check_range("http_status", refused.http_status, 999)
+    return LogRow(
+        UUID(bytes=refused.event_id),
+        _EPOCH + timedelta(microseconds=refused.at_us),
+        _cut(refused.organization_id),
+        _cut(refused.project_id),
+        _cut(refused.key_id),
+        _cut(refused.operation),
+        _cut(refused.surface),
+        _cut(refused.requested_model),
+        "",
+        "",
+        refused.http_status,
+        _cut(refused.error_code),
+        [],
+        0,
+        0,
+        "",
+        _cut(refused.user_agent),
+        {},
+    )
+
+
+def _cut(text: str) -> str:
+    return text[:MAX_LOG_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def orphan_event(opened: Opened, output_tokens: int | None) -> UsageEvent:
@@ -210,7 +346,7 @@ def check_progressed(progressed: Progressed) -> None:
     _check_range("output_tokens", progressed.output_tokens, MAX_TOKENS)
 
 
-def partition_days(rows: Iterable[EventRow], today: date) -> set[date]:
+def partition_days(rows: Iterable[EventRow | LogRow], today: date) -> set[date]:
     """Return the days that must have a partition: those of the rows and those just ahead."""
     first = today - timedelta(days=PARTITION_DAYS_BACK)
     last = today + timedelta(days=PARTITION_DAYS_AHEAD)

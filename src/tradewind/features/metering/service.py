@@ -10,7 +10,14 @@ import msgspec
 from tradewind.features.metering import repository
 from tradewind.features.metering.errors import SegmentMoved, UnusableRecord
 from tradewind.features.metering.repository import Connection, SegmentState
-from tradewind.features.metering.rules import EventRow, SortedItems, event_row, orphan_event
+from tradewind.features.metering.rules import (
+    EventRow,
+    LogRow,
+    SortedItems,
+    event_row,
+    log_row,
+    orphan_event,
+)
 from tradewind.usage.frames import Damage, decode_opened, encode_record
 from tradewind.usage.segments import SegmentName, Writer
 
@@ -56,6 +63,7 @@ def take_over(
     ):
         raise SegmentMoved(str(name), state.read_offset)
     new_events = repository.store_events(tx, found.rows)
+    repository.store_log(tx, found.log)
     repository.add_open_calls(
         tx, name.writer, {key: encode_record(opened) for key, opened in found.opened.items()}
     )
@@ -78,6 +86,7 @@ def settle_writer(tx: Connection, writer: Writer) -> Settled:
     """Make orphans of up to MAX_BATCH open calls of a writer that is gone and read to its end."""
     calls = repository.take_open_calls(tx, writer, MAX_BATCH)
     rows: list[EventRow] = []
+    log: list[LogRow] = []
     for call in calls:
         try:
             opened = decode_opened(call.opened)
@@ -94,17 +103,27 @@ def settle_writer(tx: Connection, writer: Writer) -> Settled:
             _log.error("open call %s is not billed: %s", call.event_id, error)
             event = orphan_event(opened, None)
         rows.append(event_row(event))
+        log.append(log_row(event))
+    repository.store_log(tx, log)
     return Settled(repository.store_events(tx, rows), is_done=len(calls) < MAX_BATCH)
 
 
 def ensure_partitions(tx: Connection, days: Collection[date]) -> None:
     """Make what is missing of these days' partitions, and the default one. Idempotent."""
     repository.lock_partitions(tx)
-    repository.create_default_partition(tx)
-    there = repository.find_partitions(tx)
-    for day in sorted(days):
-        if repository.partition_name(day) not in there:
-            repository.create_partition(tx, day)
+    for table in repository.PARTITIONED:
+        repository.create_default_partition(tx, table)
+        there = repository.find_partitions(tx, table)
+        for day in sorted(days):
+            if repository.partition_name(table, day) not in there:
+                repository.create_partition(tx, table, day)
+
+
+def forget_old_log(tx: Connection, today: date, keep_days: int) -> None:
+    """Drop the request log of days that are over by more than `keep_days`: whole partitions, so
+    that it costs the same however much is in them.
+    """
+    repository.drop_partitions_before(tx, "request_log", today - timedelta(days=keep_days))
 
 
 def forget_old_segments(tx: Connection, now: datetime) -> None:

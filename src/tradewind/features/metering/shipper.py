@@ -64,6 +64,7 @@ def run_shipper(
     counters: ShipperCounters | None = None,
     poll_s: float = 0.1,
     keep_bytes: int = 0,
+    log_days: int = 30,
     clock: Clock | None = None,
 ) -> None:
     """Ship until `stop` is set, then once more what is there, and return. Blocking.
@@ -76,6 +77,7 @@ def run_shipper(
         folder,
         counters or ShipperCounters(),
         keep_bytes=keep_bytes,
+        log_days=log_days,
         clock=clock or SystemClock(),
     )
     descriptor = os.open(folder / "shipper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -96,12 +98,14 @@ class Shipper:
         *,
         keep_bytes: int = 0,
         keep_damaged_bytes: int = 1024 * _MIB,
+        log_days: int = 30,
         clock: Clock,
     ) -> None:
         self._folder = folder
         self.counters = counters
         self._keep_bytes = keep_bytes
         self._keep_damaged_bytes = keep_damaged_bytes
+        self._log_days = log_days
         self._clock = clock
         self._states: dict[SegmentName, SegmentState] = {}
         self._partitions: set[date] = set()
@@ -257,10 +261,11 @@ class Shipper:
             with connection.transaction():
                 service.forget_old_segments(connection, now)
             self._make_partitions(connection, partition_days((), now.date()))
+            self._forget_old_log(connection, now.date())
             self._today = now.date()
 
     def _ensure_partitions(self, connection: Connection, found: SortedItems) -> None:
-        days = partition_days(found.rows, self._clock.now().date())
+        days = partition_days([*found.rows, *found.log], self._clock.now().date())
         if not days <= self._partitions:
             self._make_partitions(connection, days)
 
@@ -271,8 +276,15 @@ class Shipper:
         except psycopg.errors.LockNotAvailable:
             # Somebody reads the default partition for long. The events find room in it until
             # tomorrow, when the day is tried again and takes its rows along.
-            _log.warning("partitions of usage_event could not be made: the table is in use")
+            _log.warning("partitions could not be made: a table is in use")
         self._partitions |= days
+
+    def _forget_old_log(self, connection: Connection, today: date) -> None:
+        try:
+            with connection.transaction():
+                service.forget_old_log(connection, today, self._log_days)
+        except psycopg.errors.LockNotAvailable:
+            _log.warning("the old request log could not be dropped today: it is in use")
 
 
 def _run(shipper: Shipper, database: Database, stop: threading.Event, poll_s: float) -> None:

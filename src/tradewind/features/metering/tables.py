@@ -1,4 +1,6 @@
-"""Tables of metering. `usage_event` is partitioned by UTC day; the shipper makes its partitions."""
+"""Tables of metering. `usage_event` and `request_log` are partitioned by UTC day; the shipper makes
+their partitions.
+"""
 
 from sqlalchemy import (
     BigInteger,
@@ -16,6 +18,7 @@ from sqlalchemy import (
     Uuid,
     func,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import CHAR
 
 from tradewind.db.metadata import metadata
@@ -39,6 +42,18 @@ usage_event = Table(
     Column("input_tokens", BigInteger, nullable=False),
     Column("cached_input_tokens", BigInteger, nullable=False, comment="part of input_tokens"),
     Column("output_tokens", BigInteger, nullable=False),
+    Column(
+        "cache_write_tokens",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="part of input_tokens, and never of the cached ones",
+    ),
+    Column(
+        "meters",
+        JSONB,
+        comment="quantities of what only some calls have: reasoning_tokens, images, characters",
+    ),
     Column("usage_source", Text, nullable=False),
     Column("cost_nanos", BigInteger, nullable=False),
     Column("first_token_us", BigInteger),
@@ -68,6 +83,7 @@ usage_hour = Table(
     Column("input_tokens", BigInteger, nullable=False),
     Column("cached_input_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
+    Column("cache_write_tokens", BigInteger, nullable=False, server_default="0"),
     Column("cost_nanos", Numeric(38, 0), nullable=False),
     Column("first_token_count", BigInteger, nullable=False, comment="events that have one"),
     Column("first_token_us_total", BigInteger, nullable=False),
@@ -82,6 +98,33 @@ usage_hour = Table(
         "price_id",
         "currency",
     ),
+)
+
+request_log = Table(
+    "request_log",
+    metadata,
+    Column("event_id", Uuid, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("project_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("surface", Text, nullable=False, comment="the API the client spoke"),
+    Column("requested_model", Text, nullable=False, comment="as the client wrote it"),
+    Column("model", Text, nullable=False, comment="empty when it was refused before one was found"),
+    Column("host", Text, nullable=False, comment="whose host answered; empty when none did"),
+    Column("http_status", SmallInteger, nullable=False),
+    Column("error_code", Text, nullable=False),
+    Column("attempts", JSONB, nullable=False, comment="one after another: target, why, result"),
+    Column("queued_us", BigInteger, nullable=False),
+    Column("overhead_us", BigInteger, nullable=False),
+    Column("trace_parent", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Column("tags", JSONB, nullable=False),
+    PrimaryKeyConstraint("at", "event_id"),
+    Index(None, "organization_id", "at"),
+    postgresql_partition_by="RANGE (at)",
+    comment="what became of each call, and of refused ones; kept for some days only",
 )
 
 journal_segment = Table(
