@@ -1,6 +1,8 @@
 """What is checked before anything is started: each refusal is one line with a way out."""
 
+import contextlib
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -129,7 +131,7 @@ def test_these_hosts_may_be_reached_from_elsewhere(host: str):
 
 
 def test_a_free_port_is_taken_and_connections_wait_in_it():
-    listener = listen_on("127.0.0.1", 0)
+    [listener] = listen_on("127.0.0.1", 0)
     with listener, socket.create_connection(listener.getsockname(), PATIENCE_S) as client:
         assert os.get_inheritable(listener.fileno())
         client.sendall(b"early")
@@ -139,7 +141,8 @@ def test_a_free_port_is_taken_and_connections_wait_in_it():
 
 
 def test_a_port_in_use_is_named_with_the_way_out():
-    with listen_on("127.0.0.1", 0) as listener:
+    [listener] = listen_on("127.0.0.1", 0)
+    with listener:
         port = listener.getsockname()[1]
         with pytest.raises(StartupError) as refused:
             listen_on("127.0.0.1", port)
@@ -150,13 +153,42 @@ def test_a_port_in_use_is_named_with_the_way_out():
 
 
 def test_a_port_is_free_again_at_once_after_a_stop():
-    listener = listen_on("127.0.0.1", 0)
+    [listener] = listen_on("127.0.0.1", 0)
     address = listener.getsockname()
     with socket.create_connection(address, PATIENCE_S):
         accepted, _ = listener.accept()
         accepted.close()  # first, so that this side is the one that waits in TIME_WAIT
         listener.close()
-    listen_on(*address).close()
+    [again] = listen_on(*address)
+    again.close()
+
+
+def test_several_gateways_share_a_port_and_each_gets_its_own_connections():
+    listeners = listen_on("127.0.0.1", 0, 3)
+    with contextlib.ExitStack() as open_sockets:
+        for listener in listeners:
+            open_sockets.enter_context(listener)
+            assert os.get_inheritable(listener.fileno())
+        assert len({listener.getsockname() for listener in listeners}) == 1
+        address = listeners[0].getsockname()
+        for _ in range(60):
+            open_sockets.enter_context(socket.create_connection(address, PATIENCE_S))
+        taken = [0, 0, 0]
+        while sum(taken) < 60:
+            ready, _, _ = select.select(listeners, [], [], PATIENCE_S)
+            assert ready, taken
+            for listener in ready:
+                listener.accept()[0].close()
+                taken[listeners.index(listener)] += 1
+        assert all(taken), "the kernel spreads connections over all of them"
+
+
+def test_a_second_platform_does_not_share_the_port_in_silence():
+    listeners = listen_on("127.0.0.1", 0, 2)
+    with listeners[0], listeners[1]:
+        port = listeners[0].getsockname()[1]
+        with pytest.raises(StartupError, match="is in use"):
+            listen_on("127.0.0.1", port, 2)
 
 
 def test_an_address_of_another_machine_is_refused():

@@ -36,17 +36,20 @@ DataOption = Annotated[Path | None, typer.Option(help="Folder of everything the 
 
 
 @cli.command()
-def up(
+def up(  # noqa: PLR0917  options of a command, always named
     data: DataOption = None,
     host: Annotated[str | None, typer.Option(help="Address of the one public port.")] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="The one public port; 0 takes a free one.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Gateway processes that share the port.")
+    ] = None,
     once: Annotated[bool, typer.Option(help="Stop after the first completion.")] = False,
     json: Annotated[bool, typer.Option(help="Print one JSON object as the last line.")] = False,
 ) -> None:
     """Start the whole platform on this machine and make one real call."""
-    settings = _settings(data=data, host=host, port=port)
+    settings = _settings(data=data, host=host, port=port, workers=workers)
     from tradewind.serve.up import up as serve_up  # noqa: PLC0415
 
     serve_up(settings, is_once=once, is_json=json, began=_BEGAN)

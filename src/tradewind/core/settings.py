@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     """The system user that the embedded PostgreSQL runs as when the platform runs as root."""
     llama_server: Path | None = None
     """An own llama-server program to use instead of the packaged one."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """Gateway processes that share the public port; one for each core that should serve calls."""
     durability: Durability = Durability.PROCESS
     max_body_bytes: int = Field(default=32 * MIB, ge=1024)
     """Largest request body; a larger one is refused with 413."""

@@ -76,11 +76,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def listen_on(host: str, port: int) -> socket.socket:
-    """Return a listening socket that the gateway inherits. Raises StartupError.
+def listen_on(host: str, port: int, count: int = 1) -> list[socket.socket]:
+    """Return listening sockets, one for each gateway that inherits one. Raises StartupError.
 
-    It is ours for as long as the platform runs: the port is known before anything starts, and a
-    gateway that is restarted loses no connection attempt.
+    They are ours for as long as the platform runs: the port is known before anything starts, and a
+    gateway that is restarted loses no connection attempt. Several share the port by SO_REUSEPORT,
+    so that the kernel spreads connections over them.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -89,10 +90,32 @@ def listen_on(host: str, port: int) -> socket.socket:
         raise StartupError(
             f"'{host}' is no address of this machine: {reason}", hint="see --host"
         ) from error
+    # Without SO_REUSEPORT first, whatever the count: with it, a second platform of this user would
+    # share the port in silence instead of being told that it is in use.
+    first = _bound(family, host, port, is_shared=False)
+    if count == 1:
+        return [first]
+    port = first.getsockname()[1]
+    first.close()
+    listeners: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            listeners.append(_bound(family, host, port, is_shared=True))  # noqa: PERF401  closed below
+    except StartupError:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+def _bound(family: int, host: str, port: int, *, is_shared: bool) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
+        # Bound alone, two could hold the port; listening tells who was first.
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()

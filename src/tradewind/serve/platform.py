@@ -22,7 +22,11 @@ from tradewind.plugins.engines.weights import find_weights
 from tradewind.serve.children import Child
 from tradewind.serve.guard import is_loopback, listen_on, lock_data_folder
 from tradewind.serve.prepare import Prepared, prepare
-from tradewind.serve.secret_files import load_or_create_pepper, pepper_path
+from tradewind.serve.secret_files import (
+    load_or_create_key_encryption,
+    load_or_create_pepper,
+    pepper_path,
+)
 from tradewind.serve.services import build_services
 from tradewind.serve.sign_in_link import BASE_URL_FILE
 from tradewind.worker.reconcile import Reconciler
@@ -31,9 +35,9 @@ _log = logging.getLogger(__name__)
 
 _WATCH_S = 0.2
 _GRACE_S = 30.0
-# The gateway first: its last frames must be in the journal before the worker ships for the last
+# After the gateways: their last frames must be in the journal before the worker ships for the last
 # time.
-_STOP_ORDER = ("gateway", "control", "worker")
+_STOPPED_LAST = ("control", "worker")
 _LOOPBACK = "127.0.0.1"
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared with, never bound to by default
 
@@ -50,7 +54,7 @@ class Platform:
         self._lock: int | None = None
         self._postgres: EmbeddedPostgres | None = None
         self._reconciler: Reconciler | None = None
-        self._listener: socket.socket | None = None
+        self._listeners: list[socket.socket] = []
         self._children: dict[str, Child] = {}
         self._is_stopping = False
         self.database: Database | None = None
@@ -74,24 +78,25 @@ class Platform:
             self._listen(settings.host)
         is_pepper_new = not pepper_path(folder.secrets).exists()
         pepper = load_or_create_pepper(folder.secrets)
+        keys = load_or_create_key_encryption(folder.secrets)
         run = prepare_run_folder(folder)
         url = self._start_postgres()
         environment = self._environment(url)
         if is_local:
-            self._start_gateway(environment, run)
+            self._start_gateways(environment, run)
         _log.info("gateway started")
         self._await_postgres()
         _log.info("PostgreSQL is ready")
         self.database = Database(url, application_name="tradewind-up", pool_size=4)
         self.database.wait_until_up()
-        services = build_services(pepper)
+        services = build_services(pepper, keys)
         prepared = prepare(self.database, services, currency=settings.currency)
         if is_pepper_new and prepared.first_key is None:
             self._refuse_new_pepper()
         _log.info("database is prepared")
         if not is_local:
             self._listen(self._host_for(prepared))
-            self._start_gateway(environment, run)
+            self._start_gateways(environment, run)
         self._reconciler = Reconciler(
             self.database,
             services.deployments,
@@ -161,20 +166,24 @@ class Platform:
         if self._is_stopping:
             return
         self._is_stopping = True
-        for name in _STOP_ORDER:
-            child = self._children.get(name)
-            if child is None:
-                continue
-            child.ask_to_stop()
+        gateways = [child for name, child in self._children.items() if name not in _STOPPED_LAST]
+        for child in gateways:
+            child.ask_to_stop()  # all at once: each drains for as long as it needs
+        for child in gateways:
             child.wait_stopped()
+        for name in _STOPPED_LAST:
+            child = self._children.get(name)
+            if child is not None:
+                child.ask_to_stop()
+                child.wait_stopped()
         if self._reconciler is not None:
             self._reconciler.stop()
         if self.database is not None:
             self.database.close()
         if self._postgres is not None:
             self._postgres.stop()
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         if self._lock is not None:
             remove_run_folder(self._folder)
             os.close(self._lock)
@@ -198,8 +207,8 @@ class Platform:
         return _LOOPBACK
 
     def _listen(self, host: str) -> None:
-        self._listener = listen_on(host, self._settings.port)
-        self.host, self.port = self._listener.getsockname()[:2]
+        self._listeners = listen_on(host, self._settings.port, self._settings.workers)
+        self.host, self.port = self._listeners[0].getsockname()[:2]
         # An address that means "all" is none that a browser could go to.
         shown = self.local_host
         shown = f"[{shown}]" if ":" in shown else shown
@@ -219,10 +228,27 @@ class Platform:
         if self._postgres is not None:
             self._postgres.wait_ready()
 
-    def _start_gateway(self, environment: Mapping[str, str], run: Path) -> None:
-        folder, settings, listener = self._folder, self._settings, self._listener
-        assert listener is not None
-        config = {
+    def _start_gateways(self, environment: Mapping[str, str], run: Path) -> None:
+        assert self._listeners
+        (run / BASE_URL_FILE).write_text(self.base_url)
+        is_alone = len(self._listeners) == 1
+        for number, listener in enumerate(self._listeners):
+            name = "gateway" if is_alone else f"gateway-{number}"
+            path = run / f"{name}.json"
+            path.write_text(json.dumps(self._gateway_config(name, listener, run)))
+            self._start_child(
+                name,
+                "tradewind.gateway.process",
+                ["--config", str(path)],
+                environment,
+                inherited_fds=[listener.fileno()],
+            )
+
+    def _gateway_config(
+        self, name: str, listener: socket.socket, run: Path
+    ) -> dict[str, str | int | None]:
+        folder, settings = self._folder, self._settings
+        return {
             "host": self.host,
             "port": self.port,
             "listen_fd": listener.fileno(),
@@ -231,19 +257,9 @@ class Platform:
             "pepper_path": str(pepper_path(folder.secrets)),
             "control_socket": str(run / "control.sock"),
             "durability": settings.durability,
-            "node": "gateway",
+            "node": name,
             "max_body_bytes": settings.max_body_bytes,
         }
-        path = run / "gateway.json"
-        path.write_text(json.dumps(config))
-        (run / BASE_URL_FILE).write_text(self.base_url)
-        self._start_child(
-            "gateway",
-            "tradewind.gateway.process",
-            ["--config", str(path)],
-            environment,
-            inherited_fds=[listener.fileno()],
-        )
 
     def _start_child(
         self,
