@@ -20,12 +20,13 @@ from tradewind.gateway.dialects.output_cap import capped
 from tradewind.gateway.http.server import Exchange
 from tradewind.gateway.http.upstream import FailureKind, UpstreamCall, UpstreamFailure
 from tradewind.gateway.pass_on import lines_to_pass_on
-from tradewind.gateway.record import NOTHING, usage_of
+from tradewind.gateway.record import FROM_CACHE, NOTHING, usage_of
 from tradewind.gateway.refusals import refuse
+from tradewind.gateway.response_cache import Collecting, key_of
 from tradewind.gateway.routing.router import AttemptResult, Plan, RouteAsk
 from tradewind.gateway.state import GatewayState
-from tradewind.plugins.providers.base import Provider, Reader
-from tradewind.snapshot.contents import Grant, Target
+from tradewind.plugins.providers.base import Dialect, Provider, Reader
+from tradewind.snapshot.contents import Endpoint, Grant, Target
 from tradewind.usage.event import Attempt, Opened, Outcome, Trail, Usage
 from tradewind.wire.errors import ApiError, unavailable
 
@@ -35,6 +36,8 @@ _PROGRESS_S = 2.0
 _PROGRESS_TOKENS = 512
 # What a client that left is recorded with; nobody is told it (the number is nginx's).
 _CLIENT_CLOSED_REQUEST = 499
+_JSON = b"application/json"
+_EVENTS = b"text/event-stream; charset=utf-8"
 _RESULTS = {
     429: AttemptResult.BUSY,
     503: AttemptResult.BUSY,
@@ -66,6 +69,7 @@ class Call:
         "_ask",
         "_attempts",
         "_candidates",
+        "_collecting",
         "_error_body",
         "_exchange",
         "_first_byte_at",
@@ -133,6 +137,7 @@ class Call:
         self._why = ""
         self._is_counted = False
         self._passes_bytes = False
+        self._collecting: Collecting | None = None
         self._status = 0
         self._overhead_s = 0.0
         self._queued_s = 0.0
@@ -164,6 +169,9 @@ class Call:
             self._sent_at = time.perf_counter()
         is_sent = False
         try:
+            if self._is_answered_by_cache():
+                is_sent = True
+                return
             self._plan = self._state.router.plan(self._ask.endpoint, self._route, time.monotonic())
             if not self._send():
                 raise unavailable(
@@ -179,6 +187,41 @@ class Call:
             # good.
             if not is_sent:
                 self._give_back()
+
+    def _is_answered_by_cache(self) -> bool:
+        """Give the answer that the same request got before, where its organization wants that."""
+        state, inbound, request = self._state, self._inbound, self._exchange.request
+        terms = state.view.terms(self._grant.organization_id)
+        if terms is None or not terms.cache_ttl_s or inbound.dialect is Dialect.RESPONSES:
+            return False
+        wish = request.headers.get(b"cache-control", b"")
+        if b"no-store" in wish:
+            return False
+        endpoint = self._ask.endpoint
+        key = key_of(terms.id, request.path, request.query, endpoint, request.body)
+        cached = None if b"no-cache" in wish else state.response_cache.get(key, time.monotonic())
+        if cached is None:
+            self._collecting = Collecting(key, terms.cache_ttl_s)
+            return False
+        self._target, self._why = cached.target, "cache"
+        self._open(endpoint, cached.target)
+        self._first_byte_at = time.perf_counter()
+        cost = self._close(Outcome.COMPLETED, 200, FROM_CACHE)
+        headers = self._headers().whole(cached.content_type, cost) + b"x-tradewind-cache: hit\r\n"
+        state.recorder.when_safe(lambda _: self._exchange.respond(200, headers, cached.body))
+        return True
+
+    def _open(self, endpoint: Endpoint, target: Target) -> None:
+        """Append the OPEN frame: from here on the call is recorded whatever happens."""
+        self._opened = self._state.recorder.open(
+            self._grant,
+            endpoint,
+            target,
+            operation=self._inbound.operation,
+            is_stream=self._inbound.is_stream,
+            input_estimate=self._ask.input_estimate,
+        )
+        self._phase = _Phase.WAITING
 
     def _not_admitted(self, error: ApiError) -> None:
         self._waiting = None
@@ -220,18 +263,11 @@ class Call:
             request = capped(request, most)
         prepared = provider.prepare(request, target)
         if self._phase is _Phase.NEW:
-            self._opened = state.recorder.open(
-                self._grant,
-                endpoint,
-                target,
-                operation=inbound.operation,
-                is_stream=inbound.is_stream,
-                input_estimate=self._ask.input_estimate,
-            )
-            self._phase = _Phase.WAITING
+            self._open(endpoint, target)
         self._provider, self._target, self._why = provider, target, choice.why
         self._reader = inbound.reader_for(request, prepared.reader)
         self._passes_bytes = prepared.passes_bytes
+        self._media_type = prepared.content_type
         self._status = 0
         self._error_body = b""
         state.router.started(target)
@@ -250,7 +286,7 @@ class Call:
 
     def response_started(self, status: int, headers: dict[bytes, bytes]) -> None:
         self._status = status
-        if self._passes_bytes:
+        if self._passes_bytes and not self._media_type:
             self._media_type = headers.get(b"content-type", b"application/octet-stream")
 
     def response_data(self, data: bytes) -> None:
@@ -278,7 +314,10 @@ class Call:
             self._fail(error)
             return
         usage = self._usage(Outcome.COMPLETED)
-        if self._inbound.is_stream or self._passes_bytes:
+        is_stream = self._inbound.is_stream or self._passes_bytes
+        if self._collecting is not None:
+            self._keep_answer(self._collecting, rest, is_stream=is_stream)
+        if is_stream:
             if self._phase is _Phase.WAITING:
                 self._start_stream()
             self._attempt_ended(AttemptResult.OK, "")
@@ -288,7 +327,7 @@ class Call:
             self._first_byte_at = time.perf_counter()
             self._attempt_ended(AttemptResult.OK, "")
             cost = self._close(Outcome.COMPLETED, 200, usage)
-            headers = self._headers().whole(b"application/json", cost)
+            headers = self._headers().whole(_JSON, cost)
             self._state.recorder.when_safe(lambda _: self._exchange.respond(200, headers, rest))
 
     def response_failed(self, failure: UpstreamFailure) -> None:
@@ -320,6 +359,8 @@ class Call:
         if self._phase is _Phase.WAITING:
             self._start_stream()
         self._exchange.send(answer)
+        if self._collecting is not None:
+            self._collecting.add(answer)
         written = self._reader.output_events
         if written - self._progress_tokens >= _PROGRESS_TOKENS:
             self._record_progress(written, time.perf_counter())
@@ -344,9 +385,17 @@ class Call:
         else:
             self._exchange.start(
                 200,
-                self._headers().stream(b"text/event-stream; charset=utf-8")
-                + b"cache-control: no-cache\r\n",
+                self._headers().stream(_EVENTS) + b"cache-control: no-cache\r\n",
             )
+
+    def _keep_answer(self, collecting: Collecting, rest: bytes, *, is_stream: bool) -> None:
+        collecting.add(rest)
+        content_type = _JSON
+        if is_stream:
+            content_type = self._media_type if self._passes_bytes else _EVENTS
+        answer = collecting.answer(content_type, self._target, time.monotonic())
+        if answer is not None:
+            self._state.response_cache.put(collecting.key, answer)
 
     def _record_progress(self, written: int, now: float) -> None:
         self._progress_tokens = written

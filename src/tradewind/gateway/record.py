@@ -26,11 +26,13 @@ from tradewind.usage.journal import Journal
 # No model reads or writes this much in one call: an upstream that says more is not believed, nor is
 # one that says less than nothing.
 _MOST_CREDIBLE_TOKENS = 1_000_000_000
+_TOKEN_COUNTS = TokenCounts._fields.index("meters")
 # Refusals noted at once, and a second over time.
 _MOST_REFUSALS = 500
 _REFUSALS_PER_US = 50 / 1_000_000
 _MOST_TEXT = 200
 NOTHING = Usage(0, 0, 0, UsageSource.NONE)
+FROM_CACHE = Usage(0, 0, 0, UsageSource.CACHE)
 
 
 def usage_of(
@@ -40,8 +42,11 @@ def usage_of(
 
     A call that failed before anything was generated is free.
     """
-    if not all(0 <= (count or 0) <= _MOST_CREDIBLE_TOKENS for count in counts):
+    meters = counts.meters or {}
+    if not all(0 <= (count or 0) <= _MOST_CREDIBLE_TOKENS for count in counts[:_TOKEN_COUNTS]):
         counts = TokenCounts()
+    if meters and not all(0 <= count <= _MOST_CREDIBLE_TOKENS for count in meters.values()):
+        meters = {}
     read, written = counts.input_tokens, counts.output_tokens
     source = UsageSource.ESTIMATED
     if (
@@ -50,7 +55,7 @@ def usage_of(
         and (outcome is Outcome.COMPLETED or written >= output_events)
     ):
         source = UsageSource.UPSTREAM
-    elif outcome is Outcome.FAILED and not output_events:
+    elif outcome is Outcome.FAILED and not output_events and not meters:
         return NOTHING
     else:
         read = input_estimate if read is None else read
@@ -61,6 +66,7 @@ def usage_of(
         and counts.reasoning_tokens is None
         and counts.audio_input_tokens is None
         and counts.audio_output_tokens is None
+        and not meters
     ):
         return Usage(read, cached, written, source)
     # The classes of input are disjoint: a token is read from the host's cache or written to it.
@@ -73,6 +79,7 @@ def usage_of(
         reasoning_tokens=min(counts.reasoning_tokens or 0, written),
         audio_input_tokens=min(counts.audio_input_tokens or 0, read),
         audio_output_tokens=min(counts.audio_output_tokens or 0, written),
+        meters=meters,
     )
 
 

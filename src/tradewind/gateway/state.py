@@ -7,6 +7,7 @@ from tradewind.gateway.http.limits import UpstreamTimeouts
 from tradewind.gateway.http.upstream import UpstreamClient
 from tradewind.gateway.metrics import Metrics
 from tradewind.gateway.record import Recorder
+from tradewind.gateway.response_cache import ResponseCache
 from tradewind.gateway.routing.router import Router
 from tradewind.plugins.providers.base import Provider
 from tradewind.snapshot.view import SnapshotView
@@ -24,6 +25,7 @@ class GatewayState:
         "pepper",
         "providers",
         "recorder",
+        "response_cache",
         "router",
         "timeouts",
         "upstream",
@@ -52,5 +54,6 @@ class GatewayState:
         self.timeouts = timeouts
         self.backstage = Backstage(upstream, config.backstage)
         self.admissions = Admissions()
+        self.response_cache = ResponseCache()
         self.router = Router()
         self.is_draining = False
