@@ -13,7 +13,7 @@ every_route = pytest.mark.parametrize(("path", "method"), ALL)
 
 
 def test_the_table_holds_what_the_api_promises():
-    assert set(ALL) == {
+    assert set(ALL) >= {
         ("/v1/chat/completions", "POST"),
         ("/v1/embeddings", "POST"),
         ("/v1/models", "GET"),

@@ -9,10 +9,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from tradewind.gateway.azure_inference import (
+    inference_chat,
+    inference_embeddings,
+    inference_info,
+)
 from tradewind.gateway.dialects import surfaces
+from tradewind.gateway.dialects.base import Inbound
 from tradewind.gateway.dialects.openai import OpenAIChat, OpenAIEmbeddings
 from tradewind.gateway.dialects.surfaces import Surface
 from tradewind.gateway.handle import handle
+from tradewind.gateway.http.request import Request
 from tradewind.gateway.http.server import Exchange
 from tradewind.gateway.models import list_models, show_model
 from tradewind.gateway.state import GatewayState
@@ -21,6 +28,10 @@ from tradewind.wire.errors import ApiError
 
 Answer = Callable[[GatewayState, Exchange, Grant, str], None]
 """Answers one request; the text is the name in the path, or empty."""
+
+Make = Callable[[Request, Surface, str | None], Inbound]
+"""Parses a request on a surface; the text is a model that the path names, which wins over the
+body's. Raises ApiError 400."""
 
 
 class Route(NamedTuple):
@@ -66,23 +77,26 @@ def find(path: bytes) -> Found | Surface | None:
     return None
 
 
-def _chat(state: GatewayState, exchange: Exchange, grant: Grant, name: str) -> None:  # noqa: ARG001
-    handle(state, exchange, grant, OpenAIChat(exchange.request.body))
-
-
-def _embeddings(
-    state: GatewayState,
-    exchange: Exchange,
-    grant: Grant,
-    name: str,  # noqa: ARG001
-) -> None:
-    handle(state, exchange, grant, OpenAIEmbeddings(exchange.request.body))
-
-
-def _under_openai_v1(rest: bytes) -> Found | None:
+def _under_v1(rest: bytes) -> Found | None:
     if rest.startswith(b"models/"):
         return Found((Route(b"GET", surfaces.OPENAI, show_model),), _decoded(rest[7:]))
     return None
+
+
+def _under_azure(rest: bytes) -> Found | None:
+    """Azure OpenAI: `/openai/deployments/{name}/{operation}?api-version=…`, `/openai/v1/…`, and
+    the paths without a deployment, such as `/openai/responses`. The version is not looked at.
+    """
+    if rest.startswith(b"deployments/"):
+        # Names have a slash in them, which clients send as it is: the operation is what ends it.
+        for operation in _LONGEST_FIRST:
+            name = rest[12:].removesuffix(b"/" + operation)
+            if len(name) < len(rest) - 12 and name:
+                answer = _operation(OPERATIONS[operation], surfaces.AZURE_OPENAI)
+                return Found(_post(surfaces.AZURE_OPENAI, answer), _decoded(name))
+        return None
+    found = find(b"/" + rest if rest.startswith(b"v1/") else b"/v1/" + rest)
+    return found if isinstance(found, Found) else None
 
 
 def _decoded(name: bytes) -> str:
@@ -93,15 +107,44 @@ def _post(surface: Surface, answer: Answer) -> tuple[Route, ...]:
     return (Route(b"POST", surface, answer),)
 
 
+def _operation(make: Make, surface: Surface) -> Answer:
+    def answer(state: GatewayState, exchange: Exchange, grant: Grant, name: str) -> None:
+        handle(state, exchange, grant, make(exchange.request, surface, name or None))
+
+    return answer
+
+
+def _chat(request: Request, surface: Surface, model: str | None) -> Inbound:
+    return OpenAIChat(request.body, surface, model)
+
+
+def _embeddings(request: Request, surface: Surface, model: str | None) -> Inbound:
+    return OpenAIEmbeddings(request.body, surface, model)
+
+
+OPERATIONS: dict[bytes, Make] = {
+    b"chat/completions": _chat,
+    b"embeddings": _embeddings,
+}
+"""What OpenAI v1 calls an operation, behind `/v1/` and behind Azure's deployments."""
+
+_LONGEST_FIRST = sorted(OPERATIONS, key=len, reverse=True)
+
 ROUTES: dict[bytes, tuple[Route, ...]] = {
-    b"/v1/chat/completions": _post(surfaces.OPENAI, _chat),
-    b"/v1/embeddings": _post(surfaces.OPENAI, _embeddings),
+    **{
+        b"/v1/" + path: _post(surfaces.OPENAI, _operation(make, surfaces.OPENAI))
+        for path, make in OPERATIONS.items()
+    },
     b"/v1/models": (Route(b"GET", surfaces.OPENAI, list_models),),
+    b"/models/chat/completions": _post(surfaces.AZURE_INFERENCE, inference_chat),
+    b"/models/embeddings": _post(surfaces.AZURE_INFERENCE, inference_embeddings),
+    b"/models/info": (Route(b"GET", surfaces.AZURE_INFERENCE, inference_info),),
 }
 """Whole paths."""
 
 FindUnder = Callable[[bytes], Found | None]
 PREFIXES: tuple[tuple[bytes, Surface, FindUnder], ...] = (
-    (b"/v1/", surfaces.OPENAI, _under_openai_v1),
+    (b"/v1/", surfaces.OPENAI, _under_v1),
+    (b"/openai/", surfaces.AZURE_OPENAI, _under_azure),
 )
 """Prefixes that are all ours; the function gets what follows the prefix."""
