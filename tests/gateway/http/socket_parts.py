@@ -90,13 +90,17 @@ class _Application:
 class Gateway:
     """A server, its upstream client and their batch, with an application made of one function."""
 
-    def __init__(self, handle, *, limits=None, upstream_limits=None, begin=None):
+    def __init__(self, handle, *, limits=None, upstream_limits=None, begin=None, **client):
         loop = asyncio.get_running_loop()
         self.batch = WriteBatch(loop)
         self.handle: Callable[[Exchange], object] = handle or (lambda _: None)
         self._begin = begin or (lambda _: 1 << 26)
         self.upstream = UpstreamClient(
-            loop, self.batch, upstream_limits or UpstreamLimits(), sweep_period_s=SWEEP_S
+            loop,
+            self.batch,
+            upstream_limits or UpstreamLimits(),
+            sweep_period_s=SWEEP_S,
+            **client,
         )
         self.server = HttpServer(
             _Application(self), self.batch, limits or ServerLimits(), loop, sweep_period_s=SWEEP_S
@@ -136,9 +140,10 @@ class Upstream:
     """An upstream that runs a script for each connection: `async def script(connection)`, where
     the connection is a `Client` seen from the other side."""
 
-    def __init__(self, *scripts, path=None):
+    def __init__(self, *scripts, path=None, tls=None):
         self._scripts = list(scripts)
         self._path = path
+        self._tls = tls
         self.connections = 0
         self.requests = []
         self.may_talk = asyncio.Event()
@@ -149,9 +154,13 @@ class Upstream:
             self._server = await asyncio.start_unix_server(self._run, self._path)
             self.address = self._path
         else:
-            self._server = await asyncio.start_server(self._run, "127.0.0.1", 0)
+            self._server = await asyncio.start_server(self._run, "127.0.0.1", 0, ssl=self._tls)
             self.address = address_of(self._server.sockets[0])
         return self
+
+    @property
+    def port(self):
+        return int(self.address.rpartition(":")[2])
 
     async def __aexit__(self, *_):
         self._server.close()
@@ -178,6 +187,51 @@ class Upstream:
         body = await connection.reader.readexactly(length)
         self.requests.append((head, body))
         return head, body
+
+
+class Wire:
+    """A stretch of network in front of an upstream: hands on its bytes in pieces, can be cut."""
+
+    def __init__(self, port, *, piece_bytes=1 << 16):
+        self._port = port
+        self._piece_bytes = piece_bytes
+        self._tasks = set()
+        self._writers = []
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._run, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def cut(self):
+        """End every connection towards the client as the network does: a FIN and no goodbye."""
+        for client in self._writers[::2]:
+            client.write_eof()
+
+    async def _run(self, reader, writer):
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers += [writer, far_writer]
+        forth = asyncio.create_task(self._pass_on(reader, far_writer, 1 << 16))
+        back = asyncio.create_task(self._pass_on(far_reader, writer, self._piece_bytes))
+        self._tasks |= {forth, back}
+
+    async def _pass_on(self, reader, writer, piece_bytes):
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(piece_bytes):
+                writer.write(data)
+                await writer.drain()
+                if piece_bytes < 100:
+                    await asyncio.sleep(0)  # so that the peer sees the piece for itself
+            if not writer.transport.is_closing():
+                writer.write_eof()
 
 
 class Receiver:

@@ -4,8 +4,10 @@ no keys.
 
 An *exchange* is one request and its answer; the *application* is told of it (`begin`, `handle`)
 and answers through it. A *call* is one request to an upstream; its *receiver* is told what comes
-back. A *connection* carries exchanges or calls one after another. The *batch* collects every write
-of a loop turn; the *sweep* ends whatever passed its deadline.
+back. An upstream's *address* says how far it is trusted; the *dialer* connects to a host that
+somebody typed the URL of, at public addresses only. A *connection* carries exchanges or calls one
+after another. The *batch* collects every write of a loop turn; the *sweep* ends whatever passed its
+deadline.
 
 Invariants. Callbacks only: no task and no timer per request. How the bytes were cut into reads
 never changes what happens. One exchange runs at a time on a connection, so answers leave in order.

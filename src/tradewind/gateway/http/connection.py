@@ -125,7 +125,9 @@ class ServerConnection(asyncio.Protocol):
             self._watch_half_closed()
         elif phase > _HEAD or not self._has_waiting():
             self._close()
-        return True
+        # TLS has no half-closed connections: the transport closes whatever is returned, and asks
+        # not to be told otherwise.
+        return self._transport.get_extra_info("sslcontext") is None
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._phase = _CLOSED

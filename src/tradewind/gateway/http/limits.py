@@ -47,7 +47,7 @@ class UpstreamTimeouts:
 
     connect_s: float = 5.0
     first_byte_s: float = 600.0
-    """From sending to the end of the response head."""
+    """From sending to the end of the response head; waiting for a connection is not in it."""
     idle_s: float = 120.0
     """Longest silence inside a response; the clock stands still while the receiver paused it."""
     total_s: float = 3600.0
@@ -62,3 +62,7 @@ class UpstreamLimits:
     max_interim_responses: int = 16
     max_idle_connections: int = 256
     idle_keepalive_s: float = 30.0
+    max_connections_per_address: int = 512
+    """Open and opening; calls beyond wait for one of them."""
+    max_waiting_per_address: int = 4096
+    """Calls beyond fail at once."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -73,6 +74,7 @@ class HttpServer:
         sock: socket.socket | None = None,
         backlog: int = 4096,
         reuse_port: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> BoundAddress:
         """Listen on host and port (0 takes a free one), a unix path, or a bound socket. May be
         called again for another address. Raises OSError when the address cannot be had.
@@ -82,10 +84,17 @@ class HttpServer:
             self._listeners.append(listener)
             return BoundAddress(path, 0)
         if sock is not None:
-            listener = await self._loop.create_server(self.protocol, sock=sock, backlog=backlog)
+            listener = await self._loop.create_server(
+                self.protocol, sock=sock, backlog=backlog, ssl=tls
+            )
         elif port is not None:
             listener = await self._loop.create_server(
-                self.protocol, host, port, backlog=backlog, reuse_port=reuse_port or None
+                self.protocol,
+                host,
+                port,
+                backlog=backlog,
+                reuse_port=reuse_port or None,
+                ssl=tls,
             )
         else:
             raise ValueError("listen() takes a port, a path or a socket")

@@ -14,6 +14,12 @@ class FailureKind(StrEnum):
     REFUSED = "refused"
     """No connection: nothing listens there, or the name does not resolve."""
     CONNECT_TIMEOUT = "connect_timeout"
+    FORBIDDEN_ADDRESS = "forbidden_address"
+    """The host of a URL is not on the public internet, and nobody said that it may be private."""
+    TLS = "tls"
+    """No secure connection: the certificate is not good, or the handshake came to no end."""
+    OVERLOADED = "overloaded"
+    """Too many calls wait for a connection to this address already."""
     FIRST_BYTE_TIMEOUT = "first_byte_timeout"
     IDLE_TIMEOUT = "idle_timeout"
     """Silence inside the response."""
@@ -92,7 +98,7 @@ class UpstreamCall:
         self.timeouts = timeouts
         self.total_deadline = 0.0
         self.carrier: CallCarrier | None = None
-        self.connecting: asyncio.Task[None] | None = None
+        self.connecting: asyncio.Task[bool] | None = None
         self.is_paused = False
         self.is_over = False
         self.raw_headers: list[tuple[bytes, bytes]] = []
@@ -106,7 +112,7 @@ class UpstreamCall:
         if self.carrier is not None:
             self.carrier.cancel()
         elif self.connecting is not None:
-            self.connecting.cancel()
+            self.connecting.cancel()  # also in the middle of a TLS handshake
 
     def pause(self) -> None:
         """Read no more. What one read brought is still delivered."""

@@ -7,6 +7,7 @@ receiver that cancels inside a callback never meets a half-changed connection.
 
 import asyncio
 import logging
+import ssl
 from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -15,6 +16,14 @@ from tradewind.gateway.http.batch import WriteBatch
 from tradewind.gateway.http.limits import UpstreamLimits
 from tradewind.gateway.http.sweep import NEVER, Sweep
 from tradewind.gateway.http.upstream_call import FailureKind, UpstreamCall, UpstreamFailure
+from tradewind.gateway.http.upstream_tls import (
+    TLS_WRITE_BYTES,
+    has_ended_properly,
+    hold_back,
+    let_go,
+    reason_of,
+    report_unsent,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -48,11 +57,14 @@ class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_call",
         "_has_bytes",
+        "_has_end_of_stream",
         "_has_ended",
         "_has_excess",
         "_has_head",
         "_interim",
         "_is_close_delimited",
+        "_is_full",
+        "_is_head_flushed",
         "_is_head_request",
         "_is_keep_alive",
         "_is_reused",
@@ -61,6 +73,8 @@ class UpstreamConnection(asyncio.Protocol):
         "_parts",
         "_pool",
         "_raw_headers",
+        "_rest_of_body",
+        "_tls",
         "_transport",
         "_unread",
         "address",
@@ -79,8 +93,13 @@ class UpstreamConnection(asyncio.Protocol):
         self._parser = HttpResponseParser(self)
         self._unread = b""
         self._own_parts = 0
+        self._tls: ssl.SSLObject | None = None
+        self._rest_of_body: memoryview | None = None
+        self._has_end_of_stream = False
         self._has_excess = False
         self._is_close_delimited = False
+        self._is_full = False
+        self._is_head_flushed = True
         self._is_head_request = False
         self._is_keep_alive = False
         self._is_reused = False
@@ -106,6 +125,11 @@ class UpstreamConnection(asyncio.Protocol):
         body = call.body
         if len(body) <= _JOINED_WRITE_BYTES:
             pool.batch.write(self._transport, call.head + body)
+        elif self._tls is not None:
+            pool.batch.write(self._transport, call.head + body[:TLS_WRITE_BYTES])
+            self._rest_of_body = memoryview(body)[TLS_WRITE_BYTES:]
+            self._is_head_flushed = False
+            pool.batch.after_flush(self._head_was_flushed)
         else:
             pool.batch.write(self._transport, call.head)
             pool.batch.write(self._transport, body)
@@ -122,8 +146,15 @@ class UpstreamConnection(asyncio.Protocol):
     def close(self) -> None:
         """Close without telling anybody."""
         self.deadline = NEVER
+        self._rest_of_body = None
         self._pool.forget(self)
         self._transport.abort()
+
+    def abandon(self) -> None:
+        """Close a connection that never came to the pool, wherever its opening stopped."""
+        transport: asyncio.Transport | None = getattr(self, "_transport", None)
+        if transport is not None:
+            transport.abort()
 
     def fail(self, kind: FailureKind, detail: str) -> None:
         """End the call under way and close."""
@@ -144,17 +175,22 @@ class UpstreamConnection(asyncio.Protocol):
         call = self._call
         if call is not None and not self._transport.is_closing():
             self._transport.pause_reading()
+            if self._tls is not None:
+                hold_back(self._transport)
             self.deadline = call.total_deadline
 
     def resume(self) -> None:
         if self._call is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+            self._resume_reading()
             self._await_more(self._call)
 
     # What the event loop tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._tls = transport.get_extra_info("ssl_object")
+        if self._tls is not None:
+            report_unsent(self._transport)
 
     def data_received(self, data: bytes) -> None:
         call = self._call
@@ -178,24 +214,39 @@ class UpstreamConnection(asyncio.Protocol):
             self._deliver(call, is_broken=is_broken)
 
     def eof_received(self) -> bool:
+        self._has_end_of_stream = self._tls is None or has_ended_properly(self._tls)
         # At once: the transport would first wait for a request body that nobody reads any more.
         self._transport.abort()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._pool.forget(self)
         call = self._call
+        self._call = None
+        self._rest_of_body = None
+        if call is not None and self._is_reused and not self._has_bytes:
+            # Once: a fresh connection is not a reused one. And before this one's place is given
+            # away, so that those who wait for it come after.
+            self._pool.send_again(call)
+            call = None
+        self._pool.forget(self)
         if call is None:
             return
-        self._call = None
-        if self._is_close_delimited and exc is None:
+        if self._is_close_delimited and exc is None and self._has_end_of_stream:
             self._end(call)
-        elif self._is_reused and not self._has_bytes:
-            self._pool.send_again(call)  # once: a fresh connection is not a reused one
         else:
-            detail = f"{self.address}: the connection ended before the response did"
-            failure = UpstreamFailure(FailureKind.CUT, detail, not self._has_bytes)
+            kind, detail = FailureKind.CUT, "the connection ended before the response did"
+            if isinstance(exc, ssl.SSLError):  # TLS 1.3 refuses a client after its handshake
+                kind, detail = FailureKind.TLS, reason_of(exc)
+            failure = UpstreamFailure(kind, f"{self.address}: {detail}", not self._has_bytes)
             self._pool.failed(call, failure)
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        if self._rest_of_body is not None:
+            self._write_rest_of_body()
 
     def expired(self) -> None:
         call = self._call
@@ -321,14 +372,46 @@ class UpstreamConnection(asyncio.Protocol):
         self._call = None
         is_clean = self._is_keep_alive and not self._has_excess
         # An upstream that answered before it had all of the request is not read in step any more.
-        if is_clean and self.is_usable() and not self._transport.get_write_buffer_size():
+        if (
+            is_clean
+            and self.is_usable()
+            and not self._transport.get_write_buffer_size()
+            and self._rest_of_body is None
+        ):
             if call.is_paused:
-                self._transport.resume_reading()
+                self._resume_reading()
             self._await_response()
             self._pool.take_back(self)
         else:
             self.close()
         self._end(call)
+
+    def _head_was_flushed(self) -> None:
+        self._is_head_flushed = True
+        self._write_rest_of_body()
+
+    def _write_rest_of_body(self) -> None:
+        """Over TLS only, see TLS_WRITE_BYTES. Goes on from `resume_writing`."""
+        if not self._is_head_flushed:  # uvloop resumes also when a handshake has been sent
+            return
+        rest = self._rest_of_body
+        while rest is not None and not self._is_full and not self._transport.is_closing():
+            piece, rest = rest[:TLS_WRITE_BYTES], rest[TLS_WRITE_BYTES:] or None
+            self._rest_of_body = rest  # before writing, which may call back
+            self._transport.write(piece)
+            rest = self._rest_of_body
+
+    def _resume_reading(self) -> None:
+        self._transport.resume_reading()
+        if self._tls is not None:
+            # What the layer holds is told in the next turn; reading on before could bring the end
+            # of the socket, with which uvloop throws it away.
+            asyncio.get_running_loop().call_soon(self._let_go)
+
+    def _let_go(self) -> None:
+        call = self._call
+        if not self._transport.is_closing() and (call is None or not call.is_paused):
+            let_go(self._transport)
 
     def _end(self, call: UpstreamCall) -> None:
         call.is_over = True
