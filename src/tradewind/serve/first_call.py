@@ -5,9 +5,11 @@ it.
 import http.client
 import json
 import select
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tradewind.core.errors import StartupError
@@ -40,11 +42,19 @@ class _Stopped(Exception):
 
 
 def make_first_call(
-    host: str, port: int, key: str, model: str, *, deadline: float, go_on: Callable[[], bool]
+    host: str,
+    port: int,
+    key: str,
+    model: str,
+    *,
+    deadline: float,
+    go_on: Callable[[], bool],
+    certificate: Path | None = None,
 ) -> FirstCall | None:
     """Ask until the model is ready and answers. `deadline` is monotonic seconds.
 
-    `go_on` is called before each try and while one waits; None is returned once it says no. Raises
+    `certificate` is that of the port, when it speaks TLS: it and nothing else is trusted. `go_on`
+    is called before each try and while one waits; None is returned once it says no. Raises
     StartupError with the last refusal when the model never answers.
     """
     refusal = "nothing answered"
@@ -52,7 +62,8 @@ def make_first_call(
         if not go_on():
             return None
         try:
-            return _ask(host, port, key, model, deadline=deadline, go_on=go_on)
+            connection = _connection(host, port, certificate)
+            return _ask(connection, key, model, deadline=deadline, go_on=go_on)
         except _Stopped:
             return None
         except (OSError, http.client.HTTPException, _NotAnswered) as error:
@@ -61,10 +72,25 @@ def make_first_call(
     raise StartupError(f"the first call was not answered: {refusal}", hint="see the logs folder")
 
 
+def _connection(host: str, port: int, certificate: Path | None) -> http.client.HTTPConnection:
+    if certificate is None:
+        return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+    # We know whom we talk to by the very certificate, whatever name is in it and whoever signed it.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(certificate)
+    return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=context)
+
+
 def _ask(
-    host: str, port: int, key: str, model: str, *, deadline: float, go_on: Callable[[], bool]
+    connection: http.client.HTTPConnection,
+    key: str,
+    model: str,
+    *,
+    deadline: float,
+    go_on: Callable[[], bool],
 ) -> FirstCall:
-    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
     try:
         sent = time.perf_counter()
         connection.request(

@@ -150,6 +150,7 @@ def _light(
         _MODEL,
         deadline=time.monotonic() + _FIRST_CALL_WAIT_S,
         go_on=go_on,
+        certificate=platform.certificate,
     )
     if call is None:
         return None
