@@ -57,6 +57,7 @@ def azure_openai(error: ApiError, request_id: str) -> bytes:  # noqa: ARG001
                 "type": error.type,
                 "param": error.param,
                 "status": error.status,
+                **(error.details or {}),
             }
         }
     )
@@ -86,10 +87,17 @@ def messages(error: ApiError, request_id: str) -> bytes:
     return _encode(
         {
             "type": "error",
-            "error": {"type": kind, "message": error.message},
+            "error": {"type": kind, "message": _message_of(error)},
             "request_id": request_id or None,
         }
     )
+
+
+def _message_of(error: ApiError) -> str:
+    # Coding agents shorten their conversation when they read these words, and only then.
+    if error.code == "context_length_exceeded":
+        return f"prompt is too long: {error.message}"
+    return error.message
 
 
 def gemini(error: ApiError, request_id: str) -> bytes:  # noqa: ARG001
