@@ -14,13 +14,16 @@ from tradewind.control.app import create_app
 from tradewind.control.services import ControlServices
 from tradewind.core import api_keys
 from tradewind.core.ids import OrganizationId, ProjectId
+from tradewind.core.permissions import Role
 from tradewind.db.database import Database
 from tradewind.features.accounts.passwords import Passwords
-from tradewind.features.accounts.schemas import FirstRun
+from tradewind.features.accounts.schemas import FirstRun, KeyPurpose, Viewer
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.accounts.tables import api_key, organization, project
+from tradewind.features.providers.sealing import HeldKeys
 from tradewind.readmodels.models import ServedModel
 from tradewind.readmodels.project_usage import ProjectUsage, UsageLine, UsageQuestion
+from tradewind.serve.services import Services, build_services
 
 NOW = datetime(2030, 1, 31, 12, 34, 56, tzinfo=UTC)
 
@@ -96,10 +99,20 @@ def usage() -> AskedUsage:
 
 
 @pytest.fixture
-def services(database: Database, accounts: Accounts, usage: AskedUsage) -> ControlServices:
+def built() -> Services:
+    """The services that are not handed in."""
+    return build_services(secrets.token_bytes(32), HeldKeys([secrets.token_bytes(32)]))
+
+
+@pytest.fixture
+def services(
+    database: Database, accounts: Accounts, usage: AskedUsage, built: Services
+) -> ControlServices:
     return ControlServices(
         database=database,
         accounts=accounts,
+        providers=built.providers,
+        endpoints=built.endpoints,
         clock=StandingClock(),
         list_models=lambda _tx: [a_model(name) for name in ("tw/a", "tw/b", "tw/c")],
         read_usage=usage,
@@ -136,6 +149,35 @@ def with_weak_key(database: Database, accounts: Accounts, first_run: FirstRun) -
     """The headers of a program that has a key for calling models only."""
     with database.transaction() as tx:
         return {"authorization": f"Bearer {accounts.mint_start_up_key(tx).text}"}
+
+
+@pytest.fixture
+def administrator(first_run: FirstRun) -> Viewer:
+    """The person of the first run."""
+    return Viewer(
+        user_id=first_run.user_id,
+        email="admin@localhost",
+        name="Administrator",
+        organization_id=first_run.organization_id,
+        organization_name="",
+        project_id=first_run.project_id,
+        project_name="",
+        role=Role.ADMIN,
+        has_password=False,
+        csrf_token="",
+    )
+
+
+@pytest.fixture
+def with_management_key(
+    database: Database, accounts: Accounts, administrator: Viewer
+) -> dict[str, str]:
+    """The headers of a program that runs the platform."""
+    with database.transaction() as tx:
+        key = accounts.create_key(
+            tx, administrator, name="Automation", purpose=KeyPurpose.MANAGEMENT
+        )
+    return {"authorization": f"Bearer {key.text}"}
 
 
 @pytest.fixture

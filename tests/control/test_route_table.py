@@ -8,13 +8,48 @@ from fastapi.routing import APIRoute
 from tradewind.control.access import PUBLIC
 from tradewind.control.api import api_routes
 from tradewind.core import api_keys
+from tradewind.core.ids import ConnectionId, EndpointId
 from tradewind.core.permissions import Permission
+from tradewind.features.accounts.schemas import KEY_PERMISSIONS, KeyPurpose
 
 pytestmark = pytest.mark.postgres
 
-PUBLIC_PATHS = {"/health"}
-PATHS = {"/health", "/whoami", "/models", "/keys", "/keys/{key_id}", "/usage"}
-OF_EVERY_KEY = Permission.MODELS_READ
+PUBLIC_ROUTES = {("GET", "/health")}
+ROUTES = {
+    ("GET", "/health"),
+    ("GET", "/whoami"),
+    ("GET", "/models"),
+    ("GET", "/keys"),
+    ("GET", "/keys/{key_id}"),
+    ("GET", "/usage"),
+    ("GET", "/hosts"),
+    ("GET", "/hosts/{host_id}/models"),
+    ("GET", "/connections"),
+    ("POST", "/connections"),
+    ("GET", "/connections/{connection_id}"),
+    ("PATCH", "/connections/{connection_id}"),
+    ("DELETE", "/connections/{connection_id}"),
+    ("PUT", "/connections/{connection_id}/credential"),
+    ("POST", "/connections/{connection_id}/models"),
+    ("GET", "/endpoints"),
+    ("POST", "/endpoints"),
+    ("GET", "/endpoints/{endpoint_id}"),
+    ("PATCH", "/endpoints/{endpoint_id}"),
+    ("DELETE", "/endpoints/{endpoint_id}"),
+    ("PUT", "/endpoints/{endpoint_id}/targets"),
+}
+# A body that each route that takes one can read, so that refusals are about who asks.
+BODIES = {
+    ("POST", "/connections"): {"credential": None, "base_url": "https://api.example/v1"},
+    ("PATCH", "/connections/{connection_id}"): {},
+    ("PUT", "/connections/{connection_id}/credential"): {"credential": None},
+    ("POST", "/connections/{connection_id}/models"): {"models": [{"upstream_model": "m"}]},
+    ("POST", "/endpoints"): {"model": "tw/a"},
+    ("PATCH", "/endpoints/{endpoint_id}"): {},
+    ("PUT", "/endpoints/{endpoint_id}/targets"): {"targets": []},
+}
+CLIENT = KEY_PERMISSIONS[KeyPurpose.CLIENT]
+EVERY_KEY = Permission.MODELS_READ
 
 
 @pytest.fixture
@@ -23,89 +58,128 @@ def routes(services):
 
 
 @pytest.fixture
-def addresses(routes, foreign_key_id):
-    """Every guarded route as an address, with its permission."""
-    return [
-        (f"/api{path.replace('{key_id}', foreign_key_id)}", permission)
-        for path, permission in routes.permissions.items()
-        if permission is not PUBLIC
-    ]
+def ask(client, routes, foreign_key_id):
+    """Call a route of the table, with ids that are well-formed and not the caller's."""
+    ids = {
+        "{key_id}": foreign_key_id,
+        "{host_id}": "openai",
+        "{connection_id}": ConnectionId.new(),
+        "{endpoint_id}": EndpointId.new(),
+    }
+
+    def ask(route, **how):
+        method, address = route
+        for name, value in ids.items():
+            address = address.replace(name, value)
+        return client.request(method, f"/api{address}", json=BODIES.get(route), **how)
+
+    return ask
+
+
+@pytest.fixture
+def guarded(routes):
+    """Every guarded route with its permission."""
+    return {route: who for route, who in routes.permissions.items() if who is not PUBLIC}
 
 
 def test_every_route_says_who_may_call_it_and_few_are_public(routes):
-    added = {route.path for route in routes.router.routes if isinstance(route, APIRoute)}
+    added = {
+        (method, route.path)
+        for route in routes.router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
     assert len(added) == len(routes.router.routes)
-    assert added == set(routes.permissions) == PATHS
-    public = {path for path, who in routes.permissions.items() if who is PUBLIC}
-    assert public == PUBLIC_PATHS
+    assert added == set(routes.permissions) == ROUTES
+    assert {route for route, who in routes.permissions.items() if who is PUBLIC} == PUBLIC_ROUTES
+
+
+def test_only_reading_takes_a_permission_to_read(guarded):
+    for (method, path), permission in guarded.items():
+        assert (method == "GET") == permission.value.endswith(":read"), (method, path)
+
+
+def test_a_client_key_changes_nothing(guarded):
+    for (method, path), permission in guarded.items():
+        assert method == "GET" or permission not in CLIENT, (method, path)
 
 
 def test_the_published_description_is_the_route_table(client, routes):
     description = client.get("/api/openapi.json").json()
-    assert set(description["paths"]) == set(routes.permissions)
-    for path, operations in description["paths"].items():
-        assert set(operations) == {"get"}
-        is_guarded = "security" in operations["get"]
-        assert is_guarded == (path not in PUBLIC_PATHS)
+    described = {
+        (method.upper(), path): operation
+        for path, operations in description["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert set(described) == set(routes.permissions)
+    for route, operation in described.items():
+        assert ("security" in operation) == (route not in PUBLIC_ROUTES)
     assert "api_key" in description["components"]["securitySchemes"]
 
 
-def test_public_routes_answer_anyone(client):
-    for path in PUBLIC_PATHS:
-        assert client.get(f"/api{path}").status_code == 200
+def test_public_routes_answer_anyone(ask):
+    for route in PUBLIC_ROUTES:
+        assert ask(route).status_code == 200
 
 
-def test_nobody_gets_in_without_a_key(client, addresses, problem):
-    for address, _ in addresses:
-        answer = client.get(address)
+def test_nobody_gets_in_without_a_key(ask, guarded, problem):
+    for route in guarded:
+        answer = ask(route)
         problem(answer, 401, "key_refused")
         assert answer.headers["www-authenticate"] == 'Bearer realm="tradewind"'
 
 
-def test_a_key_that_nobody_has_gets_401(client, addresses, problem):
+def test_a_key_that_nobody_has_gets_401(ask, guarded, problem):
     stranger = {"authorization": f"Bearer {api_keys.mint(bytes(32)).text}"}
-    for address, _ in addresses:
-        problem(client.get(address, headers=stranger), 401, "key_refused")
+    for route in guarded:
+        problem(ask(route, headers=stranger), 401, "key_refused")
 
 
-def test_a_cookie_is_never_a_credential(client, database, accounts, addresses, problem):
+def test_a_cookie_is_never_a_credential(ask, database, accounts, guarded, problem):
     with database.transaction() as tx:
         code = accounts.create_sign_in_link(tx, lifetime=timedelta(minutes=1))
         token = accounts.sign_in_with_link(tx, code).session_token
     cookies = f"tradewind_session={token}; __Host-tradewind={token}"
-    for address, _ in addresses:
-        problem(client.get(address, headers={"cookie": cookies}), 401, "key_refused")
+    for route in guarded:
+        problem(ask(route, headers={"cookie": cookies}), 401, "key_refused")
 
 
-def test_a_key_that_only_calls_models_gets_403_elsewhere(client, addresses, with_weak_key, problem):
-    refused = 0
-    for address, permission in addresses:
-        answer = client.get(address, headers=with_weak_key)
-        if permission is OF_EVERY_KEY:
+def test_a_key_that_only_calls_models_gets_403_elsewhere(ask, guarded, with_weak_key, problem):
+    for route, permission in guarded.items():
+        answer = ask(route, headers=with_weak_key)
+        if permission is EVERY_KEY:
             assert answer.status_code == 200
         else:
             assert permission.value in problem(answer, 403, "forbidden")["detail"]
-            refused += 1
-    assert refused == 3
 
 
-def test_what_belongs_to_another_organization_is_not_found(
-    client, addresses, foreign_key_id, with_key, problem
+def test_a_client_key_gets_403_where_the_platform_is_run(ask, guarded, with_key, problem):
+    refused = {route: who for route, who in guarded.items() if who not in CLIENT}
+    assert len(refused) == 15
+    for route in refused:
+        body = problem(ask(route, headers=with_key), 403, "forbidden")
+        assert "management key" in body["hint"]
+
+
+def test_what_is_not_there_or_of_another_organization_is_not_found(
+    ask, guarded, with_management_key, problem
 ):
-    with_object = [address for address, _ in addresses if foreign_key_id in address]
-    assert with_object
-    for address in with_object:
-        problem(client.get(address, headers=with_key), 404, "not_found")
+    with_object = [route for route in guarded if "{" in route[1] and "{host_id}" not in route[1]]
+    assert len(with_object) == 10
+    for route in with_object:
+        problem(ask(route, headers=with_management_key), 404, "not_found")
 
 
-def test_a_key_gets_into_everything_else(client, addresses, foreign_key_id, with_key):
-    for address, _ in addresses:
-        if foreign_key_id not in address:
-            assert client.get(address, headers=with_key).status_code == 200
+def test_a_management_key_gets_into_every_list(ask, guarded, with_management_key):
+    for route in guarded:
+        if route[0] == "GET" and ("{" not in route[1] or "{host_id}" in route[1]):
+            assert ask(route, headers=with_management_key).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_nothing_can_be_changed(client, addresses, with_key, problem, method):
-    for address, _ in addresses:
-        answer = client.request(method, address, headers=with_key)
-        problem(answer, 405, "method_not_allowed")
+def test_what_is_not_in_the_table_is_405(client, routes, with_management_key, problem, method):
+    for path in {path for _, path in routes.permissions}:
+        if (method, path) not in routes.permissions:
+            address = f"/api{path}".replace("{", "").replace("}", "")
+            answer = client.request(method, address, headers=with_management_key)
+            problem(answer, 405, "method_not_allowed")

@@ -11,7 +11,12 @@ from tradewind.features.catalog.service import Catalog
 from tradewind.features.catalog.tables import model_version
 from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport
 from tradewind.features.deployments.service import Deployments
+from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.market.service import Market
+from tradewind.features.providers.sealing import HeldKeys
+from tradewind.features.providers.service import Providers
+from tradewind.features.providers.vault import Vault
+from tradewind.readmodels.snapshot import compile_endpoints
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -35,6 +40,10 @@ class CatalogWorld:
         self.catalog = Catalog(self.clock)
         self.market = Market(self.clock)
         self.deployments = Deployments(self.catalog, self.clock)
+        self.providers = Providers(Vault(HeldKeys([bytes(32)]), self.clock), self.clock)
+        self.endpoints = Endpoints(
+            self.catalog, self.market, self.providers, self.deployments, self.clock
+        )
 
     def add_model(self, slug="small", **changes):
         with self.database.transaction() as tx:
@@ -74,6 +83,7 @@ class CatalogWorld:
                 tx, added.version_id, engine=engine, slots=slots, replicas=replicas
             )
             assert deployment_id is not None
+            self.endpoints.serve_deployment(tx, deployment_id)
             return deployment_id
 
     def add_served(self, slug="small", **changes):
@@ -99,6 +109,9 @@ class CatalogWorld:
                 ReplicaAccess(**(values | access)),
             )
         return replica_id
+
+    def compiled(self):
+        return self.read(compile_endpoints, self.providers.open_connections)
 
     def read(self, ask, *arguments):
         with self.database.transaction() as tx:

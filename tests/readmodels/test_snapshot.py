@@ -4,7 +4,6 @@ import pytest
 from catalog_parts import START, CatalogWorld
 
 from tradewind.features.catalog.builtin import SMOLLM2
-from tradewind.readmodels.snapshot import compile_endpoints
 from tradewind.snapshot import file
 from tradewind.snapshot.contents import Operation, Price, Snapshot, Target
 
@@ -17,7 +16,7 @@ def world(database):
 
 
 def compiled(world):
-    return world.read(compile_endpoints)
+    return world.compiled()
 
 
 def test_a_deployed_model_is_an_endpoint_with_all_its_facts(world):
@@ -42,6 +41,7 @@ def test_a_deployed_model_is_an_endpoint_with_all_its_facts(world):
             upstream_model="upstream",
             credential="key-of-replica",
             slots=8,
+            host="own",
         ),
     )
 

@@ -11,6 +11,7 @@ from tradewind.core.ids import ReplicaId
 from tradewind.db.database import Database
 from tradewind.features.catalog.builtin import MINILM, SMOLLM2
 from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport
+from tradewind.features.providers.sealing import HeldKeys
 from tradewind.readmodels.models import list_models
 from tradewind.readmodels.snapshot import compile_endpoints
 from tradewind.serve.prepare import prepare
@@ -24,7 +25,7 @@ _TABLES = ("organization", "project", "user_account", "publisher", "model", "mod
 
 @pytest.fixture
 def services() -> Services:
-    return build_services(PEPPER)
+    return build_services(PEPPER, HeldKeys([bytes(32)]))
 
 
 @pytest.fixture
@@ -88,13 +89,13 @@ def test_a_second_start_adds_nothing_and_shows_no_key(empty: Database, services:
     first = prepare(empty, services, currency="USD")
     before = counts(empty)
     with empty.transaction() as tx:
-        endpoints = compile_endpoints(tx)
+        endpoints = compile_endpoints(tx, services.providers.open_connections)
     second = prepare(empty, services, currency="EUR")
     assert counts(empty) == before
     assert second.first_key is None
     with empty.transaction() as tx:
         # Models keep the price they were first given, whatever the currency is set to now.
-        assert compile_endpoints(tx) == endpoints
+        assert compile_endpoints(tx, services.providers.open_connections) == endpoints
         digests = {grant.digest for grant in services.accounts.grants(tx)}
     assert first.first_key is not None
     assert api_keys.digest(PEPPER, first.first_key.encode()) in digests
@@ -111,6 +112,11 @@ def test_each_start_has_a_sign_in_link_of_its_own(empty: Database, services: Ser
 
 
 def test_replicas_of_a_former_life_are_forgotten(empty: Database, services: Services):
+    def count_targets():
+        with empty.transaction() as tx:
+            compiled = compile_endpoints(tx, services.providers.open_connections)
+        return sum(len(endpoint.targets) for endpoint in compiled)
+
     prepare(empty, services, currency="USD")
     with empty.transaction() as tx:
         [one, _] = services.deployments.desired(tx)
@@ -118,11 +124,10 @@ def test_replicas_of_a_former_life_are_forgotten(empty: Database, services: Serv
         services.deployments.report(
             tx, one.deployment_id, ReplicaId.new(), ReplicaReport("ready"), access
         )
-    with empty.transaction() as tx:
-        assert sum(len(endpoint.targets) for endpoint in compile_endpoints(tx)) == 1
+    assert count_targets() == 1
     prepare(empty, services, currency="USD")
+    assert count_targets() == 0
     with empty.transaction() as tx:
-        assert sum(len(endpoint.targets) for endpoint in compile_endpoints(tx)) == 0
         assert tx.execute(select(text("count(*) FROM replica"))).scalar_one() == 0
 
 

@@ -1,4 +1,4 @@
-"""The pepper: made once, private, never changed."""
+"""The pepper and the key-encryption keys: made once, private, never lost silently."""
 
 import os
 import stat
@@ -8,7 +8,14 @@ import pytest
 
 from tradewind.core.api_keys import PEPPER_BYTES
 from tradewind.core.errors import StartupError
-from tradewind.serve.secret_files import load_or_create_pepper, pepper_path
+from tradewind.features.providers.sealing import Place, SealBroken, new_key
+from tradewind.serve.secret_files import (
+    add_key_encryption_key,
+    key_encryption_path,
+    load_or_create_key_encryption,
+    load_or_create_pepper,
+    pepper_path,
+)
 
 
 @pytest.fixture
@@ -69,3 +76,69 @@ def test_a_pepper_that_cannot_be_read_is_refused(folder: Path):
     pepper_path(folder).mkdir(parents=True)
     with pytest.raises(StartupError, match=r"cannot be used: Is a directory \(run Tradewind as"):
         load_or_create_pepper(folder)
+
+
+# --- key-encryption keys --------------------------------------------------------------------
+
+PLACE = Place("data_key", "dk_1", None, 1)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_key_encryption_key_is_readable_by_its_owner_alone(folder: Path, umask: int):
+    former = os.umask(umask)
+    try:
+        load_or_create_key_encryption(folder)
+    finally:
+        os.umask(former)
+    assert mode(folder) == 0o700
+    assert mode(key_encryption_path(folder)) == 0o600
+
+
+def test_key_encryption_keys_stay_the_same(folder: Path):
+    data_key = new_key()
+    wrapped = load_or_create_key_encryption(folder).wrap(data_key, PLACE)
+    again = load_or_create_key_encryption(folder)
+    assert again.unwrap(wrapped, PLACE) == data_key
+    assert again.key_id == wrapped.key_id
+
+
+def test_two_platforms_have_two_keys(tmp_path: Path):
+    wrapped = load_or_create_key_encryption(tmp_path / "a").wrap(new_key(), PLACE)
+    with pytest.raises(SealBroken):
+        load_or_create_key_encryption(tmp_path / "b").unwrap(wrapped, PLACE)
+
+
+def test_a_key_that_is_added_wraps_and_the_former_one_still_unwraps(folder: Path):
+    former, data_key = load_or_create_key_encryption(folder), new_key()
+    wrapped = former.wrap(data_key, PLACE)
+    both = add_key_encryption_key(folder)
+    assert both.key_id != former.key_id
+    assert both.unwrap(wrapped, PLACE) == data_key
+    assert load_or_create_key_encryption(folder).key_id == both.key_id
+    assert mode(key_encryption_path(folder)) == 0o600
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"\n", b"not base 64 !", b"AAAA", b"A" * 43 + b"=\nAAAA"], ids=range(5)
+)
+def test_damaged_keys_are_refused_not_repeated_and_left_as_they_are(folder: Path, damage: bytes):
+    load_or_create_key_encryption(folder)
+    key_encryption_path(folder).write_bytes(damage)
+    with pytest.raises(StartupError, match="are damaged") as refused:
+        load_or_create_key_encryption(folder)
+    assert "AAAA" not in str(refused.value)
+    assert key_encryption_path(folder).read_bytes() == damage
+
+
+def test_keys_that_cannot_be_read_are_refused(folder: Path):
+    key_encryption_path(folder).mkdir(parents=True)
+    with pytest.raises(StartupError, match="cannot be used: Is a directory"):
+        load_or_create_key_encryption(folder)
+
+
+def test_there_are_not_more_keys_than_anyone_can_need(folder: Path):
+    load_or_create_key_encryption(folder)
+    path = key_encryption_path(folder)
+    path.write_bytes(path.read_bytes() * 100)
+    with pytest.raises(StartupError, match="100 keys"):
+        add_key_encryption_key(folder)

@@ -8,7 +8,11 @@ from tradewind.core.errors import StartupError
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
 from tradewind.serve.prepare import prepare
-from tradewind.serve.secret_files import load_or_create_pepper, pepper_path
+from tradewind.serve.secret_files import (
+    load_or_create_key_encryption,
+    load_or_create_pepper,
+    pepper_path,
+)
 from tradewind.serve.services import build_services
 from tradewind.serve.sign_in_link import BASE_URL_FILE, make_sign_in_link
 
@@ -39,7 +43,8 @@ def test_a_platform_that_does_not_run_is_said_so(data: Path, monkeypatch: pytest
 def test_with_a_database_of_ones_own_the_link_says_where_the_platform_is_if_that_is_known(
     data: Path, database_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
-    services = build_services(pepper_path(data / "secrets").read_bytes())
+    keys = load_or_create_key_encryption(data / "secrets")
+    services = build_services(pepper_path(data / "secrets").read_bytes(), keys)
     prepare(database, services, currency="USD")
     monkeypatch.setenv("TRADEWIND_DATABASE_URL", database_url)
     settings = Settings(data=data)

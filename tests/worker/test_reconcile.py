@@ -30,7 +30,11 @@ from tradewind.features.catalog.builtin import SMOLLM2
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.deployments.service import Deployments
 from tradewind.features.deployments.tables import deployment
+from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.market.service import Market
+from tradewind.features.providers.sealing import HeldKeys
+from tradewind.features.providers.service import Providers
+from tradewind.features.providers.vault import Vault
 from tradewind.plugins.engines.base import Engine, Launch, LaunchSpec
 from tradewind.plugins.engines.fake import FakeEngine
 from tradewind.plugins.engines.local import LocalProcesses
@@ -78,6 +82,10 @@ class World:
         self.reports: list[str] = []
         self.catalog = Catalog(SystemClock())
         self.deployments = Deployments(self.catalog, SystemClock())
+        providers = Providers(Vault(HeldKeys([bytes(32)]), SystemClock()), SystemClock())
+        self.endpoints = Endpoints(
+            self.catalog, Market(SystemClock()), providers, self.deployments, SystemClock()
+        )
         self.listener = Listener(database, [SNAPSHOT_CHANNEL])
         self.weights = folder / "weights.gguf"
         self.weights.write_bytes(WEIGHTS)
@@ -126,7 +134,8 @@ class World:
             deployment_id = self.deployments.deploy(
                 tx, added.version_id, engine=engine, slots=2, replicas=wanted
             )
-        assert deployment_id is not None
+            assert deployment_id is not None
+            self.endpoints.serve_deployment(tx, deployment_id)
         return deployment_id
 
     def want(self, deployment_id: DeploymentId, replicas: int) -> None:
@@ -139,7 +148,8 @@ class World:
 
     def targets(self) -> tuple[Target, ...]:
         with self.database.transaction() as tx:
-            return tuple(target for one in compile_endpoints(tx) for target in one.targets)
+            compiled = compile_endpoints(tx, lambda _tx: {})
+        return tuple(target for one in compiled for target in one.targets)
 
     def model(self, slug: str = "one") -> ServedModel:
         with self.database.transaction() as tx:

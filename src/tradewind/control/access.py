@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Generator
 from enum import Enum, auto
+from http import HTTPStatus
 from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import HTTPBearer
 from sqlalchemy import Connection
 
-from tradewind.control.problems import PROBLEM_ANSWERS
+from tradewind.control.problems import PROBLEM_ANSWERS, PROBLEM_ANSWERS_OF_CHANGES
 from tradewind.control.services import ControlServices
 from tradewind.core.errors import Forbidden
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.errors import KeyRefused
-from tradewind.features.accounts.schemas import KeyHolder
+from tradewind.features.accounts.schemas import KEY_PERMISSIONS, KeyHolder, KeyPurpose
 
 P = ParamSpec("P")
 A = TypeVar("A")
@@ -61,18 +62,54 @@ class Routes:
         self._services = services
         self._place = Depends(_place, scope="function", max_concurrency=_CALLS_AT_ONCE)
         self.router = APIRouter()
-        self.permissions: dict[str, Permission | Public] = {}
-        """Of every route by its path, for the test that walks them."""
+        self.permissions: dict[tuple[str, str], Permission | Public] = {}
+        """Of every route by its method and path, for the test that walks them."""
 
     def get(
         self, path: str, *, permission: Permission | Public, summary: str
     ) -> Callable[[Callable[P, A]], Callable[P, A]]:
         """Add a GET route; its answer's schema is the function's return type."""
-        self.permissions[path] = permission
+        return self._add("GET", path, permission, summary, HTTPStatus.OK)
+
+    def post(
+        self, path: str, *, permission: Permission, summary: str
+    ) -> Callable[[Callable[P, A]], Callable[P, A]]:
+        """Add a route that makes something."""
+        return self._add("POST", path, permission, summary, HTTPStatus.CREATED)
+
+    def patch(
+        self, path: str, *, permission: Permission, summary: str
+    ) -> Callable[[Callable[P, A]], Callable[P, A]]:
+        """Add a route that changes what its body names."""
+        return self._add("PATCH", path, permission, summary, HTTPStatus.OK)
+
+    def put(
+        self, path: str, *, permission: Permission, summary: str
+    ) -> Callable[[Callable[P, A]], Callable[P, A]]:
+        """Add a route that replaces something."""
+        return self._add("PUT", path, permission, summary, HTTPStatus.OK)
+
+    def delete(
+        self, path: str, *, permission: Permission, summary: str
+    ) -> Callable[[Callable[P, A]], Callable[P, A]]:
+        """Add a route that removes something and answers nothing."""
+        return self._add("DELETE", path, permission, summary, HTTPStatus.NO_CONTENT)
+
+    def _add(
+        self,
+        method: str,
+        path: str,
+        permission: Permission | Public,
+        summary: str,
+        status: HTTPStatus,
+    ) -> Callable[[Callable[P, A]], Callable[P, A]]:
+        self.permissions[method, path] = permission
         if isinstance(permission, Public):
-            return self.router.get(path, summary=summary)
-        return self.router.get(
+            return self.router.api_route(path, methods=[method], summary=summary)
+        return self.router.api_route(
             path,
+            methods=[method],
+            status_code=status,
             summary=summary,
             description=f"Takes the permission `{permission.value}`.",
             dependencies=[
@@ -80,7 +117,7 @@ class Routes:
                 self._place,
                 Depends(self._authenticated(permission), scope="function"),
             ],
-            responses=PROBLEM_ANSWERS,
+            responses=PROBLEM_ANSWERS if method == "GET" else PROBLEM_ANSWERS_OF_CHANGES,
         )
 
     def _authenticated(self, permission: Permission) -> Callable[[Request], Generator[None]]:
@@ -92,12 +129,18 @@ class Routes:
                     raise Forbidden(
                         f"a {holder.purpose.value} key does not have the permission"
                         f" {permission.value}",
-                        hint="use a key from the Keys page",
+                        hint=_key_for(permission),
                     )
                 request.state.call = AuthenticatedCall(tx, holder)
                 yield
 
         return authenticate
+
+
+def _key_for(permission: Permission) -> str:
+    if permission in KEY_PERMISSIONS[KeyPurpose.CLIENT]:
+        return "use a key from the Keys page"
+    return "use a management key, which an administrator makes"
 
 
 async def _place() -> Any:

@@ -16,18 +16,15 @@ from tradewind.control.answers import (
     UsageRow,
     WhoAmI,
 )
-from tradewind.control.pages import MAX_PAGE, page_of
+from tradewind.control.endpoint_routes import add_endpoint_routes
+from tradewind.control.pages import After, Limit, page_of
+from tradewind.control.provider_routes import add_provider_routes
 from tradewind.control.services import ControlServices
 from tradewind.control.span import span_of
 from tradewind.core.permissions import Permission
 from tradewind.readmodels.project_usage import UsageGroup, UsageQuestion
 
 _MAX_USAGE_ROWS = 10_000
-
-_Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Most entries of one page.")]
-_After = Annotated[
-    str | None, Query(max_length=200, description="The `next` of the page before this one.")
-]
 
 
 def api_routes(services: ControlServices) -> Routes:
@@ -43,7 +40,7 @@ def api_routes(services: ControlServices) -> Routes:
         return WhoAmI.of(call.holder)
 
     @routes.get("/models", permission=Permission.MODELS_READ, summary="Models this key may call")
-    def models(call: Call, limit: _Limit = 100, after: _After = None) -> ModelPage:
+    def models(call: Call, limit: Limit = 100, after: After = None) -> ModelPage:
         allowed = call.holder.models
         served = [
             model
@@ -54,7 +51,7 @@ def api_routes(services: ControlServices) -> Routes:
         return ModelPage(models=[Model.of(model) for model in page.entries], next=page.next)
 
     @routes.get("/keys", permission=Permission.KEYS_READ, summary="Keys of this project")
-    def keys(call: Call, limit: _Limit = 100, after: _After = None) -> KeyPage:
+    def keys(call: Call, limit: Limit = 100, after: After = None) -> KeyPage:
         rows = services.accounts.list_keys(call.tx, call.holder)
         page = page_of(rows, lambda row: row.key_id, limit=limit, after=after)
         return KeyPage(keys=[Key.of(row) for row in page.entries], next=page.next)
@@ -89,4 +86,6 @@ def api_routes(services: ControlServices) -> Routes:
             is_complete=found.is_complete,
         )
 
+    add_provider_routes(routes, services)
+    add_endpoint_routes(routes, services)
     return routes

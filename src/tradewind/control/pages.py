@@ -1,11 +1,18 @@
 """One page of a list that is bounded anyway: pure."""
 
 from collections.abc import Callable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Annotated, Generic, NamedTuple, TypeVar
+
+from fastapi import Query
 
 from tradewind.core.errors import InvalidInput
 
 MAX_PAGE = 500
+
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Most entries of one page.")]
+After = Annotated[
+    str | None, Query(max_length=200, description="The `next` of the page before this one.")
+]
 
 T = TypeVar("T")
 

@@ -36,14 +36,19 @@ class Problem(BaseModel):
     errors: list[InvalidField] | None = None
 
 
-PROBLEM_ANSWERS: dict[int | str, dict[str, Any]] = {
-    status: {
-        "model": Problem,
-        "content": {MEDIA_TYPE: {}},
-        "description": HTTPStatus(status).phrase,
+def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {
+        status: {
+            "model": Problem,
+            "content": {MEDIA_TYPE: {}},
+            "description": HTTPStatus(status).phrase,
+        }
+        for status in statuses
     }
-    for status in (401, 403, 404, 422, 503)
-}
+
+
+PROBLEM_ANSWERS = _answers(401, 403, 404, 422, 503)
+PROBLEM_ANSWERS_OF_CHANGES = _answers(401, 403, 404, 409, 412, 413, 422, 503)
 
 
 def add_problem_handlers(app: FastAPI) -> None:

@@ -9,6 +9,8 @@ from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
 from tradewind.features.accounts.service import Accounts
+from tradewind.features.endpoints.service import Endpoints
+from tradewind.features.providers.service import Providers
 from tradewind.readmodels.models import ServedModel
 from tradewind.readmodels.project_usage import ProjectUsage, UsageQuestion
 
@@ -27,6 +29,8 @@ class ControlServices:
 
     database: Transactions
     accounts: Accounts
+    providers: Providers
+    endpoints: Endpoints
     clock: Clock
     list_models: Callable[[Connection], Sequence[ServedModel]]
     read_usage: Callable[[Connection, UsageQuestion], ProjectUsage]

@@ -4,6 +4,7 @@
       ├─ MalformedId            422
       ├─ NotFound               404
       ├─ Conflict               409
+      ├─ PreconditionFailed     412
       ├─ InvalidInput           422
       ├─ Unauthenticated        401
       ├─ Forbidden              403
@@ -52,6 +53,13 @@ class NotFound(TradewindError):
 class Conflict(TradewindError):
     code = "conflict"
     status = 409
+
+
+class PreconditionFailed(TradewindError):
+    """The caller wants to change what it has seen, and it has changed since."""
+
+    code = "precondition_failed"
+    status = 412
 
 
 class Unauthenticated(TradewindError):

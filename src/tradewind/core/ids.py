@@ -122,6 +122,26 @@ class ReplicaId(Id):
     prefix = "rep_"
 
 
+class DataKeyId(Id):
+    __slots__ = ()
+    prefix = "dk_"
+
+
+class ConnectionId(Id):
+    __slots__ = ()
+    prefix = "conn_"
+
+
+class EndpointId(Id):
+    __slots__ = ()
+    prefix = "ep_"
+
+
+class EndpointTargetId(Id):
+    __slots__ = ()
+    prefix = "tgt_"
+
+
 def request_id(event_id: bytes) -> str:
     """Return the public `x-request-id` of a usage event; hex because it is made on the hot path."""
     return "req_" + event_id.hex()

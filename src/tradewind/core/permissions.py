@@ -3,6 +3,9 @@ permission.
 """
 
 from enum import StrEnum
+from typing import Protocol
+
+from tradewind.core.errors import Forbidden
 
 
 class Permission(StrEnum):
@@ -12,6 +15,10 @@ class Permission(StrEnum):
     USAGE_READ = "usage:read"
     DEPLOYMENTS_READ = "deployments:read"
     DEPLOYMENTS_WRITE = "deployments:write"
+    PROVIDERS_READ = "providers:read"
+    PROVIDERS_WRITE = "providers:write"
+    ENDPOINTS_READ = "endpoints:read"
+    ENDPOINTS_WRITE = "endpoints:write"
     ACCOUNTS_READ = "accounts:read"
     ACCOUNTS_WRITE = "accounts:write"
 
@@ -32,3 +39,18 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.DEVELOPER: _DEVELOPER,
     Role.ADMIN: frozenset(Permission),
 }
+
+
+class MayAct(Protocol):
+    """Whoever asks for something: a person, or a program with a key."""
+
+    def may(self, permission: Permission) -> bool: ...
+
+
+def require(actor: MayAct, permission: Permission) -> None:
+    """Raise Forbidden unless `actor` may."""
+    if not actor.may(permission):
+        raise Forbidden(
+            f"this needs the permission {permission.value}",
+            hint="ask an administrator of the organization for a role that has it",
+        )

@@ -9,6 +9,8 @@ from sqlalchemy.dialects.postgresql import distinct_on
 
 from tradewind.features.catalog.tables import model, model_version, publisher
 from tradewind.features.deployments.tables import deployment, replica
+from tradewind.features.endpoints.tables import endpoint, endpoint_target
+from tradewind.features.providers.tables import provider_connection
 from tradewind.readmodels.prices import price_in_force
 
 _MOST_MODELS = 10_000
@@ -37,6 +39,7 @@ class ServedModel:
     output_nanos: int
     cached_input_nanos: int
     engine: str | None
+    """Of its deployment; None for a model that is only called at providers."""
     state: str
     """ready, starting, failed or stopped."""
     state_detail: str
@@ -79,9 +82,22 @@ def _models() -> Select[Any]:
         .group_by(replica.c.deployment_id)
         .subquery("replicas")
     )
+    # A model at a provider's host is served without a replica of ours.
+    is_hosted = (
+        select(endpoint_target.c.id)
+        .join(endpoint, endpoint.c.id == endpoint_target.c.endpoint_id)
+        .join(provider_connection, provider_connection.c.id == endpoint_target.c.connection_id)
+        .where(
+            endpoint.c.model_id == model.c.id,
+            endpoint.c.is_enabled,
+            provider_connection.c.disabled_at.is_(None),
+        )
+        .exists()
+    )
     return (
         select(
             model,
+            is_hosted.label("is_hosted"),
             publisher.c.name.label("publisher_name"),
             versions.c.label.label("version"),
             prices.c.currency,
@@ -103,7 +119,7 @@ def _models() -> Select[Any]:
 
 
 def _served(row: Row[Any]) -> ServedModel:
-    if row.ready:
+    if row.ready or row.is_hosted:
         state, detail = "ready", ""
     elif not row.desired:
         state, detail = "stopped", "no replica is wanted"

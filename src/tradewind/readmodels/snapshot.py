@@ -1,63 +1,153 @@
-"""Compiles the gateway's snapshot: models with their price in force and their ready replicas."""
+"""Compiles the gateway's endpoints: names with their model, price in force and targets."""
 
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
-from tradewind.features.catalog.tables import model, model_version
+from tradewind.features.catalog.tables import model
 from tradewind.features.deployments.tables import deployment, replica
+from tradewind.features.endpoints.rows import conditions_of, cost_of, limits_of, routing_of
+from tradewind.features.endpoints.tables import endpoint, endpoint_target
+from tradewind.features.providers.schemas import OpenConnection
 from tradewind.readmodels.prices import price_in_force
 from tradewind.snapshot.contents import Endpoint, Operation, Price, Target
 
+# What a host works on at once is its own matter and far more than an engine's few slots.
+_SLOTS_OF_A_HOST = 1024
+_OWN_HOST = "own"
 
-def compile_endpoints(tx: Connection) -> tuple[Endpoint, ...]:
-    """Return every deployed model as an endpoint; one without a ready replica has no targets."""
+
+def compile_endpoints(
+    tx: Connection, open_connections: Callable[[Connection], Mapping[str, OpenConnection]]
+) -> tuple[Endpoint, ...]:
+    """Return every enabled endpoint whose model has a price, the oldest first.
+
+    `open_connections` is `Providers.open_connections`: here credentials leave the vault, so what
+    is returned is never logged. A deployment's ready replicas each become a target, a connection
+    becomes one; what is not ready, disabled or cannot be opened is left out.
+    """
+    targets = _targets(tx, open_connections(tx))
     prices = price_in_force()
-    targets: dict[str, list[Target]] = {}
+    rows = tx.execute(
+        select(
+            endpoint,
+            model.c.publisher_slug,
+            model.c.operation,
+            model.c.context_tokens,
+            model.c.max_output_tokens,
+            model.c.dimensions,
+            func.extract("epoch", model.c.created_at).label("model_created_s"),
+            prices.c.id.label("price_id"),
+            prices.c.currency,
+            prices.c.input_nanos,
+            prices.c.output_nanos,
+            prices.c.cached_input_nanos,
+            prices.c.cache_write_nanos,
+            prices.c.meters,
+        )
+        .join(model, model.c.id == endpoint.c.model_id)
+        .join(prices, prices.c.model_id == model.c.id)
+        .where(endpoint.c.is_enabled)
+        .order_by(endpoint.c.created_at, endpoint.c.name)
+    )
+    return tuple(_endpoint(row, tuple(targets.get(row.id, ()))) for row in rows)
+
+
+def _targets(tx: Connection, connections: Mapping[str, OpenConnection]) -> dict[str, list[Target]]:
+    """Return the targets of each endpoint in their order."""
+    replicas: dict[str, list[Row[Any]]] = {}
     for row in tx.execute(
         select(replica, deployment.c.slots)
         .join(deployment)
         .where(replica.c.state == "ready")
         .order_by(replica.c.id)
     ):
-        targets.setdefault(row.deployment_id, []).append(_target(row))
-    rows = tx.execute(
-        select(
-            model,
-            deployment.c.id.label("deployment_id"),
-            func.extract("epoch", model.c.created_at).label("created_s"),
-            prices.c.id.label("price_id"),
-            prices.c.currency,
-            prices.c.input_nanos,
-            prices.c.output_nanos,
-            prices.c.cached_input_nanos,
+        replicas.setdefault(row.deployment_id, []).append(row)
+    found: dict[str, list[Target]] = {}
+    for row in tx.execute(
+        select(endpoint_target)
+        .join(endpoint, endpoint.c.id == endpoint_target.c.endpoint_id)
+        .where(endpoint.c.is_enabled)
+        .order_by(
+            endpoint_target.c.endpoint_id,
+            endpoint_target.c.tier,
+            endpoint_target.c.position,
+            endpoint_target.c.id,
         )
-        .join(model_version, model_version.c.model_id == model.c.id)
-        .join(deployment, deployment.c.model_version_id == model_version.c.id)
-        .join(prices, prices.c.model_id == model.c.id)
-        .order_by(model.c.created_at, model.c.publisher_slug, model.c.slug)
-    )
-    return tuple(_endpoint(row, tuple(targets.get(row.deployment_id, ()))) for row in rows)
+    ):
+        here = found.setdefault(row.endpoint_id, [])
+        if row.deployment_id is not None:
+            here += _own_targets(row, replicas.get(row.deployment_id, ()))
+        elif row.connection_id in connections:
+            here.append(_hosted_target(row, connections[row.connection_id]))
+    return found
 
 
-def _target(row: Any) -> Target:
+def _own_targets(row: Row[Any], replicas: Iterable[Row[Any]]) -> Iterable[Target]:
+    for one in replicas:
+        yield Target(
+            deployment_id=one.deployment_id,
+            replica_id=one.id,
+            provider=one.provider,
+            address=one.address,
+            upstream_model=one.upstream_model,
+            credential=one.credential,
+            weight=row.weight,
+            slots=one.slots,
+            tier=row.tier,
+            host=_OWN_HOST,
+            region=row.region or "",
+            zone=row.zone or "",
+            retains_data=bool(row.retains_data),
+            trains_on_data=bool(row.trains_on_data),
+            quantization=row.quantization,
+            context_tokens=row.context_tokens,
+            parameters=_parameters(row),
+            cost=cost_of(row),
+        )
+
+
+def _hosted_target(row: Row[Any], connection: OpenConnection) -> Target:
     return Target(
-        deployment_id=row.deployment_id,
+        # A model bound to a provider is a deployment too: this is the account it is bound to.
+        deployment_id=row.connection_id,
         replica_id=row.id,
-        provider=row.provider,
-        address=row.address,
+        provider=connection.provider,
+        address=connection.address,
         upstream_model=row.upstream_model,
-        credential=row.credential,
-        slots=row.slots,
+        credential=connection.credential.reveal(),
+        weight=row.weight,
+        slots=_SLOTS_OF_A_HOST,
+        base_path=connection.base_path,
+        options=dict(connection.options),
+        tier=row.tier,
+        host=connection.host,
+        region=_or(row.region, connection.region),
+        zone=_or(row.zone, connection.zone),
+        retains_data=_or(row.retains_data, connection.retains_data),
+        trains_on_data=_or(row.trains_on_data, connection.trains_on_data),
+        quantization=row.quantization,
+        context_tokens=row.context_tokens,
+        parameters=_parameters(row),
+        cost=cost_of(row),
     )
 
 
-def _endpoint(row: Any, targets: tuple[Target, ...]) -> Endpoint:
+def _parameters(row: Row[Any]) -> frozenset[str] | None:
+    return None if row.parameters is None else frozenset(row.parameters)
+
+
+def _or(own: Any, of_connection: Any) -> Any:
+    return of_connection if own is None else own
+
+
+def _endpoint(row: Row[Any], targets: tuple[Target, ...]) -> Endpoint:
     return Endpoint(
-        name=f"{row.publisher_slug}/{row.slug}",
+        name=row.name,
         operation=Operation(row.operation),
         publisher=row.publisher_slug,
-        created_at_ms=int(row.created_s * 1000),
+        created_at_ms=int(row.model_created_s * 1000),
         context_tokens=row.context_tokens,
         max_output_tokens=row.max_output_tokens,
         price=Price(
@@ -66,8 +156,14 @@ def _endpoint(row: Any, targets: tuple[Target, ...]) -> Endpoint:
             input_nanos=row.input_nanos,
             output_nanos=row.output_nanos,
             cached_input_nanos=row.cached_input_nanos,
+            cache_write_nanos=row.cache_write_nanos,
+            meters=row.meters,
         ),
         targets=targets,
         dimensions=row.dimensions,
-        aliases=(row.slug,),
+        aliases=tuple(row.aliases),
+        routing=routing_of(row),
+        limits=limits_of(row),
+        conditions=conditions_of(row),
+        organization_id=row.organization_id or "",
     )

@@ -1,18 +1,22 @@
 """The control plane's process: API and portal on a unix socket, behind the gateway.
 
-`python -m tradewind.serve.control --socket PATH --public-url URL`
+`python -m tradewind.serve.control --socket PATH --public-url URL [--backstage PATH]`
 """
 
 import argparse
-import os
-import socket
+import contextlib
+import signal
+import sys
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
 from tradewind.control.app import create_app
+from tradewind.control.backstage.app import BackstageServices, create_backstage
 from tradewind.control.services import ControlServices
+from tradewind.core.clock import SystemClock
 from tradewind.core.data_folder import DataFolder
 from tradewind.core.parent_death import end_with_parent
 from tradewind.core.settings import Settings
@@ -21,12 +25,13 @@ from tradewind.portal.app import create_portal
 from tradewind.portal.services import PortalServices
 from tradewind.readmodels.models import list_models
 from tradewind.readmodels.project_usage import read_project_usage
-from tradewind.serve.secret_files import load_or_create_pepper
+from tradewind.serve.backstage import backstage_served
+from tradewind.serve.private_socket import private_socket
+from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
 from tradewind.serve.services import build_services
 from tradewind.telemetry.logs import log_to_stderr
 
 _GRACE_S = 10
-_BACKLOG = 512
 
 
 def main() -> None:
@@ -34,13 +39,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="tradewind-control")
     parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--public-url", required=True)
+    parser.add_argument("--backstage", type=Path, help="unix socket for the gateways' questions")
     parser.add_argument("--parent", type=int, help="end with the process of this id")
     arguments = parser.parse_args()
     log_to_stderr()
     if arguments.parent is not None:
         end_with_parent(arguments.parent)
+    settings = Settings()
     config = uvicorn.Config(
-        build_app(Settings(), public_url=arguments.public_url),
+        build_app(settings, public_url=arguments.public_url),
         # Only the gateway can reach the socket, and it says who the client is.
         forwarded_allow_ips="*",
         proxy_headers=True,
@@ -52,23 +59,18 @@ def main() -> None:
         timeout_keep_alive=60,
         ws="none",
     )
-    uvicorn.Server(config).run(sockets=[_private_socket(arguments.socket)])
+    with contextlib.ExitStack() as stack:
+        if arguments.backstage is not None:
+            signal.signal(signal.SIGTERM, _leave)
+            stack.enter_context(backstage_served(build_backstage(settings), arguments.backstage))
+        uvicorn.Server(config).run(sockets=[private_socket(arguments.socket)])
 
 
-def _private_socket(path: Path) -> socket.socket:
-    """Return a listening unix socket that only this user can connect to.
-
-    Whoever can connect says who the client is (`x-forwarded-for`); uvicorn's own would let all in.
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """Uvicorn hands a signal on when it has stopped: by default that would end the process here,
+    with the backstage still at work.
     """
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX)
-    former = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(former)
-    listener.listen(_BACKLOG)
-    return listener
+    sys.exit(0)
 
 
 def build_app(settings: Settings, *, public_url: str) -> FastAPI:
@@ -83,11 +85,15 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
         pool_size=10,
         timeouts=Timeouts(statement_s=10),
     )
-    services = build_services(load_or_create_pepper(folder.secrets))
+    services = build_services(
+        load_or_create_pepper(folder.secrets), load_or_create_key_encryption(folder.secrets)
+    )
     app = create_app(
         ControlServices(
             database=database,
             accounts=services.accounts,
+            providers=services.providers,
+            endpoints=services.endpoints,
             clock=services.clock,
             list_models=list_models,
             read_usage=read_project_usage,
@@ -103,6 +109,20 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
     )
     app.mount("/", portal)
     return app
+
+
+def build_backstage(settings: Settings) -> FastAPI:
+    """Return what answers the gateways' own questions, on connections of its own: a portal that
+    has taken all of its pool must not make gateways wait.
+    """
+    assert settings.database_url is not None
+    database = Database(
+        settings.database_url,
+        application_name="tradewind-backstage",
+        pool_size=10,
+        timeouts=Timeouts(statement_s=10),
+    )
+    return create_backstage(BackstageServices(database, SystemClock()))
 
 
 if __name__ == "__main__":

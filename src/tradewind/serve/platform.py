@@ -17,6 +17,7 @@ from tradewind.core.run_folder import prepare_run_folder, remove_run_folder
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
 from tradewind.db.embedded import EmbeddedPostgres
+from tradewind.gateway.http.server_tls import server_context
 from tradewind.plugins.engines.registry import engines
 from tradewind.plugins.engines.weights import find_weights
 from tradewind.serve.children import Child
@@ -67,6 +68,8 @@ class Platform:
         When it returns, the public port answers and the engines are loading their models.
         """
         settings, folder = self._settings, self._folder
+        if settings.tls_certificate is not None:
+            server_context(settings.tls_certificate, settings.tls_key)  # told here, not in a log
         self._lock = lock_data_folder(folder.lock)
         family = engines(llama_server=settings.llama_server)
         for engine in family.values():
@@ -111,7 +114,11 @@ class Platform:
         self._start_child(
             "control",
             "tradewind.serve.control",
-            ["--socket", str(run / "control.sock"), "--public-url", self.base_url],
+            [
+                *("--socket", str(run / "control.sock")),
+                *("--public-url", self.base_url),
+                *("--backstage", str(run / "backstage.sock")),
+            ],
             environment,
         )
         return prepared
@@ -120,6 +127,11 @@ class Platform:
     def local_host(self) -> str:
         """Where this machine reaches the public port."""
         return _LOOPBACK if self.host in _EVERYWHERE else self.host
+
+    @property
+    def certificate(self) -> Path | None:
+        """Of the public port, when it speaks TLS."""
+        return self._settings.tls_certificate
 
     def watch(self, stop: threading.Event) -> None:
         """Keep everything running until `stop` is set."""
@@ -212,7 +224,9 @@ class Platform:
         # An address that means "all" is none that a browser could go to.
         shown = self.local_host
         shown = f"[{shown}]" if ":" in shown else shown
-        self.base_url = (self._settings.public_url or f"http://{shown}:{self.port}").rstrip("/")
+        scheme = "http" if self._settings.tls_certificate is None else "https"
+        url = self._settings.public_url or f"{scheme}://{shown}:{self.port}"
+        self.base_url = url.rstrip("/")
 
     def _start_postgres(self) -> str:
         if self._settings.database_url is not None:
@@ -248,14 +262,19 @@ class Platform:
         self, name: str, listener: socket.socket, run: Path
     ) -> dict[str, str | int | None]:
         folder, settings = self._folder, self._settings
+        certificate, key = settings.tls_certificate, settings.tls_key
         return {
             "host": self.host,
             "port": self.port,
             "listen_fd": listener.fileno(),
+            "tls_certificate": None if certificate is None else str(certificate.resolve()),
+            "tls_key": None if key is None else str(key.resolve()),
+            "ca_bundle": None if settings.ca_bundle is None else str(settings.ca_bundle.resolve()),
             "snapshot_path": str(folder.snapshot),
             "journal_folder": str(folder.journal),
             "pepper_path": str(pepper_path(folder.secrets)),
             "control_socket": str(run / "control.sock"),
+            "backstage": str(run / "backstage.sock"),
             "durability": settings.durability,
             "node": name,
             "max_body_bytes": settings.max_body_bytes,

@@ -25,6 +25,7 @@ def prepare(database: Database, services: Services, *, currency: str) -> Prepare
     """Migrate, then create what a first start needs. One transaction for all but the schema."""
     migrate(database)
     with database.transaction() as tx:
+        services.providers.check_keys(tx)
         first = services.accounts.first_run(tx)
         for entry in BUILTIN_MODELS:
             added = services.catalog.add_builtin(tx, entry)
@@ -38,9 +39,11 @@ def prepare(database: Database, services: Services, *, currency: str) -> Prepare
                 output_nanos=entry.output_nanos,
                 cached_input_nanos=entry.cached_input_nanos,
             )
-            services.deployments.deploy(
+            deployment_id = services.deployments.deploy(
                 tx, added.version_id, engine="llama_server", slots=entry.slots
             )
+            assert deployment_id is not None, "a version that was just made has no deployment"
+            services.endpoints.serve_deployment(tx, deployment_id)
         services.deployments.forget_replicas(tx)
         return Prepared(
             first_key=first.api_key if first is not None else None,

@@ -6,7 +6,11 @@ from tradewind.core.clock import Clock, SystemClock
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.deployments.service import Deployments
+from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.market.service import Market
+from tradewind.features.providers.sealing import KeyEncryption
+from tradewind.features.providers.service import Providers
+from tradewind.features.providers.vault import Vault
 
 
 class Services(NamedTuple):
@@ -14,12 +18,23 @@ class Services(NamedTuple):
     accounts: Accounts
     catalog: Catalog
     market: Market
+    providers: Providers
     deployments: Deployments
+    endpoints: Endpoints
 
 
-def build_services(pepper: bytes) -> Services:
+def build_services(pepper: bytes, keys: KeyEncryption) -> Services:
+    """`pepper` is what API keys are hashed under, `keys` wrap the keys that seal credentials."""
     clock = SystemClock()
-    catalog = Catalog(clock)
+    catalog, market = Catalog(clock), Market(clock)
+    providers = Providers(Vault(keys, clock), clock)
+    deployments = Deployments(catalog, clock)
     return Services(
-        clock, Accounts(pepper, clock), catalog, Market(clock), Deployments(catalog, clock)
+        clock=clock,
+        accounts=Accounts(pepper, clock),
+        catalog=catalog,
+        market=market,
+        providers=providers,
+        deployments=deployments,
+        endpoints=Endpoints(catalog, market, providers, deployments, clock),
     )

@@ -10,7 +10,7 @@ from tradewind.core.errors import StartupError, Unavailable
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
 from tradewind.db.embedded import url_of_running
-from tradewind.serve.secret_files import load_or_create_pepper
+from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
 from tradewind.serve.services import build_services
 
 LINK_LIFETIME = timedelta(hours=1)
@@ -30,7 +30,9 @@ def make_sign_in_link(settings: Settings) -> str:
     url = settings.database_url or url_of_running(folder)
     database = Database(url, application_name="tradewind-sign-in-link", pool_size=1)
     try:
-        accounts = build_services(load_or_create_pepper(folder.secrets)).accounts
+        accounts = build_services(
+            load_or_create_pepper(folder.secrets), load_or_create_key_encryption(folder.secrets)
+        ).accounts
         with database.transaction() as tx:
             code = accounts.create_sign_in_link(tx, lifetime=LINK_LIFETIME)
     except (Unavailable, psycopg.OperationalError) as error:

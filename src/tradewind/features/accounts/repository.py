@@ -1,6 +1,6 @@
 """All SQL of accounts. Times come in as arguments; nothing here decides anything."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from tradewind.core.api_keys import MintedKey
 from tradewind.core.ids import OrganizationId, ProjectId, UserId
 from tradewind.core.permissions import Role
-from tradewind.features.accounts.schemas import KeyPurpose
+from tradewind.features.accounts.schemas import PURPOSES_OF_PEOPLE, KeyPurpose
 from tradewind.features.accounts.tables import (
     api_key,
     membership,
@@ -27,6 +27,7 @@ from tradewind.snapshot.contents import Limits
 # Any number that no other part of the platform locks; it stands for "the first run".
 _FIRST_RUN_LOCK = 0x7477_6163_636F_756E
 _PURGED_AT_ONCE = 1_000
+_FETCHED_AT_ONCE = 5_000
 
 
 # --- organizations and people ----------------------------------------------------------------
@@ -439,7 +440,7 @@ def _keys(organization_id: OrganizationId) -> Select[Any]:
     )
 
 
-def count_client_keys(
+def count_keys_of_people(
     tx: Connection, organization_id: OrganizationId, project_id: ProjectId
 ) -> int:
     return tx.execute(
@@ -448,7 +449,7 @@ def count_client_keys(
         .where(
             api_key.c.organization_id == organization_id,
             api_key.c.project_id == project_id,
-            api_key.c.purpose == KeyPurpose.CLIENT.value,
+            api_key.c.purpose.in_([purpose.value for purpose in PURPOSES_OF_PEOPLE]),
             api_key.c.revoked_at.is_(None),
         )
     ).scalar_one()
@@ -485,7 +486,8 @@ def revoke_key(tx: Connection, organization_id: OrganizationId, key_id: str, now
 
 def revoke_playground_keys(
     tx: Connection, user_id: UserId, now: datetime, *, keep_newest: int = 0
-) -> None:
+) -> list[str]:
+    """Return the ids of those that this call revoked."""
     newest = (
         select(api_key.c.id)
         .where(
@@ -496,11 +498,13 @@ def revoke_playground_keys(
         .order_by(api_key.c.created_at.desc(), api_key.c.id)
         .offset(keep_newest)
     )
-    tx.execute(update(api_key).where(api_key.c.id.in_(newest)).values(revoked_at=now))
+    revoke = update(api_key).where(api_key.c.id.in_(newest)).values(revoked_at=now)
+    return list(tx.execute(revoke.returning(api_key.c.id)).scalars())
 
 
-def revoke_start_up_keys(tx: Connection, now: datetime) -> None:
-    tx.execute(
+def revoke_start_up_keys(tx: Connection, now: datetime) -> list[str]:
+    """Return the ids of those that this call revoked."""
+    revoke = (
         update(api_key)
         .where(
             api_key.c.purpose == KeyPurpose.START_UP.value,
@@ -508,6 +512,7 @@ def revoke_start_up_keys(tx: Connection, now: datetime) -> None:
         )
         .values(revoked_at=now)
     )
+    return list(tx.execute(revoke.returning(api_key.c.id)).scalars())
 
 
 def purge_short_lived_keys(tx: Connection, expired_before: datetime) -> None:
@@ -517,7 +522,7 @@ def purge_short_lived_keys(tx: Connection, expired_before: datetime) -> None:
             api_key.c.id.in_(
                 select(api_key.c.id)
                 .where(
-                    api_key.c.purpose != KeyPurpose.CLIENT.value,
+                    api_key.c.purpose.not_in([purpose.value for purpose in PURPOSES_OF_PEOPLE]),
                     api_key.c.expires_at < expired_before,
                 )
                 .limit(_PURGED_AT_ONCE)
@@ -527,16 +532,27 @@ def purge_short_lived_keys(tx: Connection, expired_before: datetime) -> None:
     )
 
 
-def live_keys(tx: Connection, now: datetime) -> Sequence[Row[Any]]:
-    """Return every key that may be used now, over all organizations, for the snapshot."""
-    return tx.execute(
+def live_keys(tx: Connection, now: datetime, key_ids: Collection[str] | None) -> Iterator[Row[Any]]:
+    """Yield every key that may call models now, or each of these, over all organizations, for the
+    snapshot. The keys of a project come together. All of them are fetched in parts.
+    """
+    statement = (
         select(api_key)
         .where(
+            api_key.c.purpose != KeyPurpose.MANAGEMENT.value,
             api_key.c.revoked_at.is_(None),
             (api_key.c.expires_at.is_(None)) | (api_key.c.expires_at > now),
         )
-        .order_by(api_key.c.id)
-    ).all()
+        .order_by(api_key.c.organization_id, api_key.c.project_id, api_key.c.id)
+    )
+    if key_ids is not None:
+        yield from tx.execute(statement.where(api_key.c.id.in_(key_ids)))
+        return
+    # Closed also when the reader stops half-way: the server's cursor would stay open.
+    with tx.execute(
+        statement, execution_options={"stream_results": True, "yield_per": _FETCHED_AT_ONCE}
+    ) as rows:
+        yield from rows
 
 
 def find_key_to_authenticate(tx: Connection, key_id: str) -> Row[Any] | None:

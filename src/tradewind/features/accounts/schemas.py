@@ -23,6 +23,15 @@ class Actor(Protocol):
     def may(self, permission: Permission) -> bool: ...
 
 
+def is_platform_administrator(actor: Actor) -> bool:
+    """Say whether `actor` decides for the whole platform: what belongs to no organization.
+
+    Today there is one organization, and each of its administrators does. Nothing else may decide
+    this, so that it can change here.
+    """
+    return actor.may(Permission.ACCOUNTS_WRITE)
+
+
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """A signed-in person, with the organization and the project they look at."""
@@ -59,6 +68,12 @@ class KeyPurpose(StrEnum):
     """Made by the portal for one browser; lives an hour."""
     START_UP = "start_up"
     """Made by the platform for its own first call; lives ten minutes."""
+    MANAGEMENT = "management"
+    """Made by an administrator for a program that runs the platform. It calls no models."""
+
+
+PURPOSES_OF_PEOPLE = (KeyPurpose.CLIENT, KeyPurpose.MANAGEMENT)
+"""Keys that somebody made and has to see to; the others come and go by themselves."""
 
 
 class KeyState(StrEnum):
@@ -74,6 +89,7 @@ KEY_PERMISSIONS: dict[KeyPurpose, frozenset[Permission]] = {
     ),
     KeyPurpose.PLAYGROUND: frozenset({Permission.MODELS_READ}),
     KeyPurpose.START_UP: frozenset({Permission.MODELS_READ}),
+    KeyPurpose.MANAGEMENT: frozenset(Permission),
 }
 
 

@@ -1,6 +1,6 @@
 """What the rest of the platform may ask of accounts."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,12 +11,13 @@ from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, InvalidInput, NotFound
 from tradewind.core.ids import OrganizationId, ProjectId, UserId
 from tradewind.core.permissions import Permission, Role
-from tradewind.db.notify import SNAPSHOT_CHANNEL, announce
+from tradewind.db.change_feed import ChangeKind, record_change
 from tradewind.features.accounts import bearer, repository, rules
 from tradewind.features.accounts.errors import KeyRefused, SignInRefused, TooManyKeys
 from tradewind.features.accounts.lockout import Lockout
 from tradewind.features.accounts.passwords import Passwords, Verdict
 from tradewind.features.accounts.schemas import (
+    PURPOSES_OF_PEOPLE,
     Actor,
     CreatedKey,
     FirstRun,
@@ -222,8 +223,8 @@ class Accounts:
     def _renew_password(self, tx: Connection, user_id: UserId, raw: bytes) -> SignedIn:
         repository.set_password(tx, user_id, self._passwords.hash(raw))
         repository.delete_sessions_of(tx, user_id)
-        repository.revoke_playground_keys(tx, user_id, self._clock.now())
-        announce(tx, SNAPSHOT_CHANNEL)
+        revoked = repository.revoke_playground_keys(tx, user_id, self._clock.now())
+        record_change(tx, ChangeKind.GRANT, revoked)
         return self._open_session(tx, user_id, opened_by="password")
 
     def _open_session(self, tx: Connection, user_id: UserId, *, opened_by: str) -> SignedIn:
@@ -265,7 +266,7 @@ class Accounts:
     # --- keys ------------------------------------------------------------------------------
 
     def list_keys(
-        self, tx: Connection, actor: Actor, *, purposes: Iterable[KeyPurpose] = (KeyPurpose.CLIENT,)
+        self, tx: Connection, actor: Actor, *, purposes: Iterable[KeyPurpose] = PURPOSES_OF_PEOPLE
     ) -> list[KeyRow]:
         """Return the keys of the actor's project: unrevoked first, then newest first."""
         rules.require(actor, Permission.KEYS_READ)
@@ -297,16 +298,19 @@ class Accounts:
     ) -> CreatedKey:
         """Make a key in the viewer's project. Its text is in the answer and nowhere else.
 
-        Raises InvalidInput for a bad name, expiry, limit or model name, TooManyKeys (409) at 1,000.
+        A management key may all that an administrator may, so it takes one to make it. Raises
+        InvalidInput for a bad name, expiry, limit or model name, TooManyKeys (409) at 1,000.
         """
         rules.require(viewer, Permission.KEYS_WRITE)
+        if KeyPurpose(purpose) is KeyPurpose.MANAGEMENT:
+            rules.require(viewer, Permission.ACCOUNTS_WRITE)
         name = rules.clean_name(name, what="key")
         rules.check_expiry(expires_at, self._clock.now())
         rules.check_limits(limits)
         names = rules.clean_models(models)
         if not repository.lock_project(tx, viewer.organization_id, viewer.project_id):
             raise NotFound(f"there is no project {viewer.project_id}")
-        count = repository.count_client_keys(tx, viewer.organization_id, viewer.project_id)
+        count = repository.count_keys_of_people(tx, viewer.organization_id, viewer.project_id)
         if count >= KEYS_MAX:
             raise TooManyKeys(
                 f"this project has {count} keys", hint="revoke some that are no longer used"
@@ -332,7 +336,7 @@ class Accounts:
         _check_key_id(key_id)
         now = self._clock.now()
         if repository.revoke_key(tx, viewer.organization_id, key_id, now):
-            announce(tx, SNAPSHOT_CHANNEL)
+            record_change(tx, ChangeKind.GRANT, [key_id])
         row = repository.find_key(tx, viewer.organization_id, key_id)
         if row is None:
             raise _key_not_found(key_id)
@@ -345,9 +349,10 @@ class Accounts:
         """
         rules.require(viewer, Permission.KEYS_WRITE)
         now = self._clock.now()
-        repository.revoke_playground_keys(
+        revoked = repository.revoke_playground_keys(
             tx, viewer.user_id, now, keep_newest=PLAYGROUND_KEYS_MAX - 1
         )
+        record_change(tx, ChangeKind.GRANT, revoked)
         repository.purge_short_lived_keys(tx, now - _SHORT_LIVED_KEPT)
         return self._add_key(
             tx,
@@ -369,7 +374,7 @@ class Accounts:
         if row is None:
             raise NotFound("there is no project", hint="the first run makes one")
         now = self._clock.now()
-        repository.revoke_start_up_keys(tx, now)
+        record_change(tx, ChangeKind.GRANT, repository.revoke_start_up_keys(tx, now))
         repository.purge_short_lived_keys(tx, now - _SHORT_LIVED_KEPT)
         return self._add_key(
             tx,
@@ -381,10 +386,13 @@ class Accounts:
             purpose=KeyPurpose.START_UP,
         )
 
-    def grants(self, tx: Connection) -> list[Grant]:
-        """Return what each live key may do, for the compiler of the snapshot."""
-        return [
-            Grant(
+    def grants(self, tx: Connection, key_ids: Collection[str] | None = None) -> Iterator[Grant]:
+        """Yield what each live key may do, or each of these, for the compiler of the snapshot.
+
+        All of them come as a stream, because they may be a million.
+        """
+        for row in repository.live_keys(tx, self._clock.now(), key_ids):
+            yield Grant(
                 key_id=row.id,
                 digest=bytes(row.digest),
                 organization_id=row.organization_id,
@@ -393,8 +401,6 @@ class Accounts:
                 models=_models(row),
                 limits=_limits(row),
             )
-            for row in repository.live_keys(tx, self._clock.now())
-        ]
 
     def authenticate_key(self, tx: Connection, authorization: str | None) -> KeyHolder:
         """Return who holds the key of an `Authorization: Bearer` header. Raises KeyRefused.
@@ -452,7 +458,7 @@ class Accounts:
             models=models,
             purpose=purpose,
         )
-        announce(tx, SNAPSHOT_CHANNEL)
+        record_change(tx, ChangeKind.GRANT, [minted.key_id])
         row = repository.find_key(tx, organization_id, minted.key_id)
         assert row is not None
         return CreatedKey(minted.text, _key_row(row, now))

@@ -78,7 +78,9 @@ api_key = Table(
         ["organization_id", "project_id"], [project.c.organization_id, project.c.id]
     ),
     CheckConstraint("octet_length(digest) = 32", name="digest"),
-    CheckConstraint("purpose IN ('client', 'playground', 'start_up')", name="purpose"),
+    CheckConstraint(
+        "purpose IN ('client', 'playground', 'start_up', 'management')", name="purpose"
+    ),
     CheckConstraint(
         "requests_per_minute > 0 AND tokens_per_minute > 0 AND concurrent_requests > 0",
         name="limits",

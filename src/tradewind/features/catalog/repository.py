@@ -1,17 +1,46 @@
 """All SQL of the catalog."""
 
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, select
 from sqlalchemy.dialects.postgresql import insert
 
 from tradewind.core.ids import ModelId, ModelVersionId
-from tradewind.features.catalog.builtin import BuiltinModel
 from tradewind.features.catalog.tables import model, model_version, publisher
+from tradewind.snapshot.contents import Operation
 
 
-def add_model(tx: Connection, entry: BuiltinModel, now: datetime) -> ModelId | None:
+class Entry(Protocol):
+    """What is stored of a model."""
+
+    @property
+    def publisher(self) -> str: ...
+    @property
+    def publisher_name(self) -> str: ...
+    @property
+    def slug(self) -> str: ...
+    @property
+    def display_name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def licence(self) -> str: ...
+    @property
+    def operation(self) -> Operation: ...
+    @property
+    def context_tokens(self) -> int: ...
+    @property
+    def max_output_tokens(self) -> int: ...
+    @property
+    def dimensions(self) -> int | None: ...
+    @property
+    def parameters(self) -> int | None: ...
+    @property
+    def released_on(self) -> date | None: ...
+
+
+def add_model(tx: Connection, entry: Entry, now: datetime) -> ModelId | None:
     """Insert publisher and model. Returns None when the model is there already; it is not
     changed.
     """
@@ -56,10 +85,21 @@ def add_version(
     return version_id
 
 
+def find_model(tx: Connection, publisher_slug: str, slug: str) -> Row[Any] | None:
+    return tx.execute(
+        select(model).where(model.c.publisher_slug == publisher_slug, model.c.slug == slug)
+    ).first()
+
+
+def get_model(tx: Connection, model_id: ModelId) -> Row[Any] | None:
+    return tx.execute(select(model).where(model.c.id == model_id)).first()
+
+
 def version_facts(tx: Connection, version_id: ModelVersionId) -> Row[*tuple[Any, ...]] | None:
     """Return what running a version needs to know of it and of its model."""
     return tx.execute(
         select(
+            model.c.id.label("model_id"),
             model.c.publisher_slug,
             model.c.slug,
             model.c.operation,

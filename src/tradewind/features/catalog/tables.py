@@ -40,7 +40,11 @@ model = Table(
     Column("released_on", Date),
     Column("created_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("publisher_slug", "slug"),
-    CheckConstraint("operation IN ('chat', 'embeddings')", name="operation"),
+    CheckConstraint(
+        "operation IN ('chat', 'completions', 'embeddings', 'rerank', 'moderations', 'images',"
+        " 'image_edits', 'speech', 'transcription', 'translation')",
+        name="operation",
+    ),
     CheckConstraint("context_tokens > 0 AND max_output_tokens >= 0", name="lengths"),
 )
 

@@ -42,6 +42,13 @@ def desired(tx: Connection) -> list[Row[Any]]:
     return list(tx.execute(select(deployment).order_by(deployment.c.created_at)))
 
 
+def version_of(tx: Connection, deployment_id: DeploymentId) -> ModelVersionId | None:
+    found = tx.execute(
+        select(deployment.c.model_version_id).where(deployment.c.id == deployment_id)
+    ).scalar()
+    return None if found is None else ModelVersionId(found)
+
+
 def put_replica(
     tx: Connection,
     replica_id: ReplicaId,

@@ -6,8 +6,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
+from tradewind.core.errors import NotFound
 from tradewind.core.ids import DeploymentId, ModelVersionId, ReplicaId
-from tradewind.db.notify import SNAPSHOT_CHANNEL, announce
+from tradewind.db.change_feed import ChangeKind, record_change
 from tradewind.features.catalog.service import Catalog, VersionFacts
 from tradewind.features.deployments import repository
 from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport
@@ -59,12 +60,19 @@ class Deployments:
             for row in repository.desired(tx)
         ]
 
+    def version_of(self, tx: Connection, deployment_id: DeploymentId) -> VersionFacts:
+        """Return what a deployment runs. Raises NotFound."""
+        version_id = repository.version_of(tx, deployment_id)
+        if version_id is None:
+            raise NotFound(f"there is no deployment '{deployment_id}'")
+        return self._catalog.version_facts(tx, version_id)
+
     def forget_replicas(self, tx: Connection) -> None:
         """Drop what was reported of replicas: called when their supervisor starts, as none of the
         former ones can have outlived it.
         """
         if repository.remove_all_replicas(tx):
-            announce(tx, SNAPSHOT_CHANNEL)
+            record_change(tx, ChangeKind.ENDPOINTS)
 
     def report(
         self,
@@ -83,10 +91,10 @@ class Deployments:
             access=access,
             now=self._clock.now(),
         )
-        announce(tx, SNAPSHOT_CHANNEL)
+        record_change(tx, ChangeKind.ENDPOINTS)
 
     def forget(self, tx: Connection, replica_ids: Collection[ReplicaId]) -> None:
         """Replicas are gone: no call is sent to them any more. Idempotent."""
         if replica_ids:
             repository.remove_replicas(tx, replica_ids)
-            announce(tx, SNAPSHOT_CHANNEL)
+            record_change(tx, ChangeKind.ENDPOINTS)

@@ -1,0 +1,66 @@
+"""Tables of providers. A credential is in here sealed, and its data key wrapped."""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from tradewind.db.metadata import metadata
+
+data_key = Table(
+    "data_key",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # Whose credentials it seals; null is the platform's own.
+    Column("organization_id", Text, ForeignKey("organization.id")),
+    Column("key_encryption_id", Text, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("organization_id", postgresql_nulls_not_distinct=True),
+)
+
+provider_connection = Table(
+    "provider_connection",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # Null is the platform's own, whose models are offered to all.
+    Column("organization_id", Text, ForeignKey("organization.id")),
+    Column("name", Text, nullable=False),
+    Column("host", Text),
+    Column("provider", Text, nullable=False),
+    Column("base_url", Text, nullable=False),
+    Column("is_private_network", Boolean, nullable=False),
+    Column("options", JSONB, nullable=False),
+    Column("region", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("retains_data", Boolean, nullable=False),
+    Column("trains_on_data", Boolean, nullable=False),
+    Column("data_key_id", Text, ForeignKey(data_key.c.id)),
+    Column("sealed_credential", LargeBinary),
+    # Only grows, and is sealed in: an older credential that is put back does not open.
+    Column("credential_version", Integer, nullable=False),
+    Column("credential_hint", Text, nullable=False),
+    Column("credential_set_at", DateTime(timezone=True)),
+    Column("revision", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("disabled_at", DateTime(timezone=True)),
+    UniqueConstraint("organization_id", "name", postgresql_nulls_not_distinct=True),
+    CheckConstraint(
+        "num_nulls(data_key_id, sealed_credential, credential_set_at) IN (0, 3)", name="credential"
+    ),
+    CheckConstraint("length(credential_hint) <= 4", name="credential_hint"),
+    CheckConstraint("jsonb_typeof(options) = 'object'", name="options"),
+    CheckConstraint("revision > 0 AND credential_version >= 0", name="versions"),
+    Index(None, "data_key_id"),
+)
