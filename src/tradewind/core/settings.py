@@ -45,6 +45,12 @@ class Settings(BaseSettings):
     """Address of the one public port. Stays on loopback until an administrator exists."""
     port: int = Field(default=8080, ge=0, le=65535)
     """The one public port; 0 takes a free one."""
+    tls_certificate: Path | None = None
+    """Certificate chain (PEM) of the public port, which then speaks TLS."""
+    tls_key: Path | None = None
+    """Private key (PEM) that belongs to it."""
+    ca_bundle: Path | None = None
+    """Certificate authorities (PEM) to trust beside the system's, for hosts of providers."""
     public_url: str | None = None
     """How browsers and clients reach the platform, when that is not `http://host:port`."""
     database_url: str | None = Field(
@@ -64,3 +70,5 @@ class Settings(BaseSettings):
     """ISO 4217 code in which the models of this machine are priced."""
     request_log_days: int = Field(default=30, ge=1, le=3650)
     """Days that the request log is kept; usage itself is kept for good."""
+    trace_share: float = Field(default=0.01, ge=0.0, le=1.0)
+    """Share of calls that are exported as spans when their client's trace does not ask for it."""

@@ -2,9 +2,10 @@
 
 import argparse
 import logging
+import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from tradewind.core.data_folder import DataFolder
@@ -12,14 +13,18 @@ from tradewind.core.parent_death import end_with_parent
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
 from tradewind.db.notify import SNAPSHOT_CHANNEL, Listener
+from tradewind.features.metering.rules import EventRow, LogRow
 from tradewind.features.metering.shipper import run_shipper
 from tradewind.readmodels.snapshot import compile_endpoints
+from tradewind.readmodels.terms import compile_budgets, compile_terms, with_key_budgets
 from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
 from tradewind.serve.services import build_services
 from tradewind.telemetry.logs import log_to_stderr
+from tradewind.worker.budgets import look_after_budgets
 from tradewind.worker.publish import Publisher
 from tradewind.worker.request_lines import RequestLines
 from tradewind.worker.responses import sweep_responses
+from tradewind.worker.spans import open_spans
 
 _log = logging.getLogger("tradewind.worker")
 
@@ -50,11 +55,20 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
         database,
         folder.snapshot,
         services.clock,
-        grants=services.accounts.grants,
+        grants=lambda tx, ids: with_key_budgets(tx, services.accounts.grants(tx, ids)),
+        terms=compile_terms,
+        budgets=compile_budgets,
         endpoints=lambda tx: compile_endpoints(tx, services.providers.open_connections),
     )
     listener = Listener(database, [SNAPSHOT_CHANNEL])
     lines = RequestLines(folder.logs / "requests.jsonl")
+    spans = open_spans(os.environ, share=settings.trace_share)
+
+    def observe(rows: Sequence[EventRow], log: Sequence[LogRow]) -> None:
+        lines.write(rows, log)
+        if spans is not None:
+            spans.write(rows, log)
+
     died: list[BaseException] = []
 
     def loop(name: str, body: Callable[[], None]) -> threading.Thread:
@@ -78,16 +92,19 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
                 folder.journal,
                 stop,
                 log_days=settings.request_log_days,
-                observe=lines.write,
+                observe=observe,
             ),
         ),
         loop("sweep-responses", lambda: sweep_responses(database, services.clock, stop)),
+        loop("budgets", lambda: look_after_budgets(database, services.budget_upkeep, stop)),
     ]
     stop.wait()
     for thread in threads:
         thread.join()
     listener.close()
     lines.close()
+    if spans is not None:
+        spans.close()
     database.close()
     if died:
         raise died[0]

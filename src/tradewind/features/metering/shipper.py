@@ -10,7 +10,7 @@ import itertools
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -23,7 +23,13 @@ from tradewind.core.errors import TradewindError
 from tradewind.db.database import Database
 from tradewind.features.metering import repository, service
 from tradewind.features.metering.repository import Connection, SegmentState
-from tradewind.features.metering.rules import SortedItems, partition_days, sort_out
+from tradewind.features.metering.rules import (
+    EventRow,
+    LogRow,
+    SortedItems,
+    partition_days,
+    sort_out,
+)
 from tradewind.usage.frames import FORMAT_VERSION, Damage, Frame, SegmentHeader
 from tradewind.usage.segments import (
     SegmentName,
@@ -33,6 +39,9 @@ from tradewind.usage.segments import (
     retire,
     sweep,
 )
+
+Observe = Callable[[Sequence[EventRow], Sequence[LogRow]], None]
+"""Told of events and log rows once they are committed; must not fail."""
 
 _MIB = 1024 * 1024
 _LONGEST_WAIT_S = 5.0
@@ -65,6 +74,7 @@ def run_shipper(
     poll_s: float = 0.1,
     keep_bytes: int = 0,
     log_days: int = 30,
+    observe: Observe | None = None,
     clock: Clock | None = None,
 ) -> None:
     """Ship until `stop` is set, then once more what is there, and return. Blocking.
@@ -78,6 +88,7 @@ def run_shipper(
         counters or ShipperCounters(),
         keep_bytes=keep_bytes,
         log_days=log_days,
+        observe=observe,
         clock=clock or SystemClock(),
     )
     descriptor = os.open(folder / "shipper.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -99,6 +110,7 @@ class Shipper:
         keep_bytes: int = 0,
         keep_damaged_bytes: int = 1024 * _MIB,
         log_days: int = 30,
+        observe: Observe | None = None,
         clock: Clock,
     ) -> None:
         self._folder = folder
@@ -106,6 +118,7 @@ class Shipper:
         self._keep_bytes = keep_bytes
         self._keep_damaged_bytes = keep_damaged_bytes
         self._log_days = log_days
+        self._observe = observe
         self._clock = clock
         self._states: dict[SegmentName, SegmentState] = {}
         self._partitions: set[date] = set()
@@ -199,6 +212,8 @@ class Shipper:
             self._take(connection, name, [Damage(item.start, item.end, reason)])
             return
         self._states[name] = taken.state
+        if self._observe is not None and found.log:
+            self._observe(found.rows, found.log)
         counters = self.counters
         counters.batches += 1
         counters.events += taken.new_events
