@@ -1,5 +1,6 @@
 """The snapshot file: read whole or not at all."""
 
+import hashlib
 import os
 import stat
 import threading
@@ -10,6 +11,7 @@ import pytest
 from tradewind.snapshot import file
 from tradewind.snapshot.contents import (
     EMPTY,
+    Budget,
     Endpoint,
     Grant,
     Limits,
@@ -17,6 +19,7 @@ from tradewind.snapshot.contents import (
     Price,
     Snapshot,
     Target,
+    Terms,
 )
 
 SNAPSHOT = Snapshot(
@@ -48,6 +51,8 @@ SNAPSHOT = Snapshot(
             aliases=("m",),
         ),
     ),
+    terms=(Terms("org_a", Limits(7), budgets=("budget_1",)), Terms("proj_a", response_days=0)),
+    budgets=(Budget("budget_1", "all", "USD"),),
 )
 
 
@@ -81,15 +86,35 @@ def test_bytes_behind_the_end_are_damage():
 def test_another_format_is_told_apart_from_damage():
     raw = bytearray(file.encode(SNAPSHOT))
     raw[7] += 1
-    with pytest.raises(file.SnapshotDamaged, match=r"format 2.*same release"):
+    with pytest.raises(file.SnapshotDamaged, match=r"format 3.*reads 2.*same release"):
         file.decode(bytes(raw))
 
 
-def test_a_right_digest_over_something_else_is_damage():
-    payload = msgspec.msgpack.encode(["no", "snapshot"])
-    digest = file.hashlib.sha256(payload).digest()
+@pytest.mark.parametrize("filling", [b"\0", b"\xff", b"\x01"])
+def test_a_right_digest_over_something_else_is_damage(filling):
+    payload = filling * 1000
+    digest = hashlib.sha256(payload).digest()
     with pytest.raises(file.SnapshotDamaged, match="cannot be decoded"):
+        file.decode(b"TWSNAP\0\2" + digest + payload)
+
+
+def test_a_file_of_the_first_format_says_what_to_do():
+    payload = msgspec.msgpack.encode(SNAPSHOT)
+    digest = hashlib.sha256(payload).digest()
+    with pytest.raises(file.SnapshotDamaged, match=r"format 1.*same release"):
         file.decode(b"TWSNAP\0\1" + digest + payload)
+
+
+def test_the_last_of_two_things_with_one_id_counts():
+    first, second = SNAPSHOT.grants
+    twice = msgspec.structs.replace(
+        SNAPSHOT, grants=(first, second, msgspec.structs.replace(first, digest=b"f" * 32))
+    )
+    found = file.decode(file.encode(twice))
+    assert {grant.key_id: grant.digest for grant in found.grants} == {
+        "k1": b"f" * 32,
+        "k2": b"e" * 32,
+    }
 
 
 def test_a_damage_report_repeats_no_credential():
@@ -124,7 +149,12 @@ def test_a_reader_never_sees_a_torn_file(tmp_path):
     sizes = [1, 2000]
     snapshots = [
         msgspec.structs.replace(
-            SNAPSHOT, version=version, grants=SNAPSHOT.grants * sizes[version % 2]
+            SNAPSHOT,
+            version=version,
+            grants=tuple(
+                Grant(f"k{number}", b"d" * 32, "org_a", "proj_a")
+                for number in range(sizes[version % 2])
+            ),
         )
         for version in range(2)
     ]

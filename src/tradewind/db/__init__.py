@@ -9,6 +9,7 @@ Invariants. Every transaction begins and ends in `Database.transaction()`; funct
 gone silent cannot keep its own promises. The role that Tradewind uses is not a superuser. The
 embedded server listens on a unix socket only and ends when we do.
 
-Not here: tables (each feature has its own `tables.py`), SQL (`repository.py`, `readmodels/`) and
+Not here: tables (each feature has its own `tables.py`; the one exception is the feed of changes
+that all of them write to), SQL (`repository.py`, `readmodels/`) and
 the schema's history (`migrations/`). The gateway never imports this package.
 """

@@ -1,9 +1,12 @@
 """What the gateway runs on: an immutable picture of keys, models, targets, limits and prices.
 
-Nouns: a *grant* is what one key may do now; an *endpoint* is a model name that clients call; a
-*target* is one place that can answer for it; a *price* is an immutable price version. The control
-plane compiles a snapshot, writes it to a file whole, and the gateway swaps it in whole. The gateway
-never asks the database. Callers use `SnapshotView` and not the structs' containers, so that the
-picture can move into a flat memory-mapped file without touching them. A snapshot file holds
-credentials of targets and digests of keys: mode 0600, never logged.
+Nouns: a *grant* is what one key may do now; *terms* hold for an organization or a project; an
+*endpoint* is a model name that clients call; a *target* is one place that can answer for it; a
+*price* is an immutable price version. The picture is two files: the *base*, which all gateways of
+a host map into memory and decode on demand, and the *changes* since, which they follow as they are
+appended. A *view* is a base with the changes laid over it. One process writes (`store`), any number
+reads (`follow`); the gateway never asks the database, and callers use `SnapshotView` alone.
+Invariants: versions only grow; a view never changes; a base in place is never changed or cut, only
+replaced by rename; what is damaged is refused and never guessed at. The files hold credentials of
+targets and digests of keys: mode 0600, never logged.
 """

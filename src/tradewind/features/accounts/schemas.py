@@ -85,7 +85,12 @@ class KeyState(StrEnum):
 # A key of the portal or of the platform itself calls models; it does not read the books.
 KEY_PERMISSIONS: dict[KeyPurpose, frozenset[Permission]] = {
     KeyPurpose.CLIENT: frozenset(
-        {Permission.MODELS_READ, Permission.USAGE_READ, Permission.KEYS_READ}
+        {
+            Permission.MODELS_READ,
+            Permission.USAGE_READ,
+            Permission.REQUESTS_READ,
+            Permission.KEYS_READ,
+        }
     ),
     KeyPurpose.PLAYGROUND: frozenset({Permission.MODELS_READ}),
     KeyPurpose.START_UP: frozenset({Permission.MODELS_READ}),
