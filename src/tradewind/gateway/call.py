@@ -8,12 +8,12 @@ voice.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
 
 from tradewind.core.ids import request_id
 from tradewind.gateway.admission.base import Admission, Ask, Waiting
-from tradewind.gateway.answer_headers import AnswerHeaders
+from tradewind.gateway.answer_headers import AnswerHeaders, spillover_lines
 from tradewind.gateway.client_facts import client_facts
 from tradewind.gateway.dialects.base import Inbound
 from tradewind.gateway.dialects.output_cap import capped
@@ -23,12 +23,17 @@ from tradewind.gateway.pass_on import lines_to_pass_on
 from tradewind.gateway.record import FROM_CACHE, NOTHING, usage_of
 from tradewind.gateway.refusals import refuse
 from tradewind.gateway.response_cache import Collecting, key_of
-from tradewind.gateway.routing.router import AttemptResult, Plan, RouteAsk
+from tradewind.gateway.retry_after import retry_after_s
+from tradewind.gateway.routing.router import AttemptResult, Choice, Plan, RouteAsk
 from tradewind.gateway.state import GatewayState
-from tradewind.plugins.providers.base import Dialect, Provider, Reader
+from tradewind.plugins.providers.base import Dialect, Prepared, Provider, ProviderRequest, Reader
 from tradewind.snapshot.contents import Endpoint, Grant, Target
 from tradewind.usage.event import Attempt, Opened, Outcome, Trail, Usage
 from tradewind.wire.errors import ApiError, unavailable
+
+BeforeEnd = Callable[[bytes, Callable[[bytes], None]], None]
+"""Gets the last bytes of an answer that went well, and what sends them: it calls that exactly once,
+now or later, with the bytes that are to go out."""
 
 _MOST_ATTEMPTS = 8
 _MOST_ERROR_BYTES = 64 * 1024
@@ -37,7 +42,6 @@ _PROGRESS_TOKENS = 512
 # What a client that left is recorded with; nobody is told it (the number is nginx's).
 _CLIENT_CLOSED_REQUEST = 499
 _JSON = b"application/json"
-_EVENTS = b"text/event-stream; charset=utf-8"
 _RESULTS = {
     429: AttemptResult.BUSY,
     503: AttemptResult.BUSY,
@@ -48,6 +52,16 @@ _RESULTS = {
     404: AttemptResult.MISCONFIGURED,
     408: AttemptResult.FAILED,
 }
+_RESULTS_OF_FAILURES = {
+    FailureKind.REFUSED: AttemptResult.UNREACHABLE,
+    FailureKind.CONNECT_TIMEOUT: AttemptResult.UNREACHABLE,
+    FailureKind.FORBIDDEN_ADDRESS: AttemptResult.MISCONFIGURED,
+    FailureKind.TLS: AttemptResult.MISCONFIGURED,
+    FailureKind.OVERLOADED: AttemptResult.BUSY,
+}
+# What sends a call to its spillover deployment, as Azure has it. We tell an upstream's own failures
+# apart where Azure answers 500.
+_SPILLS = frozenset({429, 500, 502, 503, 504})
 _TIMEOUTS = frozenset(
     {FailureKind.FIRST_BYTE_TIMEOUT, FailureKind.IDLE_TIMEOUT, FailureKind.TOTAL_TIMEOUT}
 )
@@ -65,9 +79,11 @@ class _Phase(Enum):
 class Call:
     __slots__ = (
         "_admission",
+        "_after",
         "_arrived",
         "_ask",
         "_attempts",
+        "_before_end",
         "_candidates",
         "_collecting",
         "_error_body",
@@ -89,8 +105,11 @@ class Call:
         "_provider",
         "_queued_s",
         "_reader",
+        "_retry_after_s",
         "_route",
         "_sent_at",
+        "_spillover",
+        "_started",
         "_state",
         "_status",
         "_target",
@@ -116,9 +135,13 @@ class Call:
         inbound: Inbound,
         *,
         arrived: float,
+        before_end: BeforeEnd | None = None,
     ) -> None:
-        """`arrived` is perf_counter at the request."""
+        """`arrived` is perf_counter at the request; `before_end` holds back the end of the answer
+        until what has to be kept of it is kept.
+        """
         self._state = state
+        self._before_end = before_end
         self._exchange = exchange
         self._grant = grant
         self._inbound = inbound
@@ -134,7 +157,10 @@ class Call:
         self._first_byte_at: float | None = None
         self._error_body = b""
         self._media_type = b""
-        self._why = ""
+        self._why = self._after = ""
+        self._spillover = b""
+        self._started = 0.0
+        self._retry_after_s: float | None = None
         self._is_counted = False
         self._passes_bytes = False
         self._collecting: Collecting | None = None
@@ -149,13 +175,24 @@ class Call:
         self._exchange.on_client_gone = self.client_gone
         self._next_endpoint()
 
-    def _next_endpoint(self) -> bool:
-        """Ask admission for the next endpoint. False when there is none."""
+    def _next_endpoint(self, error: ApiError | None = None) -> bool:
+        """Ask admission for the next endpoint, after `error` at the one before. False when there is
+        none.
+        """
         found = next(self._candidates, None)
         if found is None:
             return False
+        ask, route = found
+        if error is not None:
+            if route.spilled_from:
+                if not _may_spill(error):
+                    return False
+                to = route.wish.spillover or ask.endpoint.name
+                status = self._status if self._status >= 400 else error.status
+                self._spillover = spillover_lines(route.spilled_from, to, status)
+            self._after = error.code or "error"
         self._give_back()
-        self._ask, self._route = found
+        self._ask, self._route = ask, route
         waiting = self._state.admissions.ask(self._ask, self._admitted, self._not_admitted)
         if waiting is not None and self._phase is not _Phase.ENDED:
             self._waiting = waiting
@@ -169,7 +206,7 @@ class Call:
             self._sent_at = time.perf_counter()
         is_sent = False
         try:
-            if self._is_answered_by_cache():
+            if self._phase is _Phase.NEW and self._is_answered_by_cache():
                 is_sent = True
                 return
             self._plan = self._state.router.plan(self._ask.endpoint, self._route, time.monotonic())
@@ -225,16 +262,13 @@ class Call:
 
     def _not_admitted(self, error: ApiError) -> None:
         self._waiting = None
-        if self._last_error is None:
-            self._last_error = error
-        if not self._next_endpoint():
-            self._fail(self._last_error)
+        self._not_carried(error)
 
     def _not_carried(self, error: ApiError) -> None:
         """No target of this endpoint can take the call: try the next one."""
         if self._last_error is None:
             self._last_error = error
-        if not self._next_endpoint():
+        if not self._next_endpoint(error):
             self._fail(self._last_error)
 
     def _give_back(self) -> None:
@@ -243,34 +277,30 @@ class Call:
             admission.settle(0, 0, time.monotonic())
 
     def _send(self) -> bool:
-        """Send the call to the next target of the plan. False when there is none left.
+        """Send the call to the next target of the plan that can carry it. False when there is none
+        left.
 
-        Raises ApiError when a target cannot carry the request.
+        Raises ApiError when none of those that are left can carry the request.
         """
         state = self._state
         if len(self._attempts) >= _MOST_ATTEMPTS:
             return False
-        choice = self._plan.next(time.monotonic())
-        if choice is None:
+        found = self._next_target()
+        if found is None:
             return False
-        target = choice.target
-        provider = state.providers[target.provider]
-        inbound, endpoint = self._inbound, self._ask.endpoint
-        request = inbound.request_for(endpoint, provider.dialects, self._lines)
-        assert self._admission is not None
-        most = self._admission.most_output_tokens
-        if most is not None:
-            request = capped(request, most)
-        prepared = provider.prepare(request, target)
+        choice, provider, request, prepared = found
+        target, inbound = choice.target, self._inbound
         if self._phase is _Phase.NEW:
-            self._open(endpoint, target)
+            self._open(self._ask.endpoint, target)
         self._provider, self._target, self._why = provider, target, choice.why
         self._reader = inbound.reader_for(request, prepared.reader)
         self._passes_bytes = prepared.passes_bytes
         self._media_type = prepared.content_type
         self._status = 0
         self._error_body = b""
-        state.router.started(target)
+        self._retry_after_s = None
+        started = self._started = time.monotonic()
+        state.router.started(target, started)
         self._is_counted = True
         now = time.perf_counter()
         self._overhead_s += now - self._sent_at
@@ -282,10 +312,34 @@ class Call:
         self._exchange.on_resume = upstream.resume
         return True
 
+    def _next_target(self) -> tuple[Choice, Provider, ProviderRequest, Prepared] | None:
+        """Return the next target of the plan that can carry the request, and what to send it."""
+        inbound, endpoint = self._inbound, self._ask.endpoint
+        assert self._admission is not None
+        most = self._admission.most_output_tokens
+        refusal: ApiError | None = None
+        while True:
+            choice = self._plan.next(time.monotonic(), self._after)
+            if choice is None:
+                if refusal is not None:
+                    raise refusal
+                return None
+            provider = self._state.providers[choice.target.provider]
+            try:
+                request = inbound.request_for(endpoint, provider.dialects, self._lines)
+                if most is not None:
+                    request = capped(request, most // inbound.choices)
+                return choice, provider, request, provider.prepare(request, choice.target)
+            except ApiError as error:
+                # Another host may speak the client's dialect itself.
+                refusal = refusal or error
+
     # What the upstream client calls.
 
     def response_started(self, status: int, headers: dict[bytes, bytes]) -> None:
         self._status = status
+        if status != 200:
+            self._retry_after_s = retry_after_s(headers, time.time())
         if self._passes_bytes and not self._media_type:
             self._media_type = headers.get(b"content-type", b"application/octet-stream")
 
@@ -322,17 +376,18 @@ class Call:
                 self._start_stream()
             self._attempt_ended(AttemptResult.OK, "")
             self._close(Outcome.COMPLETED, 200, usage)
-            self._end_stream(rest)
+            self._let_end(rest, self._end_stream)
         else:
             self._first_byte_at = time.perf_counter()
             self._attempt_ended(AttemptResult.OK, "")
             cost = self._close(Outcome.COMPLETED, 200, usage)
             headers = self._headers().whole(_JSON, cost)
-            self._state.recorder.when_safe(lambda _: self._exchange.respond(200, headers, rest))
+            self._let_end(rest, lambda body: self._respond(200, headers, body))
 
     def response_failed(self, failure: UpstreamFailure) -> None:
         self._upstream = None
-        self._attempt_ended(AttemptResult.FAILED, failure.kind)
+        result = _RESULTS_OF_FAILURES.get(failure.kind, AttemptResult.FAILED)
+        self._attempt_ended(result, failure.kind)
         error = _error_of_failure(failure)
         if failure.nothing_received and failure.kind not in _TIMEOUTS and self._try_next(error):
             return
@@ -380,19 +435,22 @@ class Call:
     def _start_stream(self) -> None:
         self._phase = _Phase.STREAMING
         self._first_byte_at = self._progress_at = time.perf_counter()
+        self._state.router.answering(self._target, time.monotonic(), self._started)
         if self._passes_bytes:
             self._exchange.start(200, self._headers().stream(self._media_type))
         else:
             self._exchange.start(
                 200,
-                self._headers().stream(_EVENTS) + b"cache-control: no-cache\r\n",
+                self._headers().stream(self._inbound.surface.stream_type)
+                + b"cache-control: no-cache\r\n",
             )
 
     def _keep_answer(self, collecting: Collecting, rest: bytes, *, is_stream: bool) -> None:
         collecting.add(rest)
         content_type = _JSON
         if is_stream:
-            content_type = self._media_type if self._passes_bytes else _EVENTS
+            stream_type = self._inbound.surface.stream_type
+            content_type = self._media_type if self._passes_bytes else stream_type
         answer = collecting.answer(content_type, self._target, time.monotonic())
         if answer is not None:
             self._state.response_cache.put(collecting.key, answer)
@@ -401,6 +459,17 @@ class Call:
         self._progress_tokens = written
         self._progress_at = now
         self._state.recorder.progress(self._opened, written)
+
+    def _let_end(self, last: bytes, send: Callable[[bytes], None]) -> None:
+        if self._before_end is None:
+            send(last)
+        else:
+            self._before_end(last, send)
+
+    def _respond(self, status: int, headers: bytes, body: bytes) -> None:
+        """Send a whole answer, once the FINAL frame is safe."""
+        exchange = self._exchange
+        self._state.recorder.when_safe(lambda _: exchange.respond(status, headers, body))
 
     def _end_stream(self, rest: bytes) -> None:
         """Send what tells the client that this was all, once the FINAL frame is safe."""
@@ -433,13 +502,14 @@ class Call:
         if self._last_error is None:
             self._last_error = error
         self._sent_at = time.perf_counter()
+        self._after = error.code or "error"
         try:
             if self._send():
                 return True
         except ApiError:
-            # The next target cannot carry the request: the first failure is the one to tell.
+            # No other target can carry the request: the first failure is the one to tell.
             pass
-        return self._next_endpoint()
+        return self._next_endpoint(error)
 
     def _cancel_upstream(self, result: AttemptResult) -> None:
         if self._upstream is not None:
@@ -452,15 +522,17 @@ class Call:
             return
         self._is_counted = False
         now = time.perf_counter()
-        first = self._first_byte_at
+        first = self._first_byte_at if self._phase is _Phase.STREAMING else None
         duration = now - self._sent_at
+        reader = self._reader
         self._state.router.ended(
             self._target,
             result,
             time.monotonic(),
-            first_token_s=None if first is None else first - self._sent_at,
-            output_tokens=self._reader.output_events,
-            duration_s=duration,
+            started=self._started,
+            output_tokens=reader.counts.output_tokens or reader.output_events,
+            output_s=None if first is None else now - first,
+            retry_after_s=self._retry_after_s,
         )
         target = self._target
         self._attempts += (
@@ -484,6 +556,7 @@ class Call:
             self._phase = _Phase.ENDED
             self._give_back()
             exchange.on_client_gone = None
+            error.headers += self._spillover
             refuse(
                 self._state,
                 exchange,
@@ -506,7 +579,7 @@ class Call:
             self._close(Outcome.FAILED, error.status, NOTHING, error.code)
             headers = self._headers().failure() + error.headers
             body = surface.error(error, request_id(self._opened.event_id))
-            self._state.recorder.when_safe(lambda _: exchange.respond(error.status, headers, body))
+            self._respond(error.status, headers, body)
 
     def _usage(self, outcome: Outcome) -> Usage:
         return usage_of(
@@ -562,7 +635,12 @@ class Call:
             attempts=len(self._attempts) + self._is_counted,
             overhead_s=self._overhead_s,
             admission=self._admission,
+            spillover=self._spillover,
         )
+
+
+def _may_spill(error: ApiError) -> bool:
+    return error.status in _SPILLS or error.code == "context_length_exceeded"
 
 
 def _microseconds(seconds: float) -> int:

@@ -18,6 +18,11 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     listen_fd: int | None = None
     """An inherited listening socket instead of host and port. It outlives this process, so clients
     that connect while a gateway is restarted wait instead of being refused."""
+    tls_certificate: Path | None = None
+    """Certificate chain (PEM); with it the port speaks TLS and nothing else."""
+    tls_key: Path | None = None
+    ca_bundle: Path | None = None
+    """Certificate authorities (PEM) to trust beside the system's, for hosts of providers."""
     snapshot_path: Path
     journal_folder: Path
     pepper_path: Path
@@ -26,6 +31,10 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     backstage: str | None = None
     """Unix socket (or `host:port`) of the control plane's `backstage`; None is a gateway that
     stands alone."""
+    limits_file: Path | None = None
+    """File in which all gateway processes of this host count limits; None counts in memory."""
+    valkey_url: str | None = None
+    """Server in which the gateways of all hosts count limits; wins over `limits_file`."""
     durability: Durability = "process"
     node: str = "gateway"
     """Name of this gateway in the journal; unique among gateways of one installation."""

@@ -3,25 +3,26 @@
 import time
 
 from tradewind.gateway.admission.base import Ask
-from tradewind.gateway.call import Call
+from tradewind.gateway.call import BeforeEnd, Call
 from tradewind.gateway.dialects.base import Inbound
 from tradewind.gateway.http.server import Exchange
-from tradewind.gateway.names import Named, endpoint_of
+from tradewind.gateway.names import endpoint_of
 from tradewind.gateway.queueing import queue_s_of
 from tradewind.gateway.refusals import refuse
+from tradewind.gateway.route_asks import BYTES_PER_TOKEN, check_length, route_ask_of, wish_of
 from tradewind.gateway.routing.router import RouteAsk
 from tradewind.gateway.state import GatewayState
-from tradewind.snapshot.contents import Conditions, Endpoint, Grant, Operation
-from tradewind.snapshot.view import SnapshotView
+from tradewind.snapshot.contents import Endpoint, Grant
 from tradewind.wire.errors import ApiError, unavailable
 
-# No tokenizer makes one token of more bytes than this, so a larger body cannot fit the context and
-# the engine need not read it.
-_MOST_BYTES_PER_TOKEN = 128
-_BYTES_PER_TOKEN = 4
 
-
-def handle(state: GatewayState, exchange: Exchange, grant: Grant, inbound: Inbound) -> None:
+def handle(
+    state: GatewayState,
+    exchange: Exchange,
+    grant: Grant,
+    inbound: Inbound,
+    before_end: BeforeEnd | None = None,
+) -> None:
     """Find what the call may use, and have it admitted and sent. It answers for itself."""
     arrived = time.perf_counter()
     try:
@@ -37,7 +38,8 @@ def handle(state: GatewayState, exchange: Exchange, grant: Grant, inbound: Inbou
             requested_model=inbound.model,
         )
         return
-    Call(state, exchange, grant, inbound, arrived=arrived).start(candidates)
+    call = Call(state, exchange, grant, inbound, arrived=arrived, before_end=before_end)
+    call.start(candidates)
 
 
 def _candidates(
@@ -53,14 +55,28 @@ def _candidates(
             code="journal_unavailable",
         )
     view = state.view
-    named = endpoint_of(view, grant, inbound.model, inbound.operation)
-    _check_length(named.endpoint, inbound)
-    headers = exchange.request.headers
+    request = exchange.request
+    headers, body = request.headers, request.body
+    wish = wish_of(inbound.wish, headers)
     queue_s = queue_s_of(headers[b"x-tradewind-queue"]) if b"x-tradewind-queue" in headers else 0.0
-    return [
-        (ask_of(grant, each.endpoint, inbound, queue_s), _route_of(view, grant, each, inbound))
-        for each in (named, *_fallbacks(view, grant, inbound))
-    ]
+
+    def candidate(name: str, spilled_from: str = "") -> tuple[Ask, RouteAsk]:
+        named = endpoint_of(view, grant, name, inbound.operation)
+        route = route_ask_of(view, grant, named, inbound, wish, body)
+        if spilled_from:
+            route = route._replace(spilled_from=spilled_from)
+        return ask_of(grant, named.endpoint, inbound, queue_s), route
+
+    called = inbound.model
+    candidates = [candidate(called)]
+    if wish.models or wish.spillover:
+        # One that is not there is refused: a fallback nobody noticed to be missing is none.
+        candidates += [candidate(name) for name in wish.models if name != called]
+        if wish.spillover and wish.spillover != called:
+            candidates.append(candidate(wish.spillover, called))
+    else:
+        check_length(*candidates[0], inbound)
+    return candidates
 
 
 def ask_of(grant: Grant, endpoint: Endpoint, inbound: Inbound, queue_s: float) -> Ask:
@@ -69,57 +85,9 @@ def ask_of(grant: Grant, endpoint: Endpoint, inbound: Inbound, queue_s: float) -
     return Ask(
         grant,
         endpoint,
-        input_estimate=inbound.body_length // _BYTES_PER_TOKEN,
+        input_estimate=inbound.body_length // BYTES_PER_TOKEN,
         most_input=inbound.body_length,
         output_limit=None if limit is None else limit * inbound.choices,
         queue_s=queue_s,
+        choices=inbound.choices,
     )
-
-
-def _route_of(view: SnapshotView, grant: Grant, named: Named, inbound: Inbound) -> RouteAsk:
-    return RouteAsk(
-        inbound.operation,
-        inbound.dialect,
-        _conditions(view, grant, named.endpoint),
-        inbound.wish,
-        named.sort,
-        inbound.parameters,
-        inbound.body_length // _BYTES_PER_TOKEN + (inbound.output_limit or 0),
-    )
-
-
-def _conditions(view: SnapshotView, grant: Grant, endpoint: Endpoint) -> tuple[Conditions, ...]:
-    found = [
-        terms.conditions
-        for terms in (view.terms(grant.organization_id), view.terms(grant.project_id))
-        if terms is not None
-    ]
-    return (*found, endpoint.conditions)
-
-
-def _fallbacks(view: SnapshotView, grant: Grant, inbound: Inbound) -> list[Named]:
-    """Return the further models that the request itself names. One that is not there is refused:
-    a fallback nobody noticed to be missing is none.
-    """
-    wish = inbound.wish
-    names = wish.models if wish.spillover is None else (*wish.models, wish.spillover)
-    return [
-        endpoint_of(view, grant, name, inbound.operation) for name in names if name != inbound.model
-    ]
-
-
-def _check_length(endpoint: Endpoint, inbound: Inbound) -> None:
-    size = inbound.body_length
-    if (
-        inbound.operation is Operation.CHAT
-        and size > endpoint.context_tokens * _MOST_BYTES_PER_TOKEN
-        and not inbound.wish.models
-        and not inbound.wish.spillover
-    ):
-        raise ApiError(
-            400,
-            f"This model's maximum context length is {endpoint.context_tokens} tokens. However, "
-            f"your request has {size} bytes.",
-            param="messages",
-            code="context_length_exceeded",
-        )

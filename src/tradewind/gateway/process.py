@@ -21,12 +21,15 @@ import uvloop
 from tradewind.core.api_keys import PEPPER_BYTES
 from tradewind.core.errors import StartupError
 from tradewind.core.parent_death import end_with_parent
+from tradewind.gateway.admission.build import close_admissions
 from tradewind.gateway.application import GatewayApplication
 from tradewind.gateway.config import GatewayConfig, load
 from tradewind.gateway.http.batch import WriteBatch
 from tradewind.gateway.http.limits import ServerLimits, UpstreamLimits, UpstreamTimeouts
 from tradewind.gateway.http.server import HttpServer
+from tradewind.gateway.http.server_tls import server_context
 from tradewind.gateway.http.upstream import UpstreamClient
+from tradewind.gateway.http.upstream_tls import build_ssl_context
 from tradewind.gateway.metrics import Metrics
 from tradewind.gateway.record import Recorder
 from tradewind.gateway.snapshots import SnapshotWatch
@@ -37,6 +40,12 @@ from tradewind.telemetry.logs import log_to_stderr
 from tradewind.usage.journal import Journal
 
 _log = logging.getLogger("tradewind.gateway")
+
+# Every client's stream may be at the same host; how much a host is given is routing's matter.
+_MOST_CONNECTIONS_OF_A_HOST = 10_000
+
+_DELIVERY_S = 3.0
+"""For stored responses that are not delivered when a gateway stops."""
 
 
 def main() -> None:
@@ -76,7 +85,12 @@ async def running(config: GatewayConfig) -> AsyncGenerator[str]:
     pepper = _read_pepper(config.pepper_path)
     journal = _open_journal(config)
     batch = WriteBatch(loop, before_flush=lambda: _flush(journal))
-    upstream = UpstreamClient(loop, batch, UpstreamLimits())
+    upstream = UpstreamClient(
+        loop,
+        batch,
+        UpstreamLimits(max_connections_per_address=_MOST_CONNECTIONS_OF_A_HOST),
+        ssl_context=None if config.ca_bundle is None else build_ssl_context(config.ca_bundle),
+    )
     metrics = Metrics()
     state = GatewayState(
         config=config,
@@ -121,7 +135,12 @@ async def running(config: GatewayConfig) -> AsyncGenerator[str]:
     finally:
         state.is_draining = True
         watching.cancel()
-        await server.drain(config.drain_timeout_s)
+        await asyncio.gather(
+            server.drain(config.drain_timeout_s),
+            state.background_responses.close(config.drain_timeout_s),
+        )
+        await state.responses.close(_DELIVERY_S)
+        await close_admissions(state.admissions)
         await upstream.close()
         batch.flush_now()
         await journal.close()
@@ -158,20 +177,23 @@ def _read_pepper(path: Path) -> bytes:
 
 
 async def _listen(server: HttpServer, config: GatewayConfig) -> str:
+    context = None
+    if config.tls_certificate is not None:
+        context = server_context(config.tls_certificate, config.tls_key)
     try:
         if config.listen_fd is not None:
             inherited = socket.socket(fileno=config.listen_fd)
             inherited.setblocking(False)
-            address = await server.listen(sock=inherited)
+            address = await server.listen(sock=inherited, tls=context)
         else:
-            address = await server.listen(host=config.host, port=config.port)
+            address = await server.listen(host=config.host, port=config.port, tls=context)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise StartupError(
                 f"port {config.port} on {config.host} is in use", hint="choose another with --port"
             ) from error
         raise StartupError(f"cannot listen on {config.host}:{config.port}: {error}") from error
-    return f"http://{address}"
+    return f"{'http' if context is None else 'https'}://{address}"
 
 
 if __name__ == "__main__":

@@ -9,19 +9,31 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from tradewind.gateway.admission_check import check_admission
 from tradewind.gateway.azure_inference import (
     inference_chat,
     inference_embeddings,
     inference_info,
 )
-from tradewind.gateway.dialects import surfaces
+from tradewind.gateway.count_tokens import count_tokens
+from tradewind.gateway.dialects import operations, surfaces
 from tradewind.gateway.dialects.base import Inbound
+from tradewind.gateway.dialects.messages import MessagesInbound
 from tradewind.gateway.dialects.openai import OpenAIChat, OpenAIEmbeddings
 from tradewind.gateway.dialects.surfaces import Surface
+from tradewind.gateway.gemini import METHODS as GEMINI_METHODS
+from tradewind.gateway.gemini import list_gemini_models, show_gemini_model
 from tradewind.gateway.handle import handle
 from tradewind.gateway.http.request import Request
 from tradewind.gateway.http.server import Exchange
 from tradewind.gateway.models import list_models, show_model
+from tradewind.gateway.responses import (
+    cancel_response,
+    create_response,
+    delete_response,
+    list_input_items,
+    show_response,
+)
 from tradewind.gateway.state import GatewayState
 from tradewind.snapshot.contents import Grant
 from tradewind.wire.errors import ApiError
@@ -79,8 +91,37 @@ def find(path: bytes) -> Found | Surface | None:
 
 def _under_v1(rest: bytes) -> Found | None:
     if rest.startswith(b"models/"):
-        return Found((Route(b"GET", surfaces.OPENAI, show_model),), _decoded(rest[7:]))
+        shown = Found((Route(b"GET", surfaces.OPENAI, show_model),), _decoded(rest[7:]))
+        return _gemini_method(rest[7:]) or shown
+    if rest.startswith(b"responses/"):
+        return _response(rest[10:])
     return None
+
+
+def _response(rest: bytes) -> Found | None:
+    """`/v1/responses/{id}`, with `/cancel` or `/input_items` behind it."""
+    name, slash, part = rest.partition(b"/")
+    routes = RESPONSE_ROUTES.get(slash + part)
+    return None if routes is None or not name else Found(routes, _decoded(name))
+
+
+def _under_gemini(rest: bytes) -> Found | None:
+    """`/v1beta/models`, `/v1beta/models/{name}`, and `:{method}` behind that."""
+    if rest == b"models":
+        return Found((Route(b"GET", surfaces.GEMINI, list_gemini_models),), "")
+    if not rest.startswith(b"models/"):
+        return None
+    shown = Found((Route(b"GET", surfaces.GEMINI, show_gemini_model),), _decoded(rest[7:]))
+    return _gemini_method(rest[7:]) or shown
+
+
+def _gemini_method(path: bytes) -> Found | None:
+    """The part behind the last colon tells, since a name may end in a policy (`name:floor`)."""
+    name, _, method = path.rpartition(b":")
+    answer = GEMINI_METHODS.get(method)
+    if answer is None or not name:
+        return None
+    return Found(_post(surfaces.GEMINI, answer), _decoded(name))
 
 
 def _under_azure(rest: bytes) -> Found | None:
@@ -122,9 +163,21 @@ def _embeddings(request: Request, surface: Surface, model: str | None) -> Inboun
     return OpenAIEmbeddings(request.body, surface, model)
 
 
+def _messages(request: Request, surface: Surface, model: str | None) -> Inbound:  # noqa: ARG001
+    return MessagesInbound(request.body)
+
+
+def _other(make: operations.Make) -> Make:
+    def made(request: Request, surface: Surface, model: str | None) -> Inbound:
+        return make(request.body, request.headers.get(b"content-type", b""), surface, model)
+
+    return made
+
+
 OPERATIONS: dict[bytes, Make] = {
     b"chat/completions": _chat,
     b"embeddings": _embeddings,
+    **{path: _other(make) for path, make in operations.MAKERS.items()},
 }
 """What OpenAI v1 calls an operation, behind `/v1/` and behind Azure's deployments."""
 
@@ -135,16 +188,31 @@ ROUTES: dict[bytes, tuple[Route, ...]] = {
         b"/v1/" + path: _post(surfaces.OPENAI, _operation(make, surfaces.OPENAI))
         for path, make in OPERATIONS.items()
     },
+    b"/v1/messages": _post(surfaces.MESSAGES, _operation(_messages, surfaces.MESSAGES)),
+    b"/v1/admission:check": _post(surfaces.OPENAI, check_admission),
+    b"/v1/messages/count_tokens": _post(surfaces.MESSAGES, count_tokens),
     b"/v1/models": (Route(b"GET", surfaces.OPENAI, list_models),),
+    b"/v1/responses": _post(surfaces.OPENAI, create_response),
     b"/models/chat/completions": _post(surfaces.AZURE_INFERENCE, inference_chat),
     b"/models/embeddings": _post(surfaces.AZURE_INFERENCE, inference_embeddings),
     b"/models/info": (Route(b"GET", surfaces.AZURE_INFERENCE, inference_info),),
 }
 """Whole paths."""
 
+RESPONSE_ROUTES: dict[bytes, tuple[Route, ...]] = {
+    b"": (
+        Route(b"GET", surfaces.OPENAI, show_response),
+        Route(b"DELETE", surfaces.OPENAI, delete_response),
+    ),
+    b"/cancel": _post(surfaces.OPENAI, cancel_response),
+    b"/input_items": (Route(b"GET", surfaces.OPENAI, list_input_items),),
+}
+"""By what follows the id of a response."""
+
 FindUnder = Callable[[bytes], Found | None]
 PREFIXES: tuple[tuple[bytes, Surface, FindUnder], ...] = (
     (b"/v1/", surfaces.OPENAI, _under_v1),
+    (b"/v1beta/", surfaces.GEMINI, _under_gemini),
     (b"/openai/", surfaces.AZURE_OPENAI, _under_azure),
 )
 """Prefixes that are all ours; the function gets what follows the prefix."""

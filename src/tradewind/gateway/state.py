@@ -1,6 +1,7 @@
 """What one gateway process holds, handed to every call. Built once in `process`."""
 
-from tradewind.gateway.admission.admissions import Admissions
+from tradewind.gateway.admission.build import build_admissions
+from tradewind.gateway.background_responses import BackgroundResponses
 from tradewind.gateway.backstage import Backstage
 from tradewind.gateway.config import GatewayConfig
 from tradewind.gateway.http.limits import UpstreamTimeouts
@@ -9,6 +10,7 @@ from tradewind.gateway.metrics import Metrics
 from tradewind.gateway.record import Recorder
 from tradewind.gateway.response_cache import ResponseCache
 from tradewind.gateway.routing.router import Router
+from tradewind.gateway.stored_responses import StoredResponses
 from tradewind.plugins.providers.base import Provider
 from tradewind.snapshot.view import SnapshotView
 
@@ -18,6 +20,7 @@ class GatewayState:
 
     __slots__ = (
         "admissions",
+        "background_responses",
         "backstage",
         "config",
         "is_draining",
@@ -26,6 +29,7 @@ class GatewayState:
         "providers",
         "recorder",
         "response_cache",
+        "responses",
         "router",
         "timeouts",
         "upstream",
@@ -53,7 +57,11 @@ class GatewayState:
         self.providers = providers
         self.timeouts = timeouts
         self.backstage = Backstage(upstream, config.backstage)
-        self.admissions = Admissions()
+        self.responses = StoredResponses(self.backstage)
+        self.background_responses = BackgroundResponses(self.responses)
+        self.admissions = build_admissions(
+            config, lambda: self.view, self.backstage, recorder.writer
+        )
         self.response_cache = ResponseCache()
-        self.router = Router()
+        self.router = Router(providers)
         self.is_draining = False

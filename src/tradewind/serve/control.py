@@ -94,6 +94,7 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
             accounts=services.accounts,
             providers=services.providers,
             endpoints=services.endpoints,
+            budgets=services.budgets,
             clock=services.clock,
             list_models=list_models,
             read_usage=read_project_usage,

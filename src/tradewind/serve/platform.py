@@ -275,6 +275,9 @@ class Platform:
             "pepper_path": str(pepper_path(folder.secrets)),
             "control_socket": str(run / "control.sock"),
             "backstage": str(run / "backstage.sock"),
+            # One process counts in its memory; several share a file.
+            "limits_file": str(run / "limits") if len(self._listeners) > 1 else None,
+            "valkey_url": settings.valkey_url,
             "durability": settings.durability,
             "node": name,
             "max_body_bytes": settings.max_body_bytes,

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from tradewind.core.clock import Clock, SystemClock
 from tradewind.features.accounts.service import Accounts
+from tradewind.features.budgets.service import Budgets
+from tradewind.features.budgets.upkeep import Upkeep
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.deployments.service import Deployments
 from tradewind.features.endpoints.service import Endpoints
@@ -11,6 +13,7 @@ from tradewind.features.market.service import Market
 from tradewind.features.providers.sealing import KeyEncryption
 from tradewind.features.providers.service import Providers
 from tradewind.features.providers.vault import Vault
+from tradewind.readmodels.spend import find_writer_end, read_spend
 
 
 class Services(NamedTuple):
@@ -21,6 +24,8 @@ class Services(NamedTuple):
     providers: Providers
     deployments: Deployments
     endpoints: Endpoints
+    budgets: Budgets
+    budget_upkeep: Upkeep
 
 
 def build_services(pepper: bytes, keys: KeyEncryption) -> Services:
@@ -29,12 +34,15 @@ def build_services(pepper: bytes, keys: KeyEncryption) -> Services:
     catalog, market = Catalog(clock), Market(clock)
     providers = Providers(Vault(keys, clock), clock)
     deployments = Deployments(catalog, clock)
+    accounts = Accounts(pepper, clock)
     return Services(
         clock=clock,
-        accounts=Accounts(pepper, clock),
+        accounts=accounts,
         catalog=catalog,
         market=market,
         providers=providers,
         deployments=deployments,
         endpoints=Endpoints(catalog, market, providers, deployments, clock),
+        budgets=Budgets(accounts, clock, read_spend),
+        budget_upkeep=Upkeep(clock, read_spend, find_writer_end),
     )

@@ -47,7 +47,7 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
     """Run until `stop` is set. Raises what a loop died of."""
     assert settings.database_url is not None, "whoever starts the worker hands it the database"
     folder = DataFolder(settings.data.resolve())
-    database = Database(settings.database_url, application_name="tradewind-worker", pool_size=3)
+    database = Database(settings.database_url, application_name="tradewind-worker", pool_size=4)
     services = build_services(
         load_or_create_pepper(folder.secrets), load_or_create_key_encryption(folder.secrets)
     )

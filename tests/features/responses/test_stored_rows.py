@@ -17,6 +17,19 @@ def tx(database):
         yield tx
 
 
+def found(tx, place=None):
+    """Return what must be there."""
+    response = service.find(tx, place or at(), NOW)
+    assert response is not None
+    return response
+
+
+def chain_from(tx, id_):
+    chain = service.find_chain(tx, at(id_), NOW)
+    assert chain is not None
+    return chain
+
+
 def ids(chain):
     return [link.id for link in chain.links]
 
@@ -30,7 +43,7 @@ def test_what_was_stored_comes_back_as_it_was(tx):
 def test_storing_again_changes_nothing(tx):
     service.keep(tx, stored())
     service.keep(tx, stored(text="other"))
-    assert b"secret" in bytes(service.find(tx, at(), NOW).response)
+    assert b"secret" in bytes(found(tx).response)
 
 
 @pytest.mark.parametrize("place", [at(org="org_b"), at(project="proj_b"), at("resp_2")])
@@ -50,7 +63,7 @@ def test_two_owners_may_have_the_same_id(tx):
     service.keep(tx, stored(text="mine"))
     service.keep(tx, stored(text="theirs", org="org_b"))
     assert service.delete(tx, at(org="org_b"))
-    assert b"mine" in bytes(service.find(tx, at(), NOW).response)
+    assert b"mine" in bytes(found(tx).response)
 
 
 def test_deleting_leaves_no_row(tx):
@@ -64,13 +77,13 @@ def test_a_chain_goes_back_to_its_first_response(tx):
     for number in range(1, 5):
         service.keep(tx, stored(f"resp_{number}", f"resp_{number - 1}" if number > 1 else None))
     service.keep(tx, stored("resp_other", "resp_2"))
-    assert ids(service.find_chain(tx, at("resp_4"), NOW)) == [
+    assert ids(chain_from(tx, "resp_4")) == [
         "resp_4",
         "resp_3",
         "resp_2",
         "resp_1",
     ]
-    assert ids(service.find_chain(tx, at("resp_other"), NOW)) == ["resp_other", "resp_2", "resp_1"]
+    assert ids(chain_from(tx, "resp_other")) == ["resp_other", "resp_2", "resp_1"]
 
 
 def test_a_chain_ends_at_what_was_deleted_and_holds_none_of_it(tx):
@@ -78,7 +91,7 @@ def test_a_chain_ends_at_what_was_deleted_and_holds_none_of_it(tx):
         previous = f"resp_{number - 1}" if number > 1 else None
         service.keep(tx, stored(f"resp_{number}", previous, text=f"secret {number}"))
     service.delete(tx, at("resp_2"))
-    chain = service.find_chain(tx, at("resp_3"), NOW)
+    chain = chain_from(tx, "resp_3")
     assert ids(chain) == ["resp_3"]
     rows = tx.execute(text("SELECT input, response FROM stored_response")).all()
     assert not any(b"secret 2" in bytes(column) for row in rows for column in row)
@@ -87,20 +100,20 @@ def test_a_chain_ends_at_what_was_deleted_and_holds_none_of_it(tx):
 def test_a_chain_never_leaves_its_project(tx):
     service.keep(tx, stored("resp_1", project="proj_b"))
     service.keep(tx, stored("resp_2", "resp_1"))
-    assert ids(service.find_chain(tx, at("resp_2"), NOW)) == ["resp_2"]
+    assert ids(chain_from(tx, "resp_2")) == ["resp_2"]
 
 
 def test_a_ring_of_links_ends(tx):
     service.keep(tx, stored("resp_1", "resp_2"))
     service.keep(tx, stored("resp_2", "resp_1"))
-    assert service.find_chain(tx, at("resp_2"), NOW).is_too_long
+    assert chain_from(tx, "resp_2").is_too_long
 
 
 def test_a_chain_of_too_many_links_is_not_used(tx):
     for number in range(MOST_CHAIN_LINKS + 2):
         service.keep(tx, stored(f"resp_{number}", f"resp_{number - 1}"))
-    assert service.find_chain(tx, at(f"resp_{MOST_CHAIN_LINKS + 1}"), NOW).is_too_long
-    allowed = service.find_chain(tx, at(f"resp_{MOST_CHAIN_LINKS - 1}"), NOW)
+    assert chain_from(tx, f"resp_{MOST_CHAIN_LINKS + 1}").is_too_long
+    allowed = chain_from(tx, f"resp_{MOST_CHAIN_LINKS - 1}")
     assert (len(allowed.links), allowed.is_too_long) == (MOST_CHAIN_LINKS, False)
 
 
@@ -108,7 +121,7 @@ def test_a_chain_of_too_many_bytes_is_not_used(tx):
     large = Raw(b'"' + b"x" * (MOST_CHAIN_BYTES // 2) + b'"')
     for number in range(3):
         service.keep(tx, stored(f"resp_{number}", f"resp_{number - 1}", input=large))
-    chain = service.find_chain(tx, at("resp_2"), NOW)
+    chain = chain_from(tx, "resp_2")
     assert (chain.links, chain.is_too_long) == ([], True)
 
 
@@ -145,12 +158,12 @@ def test_a_running_response_ends_once(tx):
     service.keep(tx, stored(running_until_ms=milliseconds(NOW)))
     later = milliseconds(NOW + DAY)
     assert service.renew(tx, at(), later)
-    assert service.find(tx, at(), NOW).running_until_ms == later
+    assert found(tx).running_until_ms == later
     assert service.end(tx, stored(text="first"))
     assert not service.end(tx, stored(text="second"))
     assert not service.renew(tx, at(), later)
-    found = service.find(tx, at(), NOW)
-    assert (found.running_until_ms, b"first" in bytes(found.response)) == (None, True)
+    ended = found(tx)
+    assert (ended.running_until_ms, b"first" in bytes(ended.response)) == (None, True)
 
 
 def test_a_response_that_was_deleted_while_it_ran_does_not_come_back(tx):

@@ -1,23 +1,36 @@
-"""The application on the gateways' socket."""
+"""The application on the gateways' socket. One line for each family of questions."""
 
-from dataclasses import dataclass
+import logging
 
-from fastapi import FastAPI
+import msgspec
+from fastapi import FastAPI, Request, Response
 
-from tradewind.core.clock import Clock
-from tradewind.db.database import Database
+from tradewind.control.backstage import leases, responses
+from tradewind.control.backstage.services import BackstageServices
+from tradewind.core.errors import Unavailable
 
+__all__ = ["BackstageServices", "create_backstage"]
 
-@dataclass(frozen=True, slots=True)
-class BackstageServices:
-    """What the routes stand on."""
-
-    database: Database
-    clock: Clock
+_log = logging.getLogger(__name__)
 
 
 def create_backstage(services: BackstageServices) -> FastAPI:
     """Return the application; routes run in threads, as their database driver is synchronous."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.services = services
+    app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(msgspec.MsgspecError, _unreadable)
+    app.include_router(responses.router)
+    app.include_router(leases.router)
     return app
+
+
+def _unavailable(_request: Request, error: Exception) -> Response:
+    _log.warning("a gateway's question was not answered: %s", error)
+    return Response(status_code=503)
+
+
+def _unreadable(request: Request, _error: Exception) -> Response:
+    """A gateway of another release, say. What it sent may hold prompts, so it is not shown."""
+    _log.error("the body of %s %s cannot be read", request.method, request.url.path)
+    return Response(status_code=400)
