@@ -165,6 +165,10 @@ class World:
                     found.append(item.content)
         return found
 
+    def books(self):
+        """Return the records of calls that ran; refusals are in the request log alone."""
+        return [record for record in self.records() if not isinstance(record, Refused)]
+
     def events(self):
         return [record for record in self.records() if isinstance(record, UsageEvent)]
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from tradewind.core import api_keys
 from tradewind.gateway import authenticate as authentication
 from tradewind.gateway.authenticate import authenticate
-from tradewind.gateway.names import endpoint_of
-from tradewind.snapshot.contents import Endpoint, Grant, Operation, Price, Snapshot
+from tradewind.snapshot.contents import Grant, Snapshot
 from tradewind.snapshot.view import SnapshotView
 from tradewind.wire.errors import ApiError
 
@@ -31,20 +30,8 @@ GRANTS = (
 )
 
 
-def an_endpoint(name, operation=Operation.CHAT, aliases=()):
-    return Endpoint(
-        name, operation, "p", 1, 512, 512, Price("x", "USD", 1, 2, 3), (), None, aliases
-    )
-
-
-ENDPOINTS = (
-    an_endpoint("p/chat", aliases=("chat",)),
-    an_endpoint("p/embed", Operation.EMBEDDINGS),
-)
-
-
 def a_view(grants=GRANTS):
-    return SnapshotView(Snapshot(1, 1, grants, ENDPOINTS))
+    return SnapshotView(Snapshot(1, 1, grants, ()))
 
 
 VIEW = a_view()
@@ -177,46 +164,3 @@ def test_no_bytes_in_any_header_do_more_than_be_refused(headers):
         assert found is GRANTS[0]
         assert any(RAW in value for value in headers.values())
     assert status in (200, 401)
-
-
-def test_a_model_is_found_by_name_and_by_alias():
-    for name in ("p/chat", "chat"):
-        assert endpoint_of(VIEW, GRANTS[0], name, Operation.CHAT).endpoint is ENDPOINTS[0]
-
-
-@pytest.mark.parametrize("name", ["", "p/none", "P/CHAT", "p/chat ", "x" * 512])
-def test_an_unknown_model_is_404(name):
-    with pytest.raises(ApiError) as caught:
-        endpoint_of(VIEW, GRANTS[0], name, Operation.CHAT)
-    assert (caught.value.status, caught.value.code) == (404, "model_not_found")
-
-
-def test_a_model_the_key_may_not_use_looks_like_one_that_is_not_there():
-    limited = grant_of(KEY, models=frozenset({"p/embed"}))
-    told = []
-    for name in ("p/chat", "chat", "p/none"):
-        with pytest.raises(ApiError) as caught:
-            endpoint_of(VIEW, limited, name, Operation.CHAT)
-        told.append((caught.value.status, caught.value.message.replace(name, "?")))
-    assert len(set(told)) == 1
-    assert told[0][0] == 404
-    assert endpoint_of(VIEW, limited, "p/embed", Operation.EMBEDDINGS).endpoint is ENDPOINTS[1]
-
-
-def test_a_key_limited_to_no_model_may_use_none():
-    with pytest.raises(ApiError):
-        endpoint_of(VIEW, grant_of(KEY, models=frozenset()), "p/chat", Operation.CHAT)
-
-
-@pytest.mark.parametrize(
-    ("name", "operation", "route"),
-    [
-        ("p/chat", Operation.EMBEDDINGS, "/v1/chat/completions"),
-        ("p/embed", Operation.CHAT, "/v1/embeddings"),
-    ],
-)
-def test_the_wrong_route_names_the_right_one(name, operation, route):
-    with pytest.raises(ApiError) as caught:
-        endpoint_of(VIEW, GRANTS[0], name, operation)
-    assert (caught.value.status, caught.value.code) == (400, "unsupported_operation")
-    assert route in caught.value.message

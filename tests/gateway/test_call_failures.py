@@ -262,7 +262,9 @@ async def test_an_error_body_without_end_is_bounded(world, upstream):
 async def test_the_first_target_refuses_and_the_second_answers(world, upstream, refused):
     upstream.script = answer_whole
     world.publish(
-        world.endpoint(world.target(refused, "rep_a"), world.target(upstream.address, "rep_b"))
+        world.endpoint(
+            world.target(refused, "rep_a"), world.target(upstream.address, "rep_b", tier=1)
+        )
     )
     await world.in_force()
     answer = await world.chat()
@@ -277,12 +279,14 @@ async def test_a_target_that_refuses_rests(tmp_path, upstream, refused):
     upstream.script = answer_whole
     world = World(tmp_path)
     world.publish(
-        world.endpoint(world.target(refused, "rep_a"), world.target(upstream.address, "rep_b"))
+        world.endpoint(
+            world.target(refused, "rep_a"), world.target(upstream.address, "rep_b", tier=1)
+        )
     )
     journal = Journal.open(world.journal, node="gateway")
     async with assembled(world, journal) as state:
         assert (await world.chat()).status == 200
-        assert state.router._ejected_until.keys() == {"rep_a"}
+        assert state.router.rests == 1
         assert state.router.in_flight == 0
 
 
@@ -293,7 +297,7 @@ async def test_a_busy_target_is_passed_over(world, upstream, second):
     upstream.script, second.script = busy, answer_whole
     world.publish(
         world.endpoint(
-            world.target(upstream.address, "rep_a"), world.target(second.address, "rep_b")
+            world.target(upstream.address, "rep_a"), world.target(second.address, "rep_b", tier=1)
         )
     )
     await world.in_force()
@@ -313,7 +317,7 @@ async def test_after_the_first_byte_no_other_target_goes_on(world, upstream, sec
     upstream.script = cut_in_the_middle
     world.publish(
         world.endpoint(
-            world.target(upstream.address, "rep_a"), world.target(second.address, "rep_b")
+            world.target(upstream.address, "rep_a"), world.target(second.address, "rep_b", tier=1)
         )
     )
     await world.in_force()
@@ -333,7 +337,7 @@ async def test_a_request_that_was_refused_is_not_tried_elsewhere(world, upstream
     upstream.script = refuse
     world.publish(
         world.endpoint(
-            world.target(upstream.address, "rep_a"), world.target(second.address, "rep_b")
+            world.target(upstream.address, "rep_a"), world.target(second.address, "rep_b", tier=1)
         )
     )
     await world.in_force()
@@ -358,7 +362,7 @@ async def test_a_model_without_targets_is_not_ready_and_nothing_is_recorded(worl
         answer = await world.chat(**members)
         assert (answer.status, answer.error["code"]) == (503, "model_not_ready")
         assert answer.number("retry-after-ms") > 0
-    assert world.records() == []
+    assert world.books() == []
 
 
 # Requests that are refused here.
@@ -388,7 +392,7 @@ async def test_a_refused_request_reaches_no_upstream_and_is_not_recorded(
     assert (answer.status, answer.error["code"]) == (status, code)
     assert answer.header("content-type") == "application/json"
     assert upstream.calls == []
-    assert world.records() == []
+    assert world.books() == []
     assert (await client.call("GET", "/healthz")).status == 200
 
 
@@ -407,7 +411,7 @@ async def test_what_a_provider_cannot_carry_leaves_the_keys_place_free(world, up
     for _ in range(3):
         answer = await client.chat(**members)
         assert answer.status == 400, "and never 429: nothing is in flight"
-    assert world.records() == []
+    assert world.books() == []
 
 
 async def test_a_whole_answer_that_never_came_is_free_whatever_was_generated(world, upstream):

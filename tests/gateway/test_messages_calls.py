@@ -309,7 +309,7 @@ async def test_tokens_are_counted_by_an_estimate_that_says_so(world, upstream):
     assert answer.header("x-tradewind-estimated") == "true"
     assert answer.json == {"input_tokens": -(-len(asking()) // 4)}
     assert upstream.calls == []
-    assert world.records() == []
+    assert world.books() == []
     answer = await ask(world, path="/v1/messages/count_tokens", model="nobody")
     assert (answer.status, answer.error["type"]) == (404, "not_found_error")
     answer = await ask(world, path="/v1/messages/count_tokens", messages=[])

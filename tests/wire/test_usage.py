@@ -6,6 +6,7 @@ from msgspec import Raw
 from tradewind.wire.chat import StreamUsage, WireUsage, usage_of_event, usage_of_members
 
 USAGE = {"prompt_tokens": 5, "completion_tokens": 0, "total_tokens": 5}
+SAID = WireUsage(5, 0, total_tokens=5)
 
 
 def event(**members):
@@ -13,13 +14,13 @@ def event(**members):
 
 
 def test_an_event_with_usage_and_no_choices_is_usage_only():
-    assert event(choices=[], usage=USAGE) == StreamUsage(WireUsage(5, 0), is_usage_only=True)
+    assert event(choices=[], usage=USAGE) == StreamUsage(SAID, is_usage_only=True)
     assert event(usage=USAGE).is_usage_only
 
 
 def test_an_event_with_usage_and_choices_is_for_the_client_too():
     found = event(choices=[{"index": 0}], usage=USAGE)
-    assert found == StreamUsage(WireUsage(5, 0), is_usage_only=False)
+    assert found == StreamUsage(SAID, is_usage_only=False)
 
 
 @pytest.mark.parametrize("members", [{"choices": []}, {"usage": None}, {}])

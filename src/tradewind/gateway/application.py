@@ -51,7 +51,7 @@ class GatewayApplication:
             found = find(request.path)
             if found is not None:
                 surface = found if isinstance(found, Surface) else found.surface
-                grant = self._authenticate(exchange)
+                grant = self._authenticate(exchange, surface)
                 if isinstance(found, Surface):
                     raise _nothing_there(request.method, request.path)
                 exchange.context = _Routed(grant, found.by_method(request.method), found.name)
@@ -81,13 +81,14 @@ class GatewayApplication:
         if self._state.view.grant(grant.key_id) is not grant:
             # Another snapshot came while the body did, which may take minutes: the key may have
             # been revoked by it.
-            grant = self._authenticate(exchange)
+            grant = self._authenticate(exchange, routed.route.surface)
         routed.route.answer(self._state, exchange, grant, routed.name)
 
-    def _authenticate(self, exchange: Exchange) -> Grant:
-        state = self._state
+    def _authenticate(self, exchange: Exchange, surface: Surface) -> Grant:
+        state, request = self._state, exchange.request
         now_ms = time.time_ns() // 1_000_000
-        return authenticate(exchange.request.headers, state.view, state.pepper, now_ms)
+        query = request.query if surface.takes_key_in_query else b""
+        return authenticate(request.headers, state.view, state.pepper, now_ms, query)
 
     def _health(self, exchange: Exchange) -> None:
         """Say whether this gateway serves. Never asks the database or another process."""
@@ -113,6 +114,11 @@ class GatewayApplication:
         state = self._state
         text = state.metrics.exposition(
             [
+                (
+                    "tradewind_calls_waiting",
+                    "Calls that are neither admitted nor refused yet.",
+                    state.admissions.waiting,
+                ),
                 ("tradewind_calls_in_flight", "Calls at an upstream.", state.router.in_flight),
                 ("tradewind_open_connections", "Client connections.", self._open_connections()),
                 ("tradewind_snapshot_version", "Snapshot in force.", state.view.version),
@@ -124,6 +130,16 @@ class GatewayApplication:
                     "tradewind_upstream",
                     "Calls to upstreams and how they failed, by kind.",
                     dataclasses.asdict(state.upstream.counters),
+                ),
+                (
+                    "tradewind_admission",
+                    "What went another way than usual in admitting calls, by kind.",
+                    state.admissions.counters,
+                ),
+                (
+                    "tradewind_routing",
+                    "Choices of targets that were not the usual one, by kind.",
+                    {**dataclasses.asdict(state.router.counters), "rests": state.router.rests},
                 ),
             ],
         )

@@ -1,10 +1,9 @@
 """`GET /v1/models` and `GET /v1/models/{id}`: what this key may call."""
 
 from tradewind.gateway.http.server import Exchange
-from tradewind.gateway.names import may_call
+from tradewind.gateway.names import find_endpoint, may_call
 from tradewind.gateway.state import GatewayState
 from tradewind.snapshot.contents import Endpoint, Grant
-from tradewind.wire.errors import model_not_found
 from tradewind.wire.models import Model, ModelList, encode
 
 _JSON = b"content-type: application/json\r\n"
@@ -25,11 +24,9 @@ def list_models(
 
 
 def show_model(state: GatewayState, exchange: Exchange, grant: Grant, name: str) -> None:
-    """Raises ApiError 404 for a model that is not there or that the key may not use."""
-    endpoint = state.view.endpoint(name)
-    if endpoint is None or not may_call(grant, endpoint):
-        raise model_not_found(name)
-    exchange.respond(200, _JSON, encode(_model(endpoint)))
+    """Raises ApiError 404 for a model that is not there, 403 for one the key may not use."""
+    found = find_endpoint(state.view, grant, name)
+    exchange.respond(200, _JSON, encode(_model(found.endpoint)))
 
 
 def _model(endpoint: Endpoint) -> Model:

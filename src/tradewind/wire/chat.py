@@ -48,6 +48,13 @@ class ChatRequest(msgspec.Struct, frozen=True):
 
 class PromptTokensDetails(msgspec.Struct, frozen=True):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class CompletionTokensDetails(msgspec.Struct, frozen=True):
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
 
 
 class WireUsage(msgspec.Struct, frozen=True):
@@ -56,6 +63,12 @@ class WireUsage(msgspec.Struct, frozen=True):
     prompt_tokens: Annotated[int, Meta(ge=0)] | None = None
     completion_tokens: Annotated[int, Meta(ge=0)] | None = None
     prompt_tokens_details: PromptTokensDetails | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
+    total_tokens: int | None = None
+    prompt_cache_hit_tokens: int | None = None
+    """DeepSeek's name for the cached ones (api-docs.deepseek.com, "Context Caching")."""
+    cached_tokens: int | None = None
+    """Moonshot's name for them."""
 
 
 class _HasUsage(msgspec.Struct, frozen=True):

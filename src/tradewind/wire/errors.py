@@ -5,6 +5,8 @@ The official clients read `retry-after-ms` before `retry-after` and obey `x-shou
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -27,6 +29,7 @@ class ApiError(Exception):
         param: str | None = None,
         code: str | None = None,
         headers: bytes = b"",
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -36,6 +39,8 @@ class ApiError(Exception):
         self.code = code
         self.headers = headers
         """Extra response header lines, each ended by CRLF."""
+        self.details = details
+        """More members of the error object where a vendor documents them: `innererror`."""
 
     def body(self) -> bytes:
         """Return the JSON body of the answer."""
@@ -46,6 +51,7 @@ class ApiError(Exception):
                     "type": self.type,
                     "param": self.param,
                     "code": self.code,
+                    **(self.details or {}),
                 }
             }
         )
@@ -57,11 +63,12 @@ def retry_after(seconds: float) -> bytes:
     return b"retry-after-ms: %d\r\nretry-after: %d\r\n" % (milliseconds, -(-milliseconds // 1000))
 
 
-def model_not_found(name: str) -> ApiError:
+def model_not_found(
+    name: str, advice: str = "GET /v1/models lists what this key may use."
+) -> ApiError:
     return ApiError(
         404,
-        f"The model {name[:200]!r} does not exist or this key may not use it. "
-        "GET /v1/models lists what it may use.",
+        f"The model {name[:200]!r} does not exist or this key may not use it. {advice}",
         param="model",
         code="model_not_found",
     )

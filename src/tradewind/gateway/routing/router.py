@@ -1,100 +1,58 @@
-"""Which target answers. Pure: a snapshot's targets, what is in flight, who failed of late."""
+"""What this gateway knows of targets, and the plans it makes of it."""
 
-from enum import StrEnum
-from typing import NamedTuple
+from collections.abc import Mapping
 
-from tradewind.plugins.providers.base import Dialect
-from tradewind.snapshot.contents import Conditions, Endpoint, Operation, Target
-from tradewind.wire.routing import NO_WISH, RoutingWish
+from tradewind.gateway.routing.ask import AttemptResult, Choice, RouteAsk, Why
+from tradewind.gateway.routing.conditions import allowed_targets, can_take, is_plain
+from tradewind.gateway.routing.plan import Plan, RoutingCounters, Seen, Standing
+from tradewind.plugins.providers.base import Provider
+from tradewind.snapshot.contents import Endpoint, Target
 
-_EJECTED_S = 2.0
+__all__ = ["AttemptResult", "Choice", "Plan", "RouteAsk", "Router", "RoutingCounters", "Why"]
 
-
-class RouteAsk(NamedTuple):
-    """What a call needs of a target."""
-
-    operation: Operation
-    dialect: Dialect
-    conditions: tuple[Conditions, ...] = ()
-    """Of the organization, the project and the endpoint: all must be fulfilled."""
-    wish: RoutingWish = NO_WISH
-    sort: str | None = None
-    """By the policy in the model's name, before the endpoint's own."""
-    parameters: frozenset[str] = frozenset()
-    needed_tokens: int = 0
-    """Estimate of input and wanted output, for targets with a shorter context."""
-
-
-class Choice(NamedTuple):
-    target: Target
-    why: str
-    """The rule that chose it, for a header and the request log: `only target`, `least load`, …"""
-
-
-class AttemptResult(StrEnum):
-    """How an attempt ended, as far as it tells of the target's health."""
-
-    OK = "ok"
-    BUSY = "busy"
-    """429 or 503: healthy, but full."""
-    FAILED = "failed"
-    """No connection, time-out, 5xx, garbage, cut."""
-    MISCONFIGURED = "misconfigured"
-    """401, 403 or 404: it will not get better by itself soon."""
-    CALLER = "caller"
-    """The caller's fault, or it went away: tells nothing."""
-
-
-class Plan:
-    """The order of targets of one endpoint for one call."""
-
-    __slots__ = ("_router", "_targets", "_tried")
-
-    def __init__(self, router: "Router", targets: tuple[Target, ...]) -> None:
-        self._router = router
-        self._targets = targets
-        self._tried: frozenset[str] = frozenset()
-
-    def next(self, now: float) -> Choice | None:
-        """Return the best target that was not tried yet, by what is known at this moment."""
-        choice = self._router.best(self._targets, self._tried, now)
-        if choice is not None:
-            self._tried |= {choice.target.replica_id}
-        return choice
+MOST_STANDINGS = 4096
 
 
 class Router:
-    """What this gateway knows of the targets' load and health. By replica, so a restart starts
-    anew.
-    """
+    """One for a gateway process. `now` is one steady clock's, in seconds."""
 
-    def __init__(self) -> None:
-        self._in_flight: dict[str, int] = {}
-        self._ejected_until: dict[str, float] = {}
+    __slots__ = ("_providers", "_seen", "_standings")
+
+    def __init__(self, providers: Mapping[str, Provider]) -> None:
+        self._providers = providers
+        self._seen = Seen()
+        self._standings: dict[str, Standing] = {}
 
     def plan(self, endpoint: Endpoint, ask: RouteAsk, now: float) -> Plan:  # noqa: ARG002
-        """Raises ApiError when the conditions leave no target, naming the one that did."""
-        return Plan(self, endpoint.targets)
+        """Return the plan of one call.
 
-    def best(self, targets: tuple[Target, ...], tried: frozenset[str], now: float) -> Choice | None:
-        """Return the target with the fewest calls for its weight, a healthy one if there is any.
-
-        One that failed to connect rests for two seconds; when all rest, the least loaded is tried.
+        Raises ApiError when the conditions leave no target, naming the one that did.
         """
-        best: Target | None = None
-        best_rank: tuple[bool, float] | None = None
-        for target in targets:
-            replica = target.replica_id
-            if replica in tried:
-                continue
-            load = self._in_flight.get(replica, 0) / target.weight
-            rank = (self._ejected_until.get(replica, 0.0) > now, load)
-            if best_rank is None or rank < best_rank:
-                best, best_rank = target, rank
-        return None if best is None else Choice(best, "least load")
+        targets = endpoint.targets
+        if (
+            len(targets) == 1
+            and is_plain(ask)
+            and can_take(targets[0], endpoint, ask, self._providers)
+        ):
+            return Plan(self._seen, ask, targets, None)
+        allowed = allowed_targets(endpoint, ask, self._providers)
+        return Plan(self._seen, ask, allowed, self._standing(endpoint))
 
-    def started(self, target: Target) -> None:
-        self._in_flight[target.replica_id] = self._in_flight.get(target.replica_id, 0) + 1
+    def started(self, target: Target, now: float) -> None:
+        """A call is sent to the target."""
+        replica = target.replica_id
+        in_flight = self._seen.in_flight
+        in_flight[replica] = in_flight.get(replica, 0) + 1
+        health = self._seen.health
+        if health:
+            health.started(replica, now)
+
+    def answering(self, target: Target, now: float, started: float) -> None:
+        """The first byte came of the streamed answer to a call that `started` then."""
+        seen, replica = self._seen, target.replica_id
+        seen.speeds.add_first_token(replica, now - started, now)
+        if seen.health:
+            seen.health.answered(replica, started)
 
     def ended(
         self,
@@ -102,26 +60,48 @@ class Router:
         result: AttemptResult,
         now: float,
         *,
-        first_token_s: float | None = None,  # noqa: ARG002
-        output_tokens: int = 0,  # noqa: ARG002
-        duration_s: float = 0.0,  # noqa: ARG002
+        started: float,
+        output_tokens: int = 0,
+        output_s: float | None = None,
+        retry_after_s: float | None = None,
     ) -> None:
-        """Count an attempt that `started` as over, and learn from how it went."""
-        left = self._in_flight[target.replica_id] - 1
-        if left:
-            self._in_flight[target.replica_id] = left
-        else:
-            del self._in_flight[target.replica_id]
-        if result is AttemptResult.FAILED:
-            self._rest(target, now)
+        """Count an attempt that `started` then, by the same number, as over, and learn from how it
+        went.
 
-    def _rest(self, target: Target, now: float) -> None:
-        self._ejected_until[target.replica_id] = now + _EJECTED_S
-        if len(self._ejected_until) > 1024:
-            self._ejected_until = {
-                replica: until for replica, until in self._ejected_until.items() if until > now
-            }
+        `output_s` is how long the output took to come, None for the whole time; `retry_after_s` is
+        what a busy target asked for.
+        """
+        seen, replica = self._seen, target.replica_id
+        left = seen.in_flight[replica] - 1
+        if left:
+            seen.in_flight[replica] = left
+        else:
+            del seen.in_flight[replica]
+        if result is AttemptResult.OK:
+            seconds = now - started if output_s is None else output_s
+            seen.speeds.add_output(replica, output_tokens, seconds, now)
+            if not seen.health:
+                return
+        seen.health.ended(replica, result, started=started, now=now, retry_after_s=retry_after_s)
 
     @property
     def in_flight(self) -> int:
-        return sum(self._in_flight.values())
+        return sum(self._seen.in_flight.values())
+
+    @property
+    def rests(self) -> int:
+        """How often a target was sent to rest."""
+        return self._seen.health.rests
+
+    @property
+    def counters(self) -> RoutingCounters:
+        return self._seen.counters
+
+    def _standing(self, endpoint: Endpoint) -> Standing:
+        standings = self._standings
+        standing = standings.get(endpoint.name)
+        if standing is None or standing.endpoint is not endpoint:
+            if standing is None and len(standings) >= MOST_STANDINGS:
+                del standings[next(iter(standings))]
+            standing = standings[endpoint.name] = Standing(endpoint, standing)
+        return standing
