@@ -14,6 +14,7 @@ from tradewind.gateway.relay import relay
 from tradewind.gateway.routes import Route, find
 from tradewind.gateway.state import GatewayState
 from tradewind.snapshot.contents import Grant
+from tradewind.snapshot.view import SnapshotView
 from tradewind.wire.errors import ApiError
 
 _JSON = b"content-type: application/json\r\n"
@@ -26,6 +27,8 @@ class _Routed(NamedTuple):
     grant: Grant
     route: Route
     name: str
+    view: SnapshotView
+    """The snapshot the key was found in."""
 
 
 class GatewayApplication:
@@ -54,7 +57,9 @@ class GatewayApplication:
                 grant = self._authenticate(exchange, surface)
                 if isinstance(found, Surface):
                     raise _nothing_there(request.method, request.path)
-                exchange.context = _Routed(grant, found.by_method(request.method), found.name)
+                exchange.context = _Routed(
+                    grant, found.by_method(request.method), found.name, self._state.view
+                )
         except ApiError as error:
             refuse(self._state, exchange, surface, error)
             return None
@@ -78,7 +83,7 @@ class GatewayApplication:
 
     def _answer(self, exchange: Exchange, routed: _Routed) -> None:
         grant = routed.grant
-        if self._state.view.grant(grant.key_id) is not grant:
+        if self._state.view is not routed.view:
             # Another snapshot came while the body did, which may take minutes: the key may have
             # been revoked by it.
             grant = self._authenticate(exchange, routed.route.surface)
