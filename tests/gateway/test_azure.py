@@ -40,6 +40,15 @@ async def test_a_deployment_is_a_models_name(world, upstream, name):
     assert (found.status, found.json["model"]) == (200, MODEL)
 
 
+async def test_a_body_need_not_name_the_model_that_the_path_names(world, upstream):
+    upstream.script = answer
+    body = {"messages": [{"role": "user", "content": "Hello"}], "temperature": 0.5}
+    path = f"/openai/deployments/{MODEL}/chat/completions{VERSION}"
+    found = await post(world, path, body)
+    assert (found.status, found.json["model"]) == (200, MODEL)
+    assert upstream.calls[0].json == body | {"model": "upstream-model"}
+
+
 @pytest.mark.parametrize("path", ["/openai/v1/chat/completions", "/openai/chat/completions"])
 async def test_the_paths_without_a_deployment_take_the_bodys_model(world, upstream, path):
     upstream.script = answer

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import insert
 
+from tradewind.features.accounts.tables import api_key, organization, project
 from tradewind.features.catalog.tables import model, publisher
 from tradewind.features.market.tables import price
 from tradewind.features.metering import repository
@@ -155,6 +156,37 @@ def test_the_list_is_searched(database, keep, conditions, found):
     )
     lines = listed(database, **conditions)
     assert [int((line.at - NOW).total_seconds()) for line in lines] == found
+
+
+def test_the_platforms_own_waiting_for_its_model_is_not_shown(database, keep):
+    with database.transaction() as tx:
+        tx.execute(insert(organization).values(id=ORGANIZATION, name="O", created_at=NOW))
+        tx.execute(
+            insert(project).values(
+                id="proj_a", organization_id=ORGANIZATION, name="P", created_at=NOW
+            )
+        )
+        for key_id, purpose in (("k1", "start_up"), ("k2", "client")):
+            tx.execute(
+                insert(api_key).values(
+                    id=key_id,
+                    organization_id=ORGANIZATION,
+                    project_id="proj_a",
+                    name=purpose,
+                    digest=bytes(32),
+                    purpose=purpose,
+                    created_at=NOW,
+                )
+            )
+    keep(
+        a_refusal(1, http_status=503, error_code="model_not_ready"),
+        a_refusal(2, key_id="k2", http_status=503, error_code="model_not_ready"),
+        a_call(3, key_id="k1"),
+    )
+    assert [(line.key_name, line.state) for line in listed(database)] == [
+        ("start_up", RequestState.ANSWERED),
+        ("client", RequestState.REFUSED),
+    ]
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(database, keep):

@@ -244,7 +244,11 @@ def _joined() -> Select[*tuple[Any, ...]]:
 
 def _conditions(question: RequestQuestion) -> list[ColumnElement[bool]]:
     log = request_log.c
-    found: list[ColumnElement[bool]] = [log.organization_id == question.organization_id]
+    found: list[ColumnElement[bool]] = [
+        log.organization_id == question.organization_id,
+        # The platform's own first call asks until the model is ready, thirty times a second.
+        or_(usage_event.c.outcome.is_not(None), api_key.c.purpose.is_distinct_from("start_up")),
+    ]
     for column, wanted in (
         (log.project_id, question.project_id),
         (log.key_id, question.key_id),
