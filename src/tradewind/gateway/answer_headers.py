@@ -1,60 +1,48 @@
 """The header lines of an answer: who answered, why, what it cost, what is left of the limits."""
 
-import time
 from functools import lru_cache
-from typing import NamedTuple
 
-from tradewind.core.ids import request_id
-from tradewind.gateway.admission.base import Admission
 from tradewind.gateway.dialects.surfaces import Surface
 from tradewind.snapshot.contents import Endpoint, Target
 
 
-class AnswerHeaders(NamedTuple):
-    """What is known of a call at the moment its answer starts."""
-
-    surface: Surface
-    event_id: bytes
-    endpoint: Endpoint
-    target: Target
-    why: str
-    attempts: int
-    overhead_s: float
-    admission: Admission | None
-    spillover: bytes = b""
-    """The lines that tell of a spillover, if there was one."""
-
-    def whole(self, content_type: bytes, cost_nanos: int) -> bytes:
-        return self.stream(content_type) + _COST % (
-            *divmod(cost_nanos, 1_000_000_000),
-            self.endpoint.price.currency.encode(),
-        )
-
-    def failure(self) -> bytes:
-        return self.stream(b"application/json")
-
-    def stream(self, content_type: bytes) -> bytes:
-        target = self.target
-        limits = b"" if self.admission is None else self.admission.headers(time.monotonic())
-        return (
-            b"content-type: %b\r\n%b: %b\r\nx-tradewind-model: %b\r\n"
-            b"%bx-tradewind-route: %b\r\n"
-            b"x-tradewind-attempts: %d\r\nx-tradewind-overhead-ms: %.3f\r\n%b%b"
-        ) % (
+def answer_lines(  # noqa: PLR0917  called once, with names that say the same
+    content_type: bytes,
+    surface: Surface,
+    event_id: bytes,
+    endpoint: Endpoint,
+    target: Target,
+    why: str,
+    *,
+    attempts: int,
+    overhead_s: float,
+    limits: bytes,
+) -> bytes:
+    """Return the lines of an answer that starts now; `limits` are the admission's."""
+    return b"%b%b%b\r\nx-tradewind-attempts: %d\r\nx-tradewind-overhead-ms: %.3f\r\n%b" % (
+        _lines_of(
             content_type,
-            self.surface.request_id_header,
-            request_id(self.event_id).encode(),
-            self.endpoint.name.encode(),
-            _lines_of(target.deployment_id, target.host, target.region),
-            self.why.encode("latin-1", "replace"),
-            self.attempts,
-            self.overhead_s * 1000,
-            limits,
-            self.spillover,
-        )
+            surface.request_id_header,
+            endpoint.name,
+            target.deployment_id,
+            target.host,
+            target.region,
+            why,
+        ),
+        b"req_",
+        event_id.hex().encode(),
+        attempts,
+        overhead_s * 1000,
+        limits,
+    )
 
 
-_COST = b"x-tradewind-cost: %d.%09d\r\nx-tradewind-currency: %b\r\n"
+def cost_lines(cost_nanos: int, currency: str) -> bytes:
+    """Return what a whole answer says of its price; nine decimals, exactly."""
+    return b"x-tradewind-cost: %d.%09d\r\nx-tradewind-currency: %b\r\n" % (
+        *divmod(cost_nanos, 1_000_000_000),
+        currency.encode(),
+    )
 
 
 def spillover_lines(spilled_from: str, deployment: str, status: int) -> bytes:
@@ -71,15 +59,27 @@ def spillover_lines(spilled_from: str, deployment: str, status: int) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _lines_of(deployment_id: str, host: str, region: str) -> bytes:
-    """Return the lines that say where a target is; the same few for nearly all calls."""
-    lines = b"x-tradewind-deployment: %b\r\n" % _value(deployment_id)
+def _lines_of(  # noqa: PLR0917  the parts of a key
+    content_type: bytes,
+    request_id_header: bytes,
+    model: str,
+    deployment_id: str,
+    host: str,
+    region: str,
+    why: str,
+) -> bytes:
+    """Return what is the same for nearly all answers of a target, up to the request's id."""
+    lines = b"content-type: %b\r\nx-tradewind-model: %b\r\nx-tradewind-deployment: %b\r\n" % (
+        content_type,
+        _value(model),
+        _value(deployment_id),
+    )
     if host:
         lines += b"x-tradewind-provider: %b\r\n" % _value(host)
     if region:
         value = _value(region)
         lines += b"x-tradewind-region: %b\r\nx-ms-region: %b\r\n" % (value, value)
-    return lines
+    return lines + b"x-tradewind-route: %b\r\n%b: " % (_value(why), request_id_header)
 
 
 def _value(text: str) -> bytes:

@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from tradewind.core.ids import request_id
 from tradewind.gateway.admission.base import Admission, Ask, Waiting
-from tradewind.gateway.answer_headers import AnswerHeaders, spillover_lines
+from tradewind.gateway.answer_headers import answer_lines, cost_lines, spillover_lines
 from tradewind.gateway.client_facts import client_facts
 from tradewind.gateway.dialects.base import Inbound
 from tradewind.gateway.dialects.output_cap import capped
@@ -244,7 +244,11 @@ class Call:
         self._open(endpoint, cached.target)
         self._first_byte_at = time.perf_counter()
         cost = self._close(Outcome.COMPLETED, 200, FROM_CACHE)
-        headers = self._headers().whole(cached.content_type, cost) + b"x-tradewind-cache: hit\r\n"
+        headers = (
+            self._headers(cached.content_type)
+            + cost_lines(cost, endpoint.price.currency)
+            + b"x-tradewind-cache: hit\r\n"
+        )
         state.recorder.when_safe(lambda _: self._exchange.respond(200, headers, cached.body))
         return True
 
@@ -381,7 +385,7 @@ class Call:
             self._first_byte_at = time.perf_counter()
             self._attempt_ended(AttemptResult.OK, "")
             cost = self._close(Outcome.COMPLETED, 200, usage)
-            headers = self._headers().whole(_JSON, cost)
+            headers = self._headers(_JSON) + cost_lines(cost, self._ask.endpoint.price.currency)
             self._let_end(rest, lambda body: self._respond(200, headers, body))
 
     def response_failed(self, failure: UpstreamFailure) -> None:
@@ -437,12 +441,11 @@ class Call:
         self._first_byte_at = self._progress_at = time.perf_counter()
         self._state.router.answering(self._target, time.monotonic(), self._started)
         if self._passes_bytes:
-            self._exchange.start(200, self._headers().stream(self._media_type))
+            self._exchange.start(200, self._headers(self._media_type))
         else:
             self._exchange.start(
                 200,
-                self._headers().stream(self._inbound.surface.stream_type)
-                + b"cache-control: no-cache\r\n",
+                self._headers(self._inbound.surface.stream_type) + b"cache-control: no-cache\r\n",
             )
 
     def _keep_answer(self, collecting: Collecting, rest: bytes, *, is_stream: bool) -> None:
@@ -577,7 +580,7 @@ class Call:
         else:
             # The client has nothing in its hands, so it has nothing to pay for.
             self._close(Outcome.FAILED, error.status, NOTHING, error.code)
-            headers = self._headers().failure() + error.headers
+            headers = self._headers(_JSON) + error.headers
             body = surface.error(error, request_id(self._opened.event_id))
             self._respond(error.status, headers, body)
 
@@ -625,18 +628,20 @@ class Call:
             self._admission.settle(used, cost, time.monotonic())
         return cost
 
-    def _headers(self) -> AnswerHeaders:
-        return AnswerHeaders(
-            surface=self._inbound.surface,
-            event_id=self._opened.event_id,
-            endpoint=self._ask.endpoint,
-            target=self._target,
-            why=self._why,
+    def _headers(self, content_type: bytes) -> bytes:
+        admission = self._admission
+        lines = answer_lines(
+            content_type,
+            self._inbound.surface,
+            self._opened.event_id,
+            self._ask.endpoint,
+            self._target,
+            self._why,
             attempts=len(self._attempts) + self._is_counted,
             overhead_s=self._overhead_s,
-            admission=self._admission,
-            spillover=self._spillover,
+            limits=b"" if admission is None else admission.headers(time.monotonic()),
         )
+        return lines + self._spillover if self._spillover else lines
 
 
 def _may_spill(error: ApiError) -> bool:

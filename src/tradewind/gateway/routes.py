@@ -5,10 +5,12 @@ prefix, which is compared with the bytes of the request line: percent-decoding c
 match, so that no two parsers can differ on what a path is.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from tradewind import __version__
 from tradewind.gateway.admission_check import check_admission
 from tradewind.gateway.azure_inference import (
     inference_chat,
@@ -27,6 +29,7 @@ from tradewind.gateway.handle import handle
 from tradewind.gateway.http.request import Request
 from tradewind.gateway.http.server import Exchange
 from tradewind.gateway.models import list_models, show_model
+from tradewind.gateway.openapi import Address, describe
 from tradewind.gateway.responses import (
     cancel_response,
     create_response,
@@ -36,6 +39,7 @@ from tradewind.gateway.responses import (
 )
 from tradewind.gateway.state import GatewayState
 from tradewind.snapshot.contents import Grant
+from tradewind.wire import chat
 from tradewind.wire.errors import ApiError
 
 Answer = Callable[[GatewayState, Exchange, Grant, str], None]
@@ -76,10 +80,15 @@ class Found(NamedTuple):
         )
 
 
-def find(path: bytes) -> Found | Surface | None:
+def find(path: bytes, *, is_google: bool = False) -> Found | Surface | None:
     """Return what lies at a path; its surface when the path is ours but leads nowhere; None when
     it is not ours.
+
+    `is_google`: the request has a header that only clients of Google's API send. `/v1/models` is a
+    path of theirs too, and its answer has another form there.
     """
+    if is_google and path.startswith(b"/v1/models"):
+        path = b"/v1beta" + path[3:]
     exact = ROUTES.get(path)
     if exact is not None:
         return Found(exact, "")
@@ -133,11 +142,48 @@ def _under_azure(rest: bytes) -> Found | None:
         for operation in _LONGEST_FIRST:
             name = rest[12:].removesuffix(b"/" + operation)
             if len(name) < len(rest) - 12 and name:
-                answer = _operation(OPERATIONS[operation], surfaces.AZURE_OPENAI)
+                answer = _deployment(OPERATIONS[operation])
                 return Found(_post(surfaces.AZURE_OPENAI, answer), _decoded(name))
         return None
     found = find(b"/" + rest if rest.startswith(b"v1/") else b"/v1/" + rest)
     return found if isinstance(found, Found) else None
+
+
+def addresses() -> Iterator[Address]:
+    """Yield every route of the table as clients call it, with names in braces."""
+    of_v1 = {path[4:].decode(): routes for path, routes in ROUTES.items() if path[:4] == b"/v1/"}
+    of_v1["models/{model}"] = (Route(b"GET", surfaces.OPENAI, show_model),)
+    for part, routes in RESPONSE_ROUTES.items():
+        of_v1["responses/{response_id}" + part.decode()] = routes
+    others = {path.decode(): found for path, found in ROUTES.items() if path[:4] != b"/v1/"}
+    tables = [("", others), *((prefix, of_v1) for prefix in ("/v1/", "/openai/v1/", "/openai/"))]
+    for prefix, table in tables:
+        for path, routes in table.items():
+            for route in routes:
+                yield Address(route.method.decode(), prefix + path, route.surface.name)
+    for operation in OPERATIONS:
+        path = f"/openai/deployments/{{deployment}}/{operation.decode()}"
+        yield Address("POST", path, surfaces.AZURE_OPENAI.name)
+    for path in ("/v1beta/models", "/v1beta/models/{model}"):
+        yield Address("GET", path, surfaces.GEMINI.name)
+    for method in GEMINI_METHODS:
+        for prefix in ("/v1beta/", "/v1/"):
+            path = f"{prefix}models/{{model}}:{method.decode()}"
+            yield Address("POST", path, surfaces.GEMINI.name)
+
+
+@functools.cache
+def _description() -> bytes:
+    return describe(addresses(), __version__)
+
+
+def _show_description(
+    state: GatewayState,  # noqa: ARG001  every route is called alike
+    exchange: Exchange,
+    grant: Grant,  # noqa: ARG001
+    name: str,  # noqa: ARG001
+) -> None:
+    exchange.respond(200, b"content-type: application/json\r\n", _description())
 
 
 def _decoded(name: bytes) -> str:
@@ -146,6 +192,19 @@ def _decoded(name: bytes) -> str:
 
 def _post(surface: Surface, answer: Answer) -> tuple[Route, ...]:
     return (Route(b"POST", surface, answer),)
+
+
+def _deployment(make: Make) -> Answer:
+    surface = surfaces.AZURE_OPENAI
+
+    def answer(state: GatewayState, exchange: Exchange, grant: Grant, name: str) -> None:
+        request = exchange.request
+        if not request.headers.get(b"content-type", b"").startswith(b"multipart/"):
+            # The path says which model it is, so bodies commonly do not.
+            request.body = chat.encode(chat.decode_fields(request.body) | {"model": name})
+        handle(state, exchange, grant, make(request, surface, name))
+
+    return answer
 
 
 def _operation(make: Make, surface: Surface) -> Answer:
@@ -192,6 +251,7 @@ ROUTES: dict[bytes, tuple[Route, ...]] = {
     b"/v1/admission:check": _post(surfaces.OPENAI, check_admission),
     b"/v1/messages/count_tokens": _post(surfaces.MESSAGES, count_tokens),
     b"/v1/models": (Route(b"GET", surfaces.OPENAI, list_models),),
+    b"/v1/openapi.json": (Route(b"GET", surfaces.OPENAI, _show_description),),
     b"/v1/responses": _post(surfaces.OPENAI, create_response),
     b"/models/chat/completions": _post(surfaces.AZURE_INFERENCE, inference_chat),
     b"/models/embeddings": _post(surfaces.AZURE_INFERENCE, inference_embeddings),
