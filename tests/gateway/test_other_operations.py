@@ -4,7 +4,10 @@ import json
 
 import pytest
 from gateway_parts import MODEL, PRICE, World
+from msgspec import Raw
 
+from tradewind.gateway.dialects.output_cap import capped
+from tradewind.plugins.providers.base import ProviderRequest
 from tradewind.plugins.providers.fakes.base import INPUT_TOKENS, OUTPUT_TOKENS, WORDS
 from tradewind.plugins.providers.fakes.host import FakeHost, Fault
 from tradewind.plugins.providers.fakes.registry import fakes
@@ -41,6 +44,7 @@ class Asking:
 
     @property
     def sent(self):
+        assert self.host is not None
         return self.host.requests[-1]
 
 
@@ -58,8 +62,9 @@ def form_of(**parts):
 @pytest.fixture
 async def asking(request, tmp_path):
     """A gateway whose one model does the operation that a test `serves`."""
-    defaults = (None, METERED, Fault.NONE, "openai_compatible")
-    operation, price, fault, provider = (*request.param, *defaults[len(request.param) :])
+    operation, price, *more = request.param
+    fault = more[0] if more else Fault.NONE
+    provider = more[1] if len(more) > 1 else "openai_compatible"
     kind = next(kind for kind, served in OPERATIONS_OF.items() if operation in served)
     world = World(tmp_path)
     async with FakeHost(fakes()[provider], fault) as host:
@@ -328,3 +333,12 @@ async def test_a_model_of_another_kind_is_refused_by_its_route(asking):
     answer = await asking.post("/v1/audio/speech", {"model": MODEL, "input": "a", "voice": "v"})
     assert (answer.status, answer.error["code"]) == (400, "unsupported_operation")
     assert "/v1/rerank" in answer.error["message"]
+
+
+def test_a_cap_on_what_may_be_written_is_for_what_writes_text(tmp_path):
+    endpoint = World(tmp_path).endpoint()
+    fields = {"model": Raw(b'"m"')}
+    for operation in Operation:
+        request = ProviderRequest(endpoint, fields, None, operation)
+        is_capped = capped(request, 7).fields != fields
+        assert is_capped is (operation in (Operation.CHAT, Operation.COMPLETIONS)), operation

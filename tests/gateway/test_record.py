@@ -92,3 +92,26 @@ def test_cached_input_has_its_own_price():
 def test_a_free_call_costs_nothing():
     price = Price("p", "USD", 10**9, 10**9, 10**9)
     assert cost_nanos(Usage(0, 0, 0, NONE), price) == 0
+
+
+def metered(meters, *, events=0, outcome=COMPLETED):
+    counts = TokenCounts(None, None, 0, meters=meters)
+    return usage_of(counts, output_events=events, input_estimate=ESTIMATE, outcome=outcome)
+
+
+def test_other_meters_are_billed_beside_tokens():
+    usage = metered({"characters": 6, "unpriced": 5})
+    assert usage == Usage(ESTIMATE, 0, 0, ESTIMATED, meters={"characters": 6, "unpriced": 5})
+    price = Price("p", "USD", 0, 0, 0, meters={"characters": 5_000_000_000, "images": 1})
+    assert cost_nanos(usage, price) == 6 * 5000
+
+
+def test_a_failure_is_not_free_once_something_was_metered():
+    assert metered({"characters": 6}, outcome=FAILED).meters == {"characters": 6}
+    assert metered(None, outcome=FAILED) == Usage(0, 0, 0, NONE)
+    assert metered({}, outcome=FAILED) == Usage(0, 0, 0, NONE)
+
+
+@pytest.mark.parametrize("meters", [{"audio_ms": -1}, {"audio_ms": BILLION + 1, "images": 1}])
+def test_meters_that_cannot_be_are_not_believed(meters):
+    assert metered(meters).meters == {}

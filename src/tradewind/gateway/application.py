@@ -51,7 +51,7 @@ class GatewayApplication:
         request = exchange.request
         surface = surfaces.OPENAI
         try:
-            found = find(request.path)
+            found = find(request.path, is_google=b"x-goog-api-key" in request.headers)
             if found is not None:
                 surface = found if isinstance(found, Surface) else found.surface
                 grant = self._authenticate(exchange, surface)

@@ -22,11 +22,11 @@ from tradewind.usage.event import (
     UsageSource,
 )
 from tradewind.usage.journal import Journal
+from tradewind.usage.segments import Writer
 
 # No model reads or writes this much in one call: an upstream that says more is not believed, nor is
 # one that says less than nothing.
 _MOST_CREDIBLE_TOKENS = 1_000_000_000
-_TOKEN_COUNTS = TokenCounts._fields.index("meters")
 # Refusals noted at once, and a second over time.
 _MOST_REFUSALS = 500
 _REFUSALS_PER_US = 50 / 1_000_000
@@ -43,7 +43,8 @@ def usage_of(
     A call that failed before anything was generated is free.
     """
     meters = counts.meters or {}
-    if not all(0 <= (count or 0) <= _MOST_CREDIBLE_TOKENS for count in counts[:_TOKEN_COUNTS]):
+    # All fields but the meters, which are the last one.
+    if not all(0 <= (count or 0) <= _MOST_CREDIBLE_TOKENS for count in counts[:7]):
         counts = TokenCounts()
     if meters and not all(0 <= count <= _MOST_CREDIBLE_TOKENS for count in meters.values()):
         meters = {}
@@ -117,6 +118,11 @@ class Recorder:
         self._waits_for_disk = waits_for_disk
         self._refusals_left = float(_MOST_REFUSALS)
         self._refusal_at_us = 0
+
+    @property
+    def writer(self) -> Writer:
+        """Who this gateway is, for what has to be matched with its journal."""
+        return self._journal.writer
 
     @property
     def is_healthy(self) -> bool:
@@ -213,9 +219,11 @@ class Recorder:
         http_status: int,
         error_code: str,
         user_agent: str,
-    ) -> None:
-        """Note a call that was not admitted, for the request log. Beyond a bound they are only
-        counted: a client in a loop must not fill the disk.
+    ) -> bytes | None:
+        """Note a call that was not admitted, for the request log, and return its id there.
+
+        Beyond a bound they are only counted, and None is returned: a client in a loop must not
+        fill the disk.
         """
         now_us = time.time_ns() // 1000
         self._refusals_left = min(
@@ -224,11 +232,12 @@ class Recorder:
         )
         self._refusal_at_us = now_us
         if self._refusals_left < 1:
-            return
+            return None
         self._refusals_left -= 1
+        event_id = self._ids.new(now_us // 1000)
         self._append(
             Refused(
-                self._ids.new(now_us // 1000),
+                event_id,
                 now_us,
                 grant.organization_id,
                 grant.project_id,
@@ -241,6 +250,7 @@ class Recorder:
                 user_agent,
             )
         )
+        return event_id
 
     def when_safe(self, callback: Callable[[bool], None]) -> None:
         """Call back when the end of an answer may go out.

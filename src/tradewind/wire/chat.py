@@ -68,7 +68,7 @@ class WireUsage(msgspec.Struct, frozen=True):
     prompt_cache_hit_tokens: int | None = None
     """DeepSeek's name for the cached ones (api-docs.deepseek.com, "Context Caching")."""
     cached_tokens: int | None = None
-    """Moonshot's name for them."""
+    """Moonshot's name for them (platform.kimi.ai)."""
 
 
 class _HasUsage(msgspec.Struct, frozen=True):
@@ -123,6 +123,10 @@ def usage_of_event(data: bytes) -> StreamUsage:
     """Return what the JSON of one stream event says of usage; garbage says nothing."""
     try:
         event = _decode_usage(data)
+        if event.usage is None and event.choices:
+            # Moonshot tells it inside the choice that ends.
+            said = _decode_usage(event.choices[0]).usage
+            return StreamUsage(said, is_usage_only=False)
     except UNREADABLE:
         return StreamUsage(None, is_usage_only=False)
     return StreamUsage(event.usage, is_usage_only=event.usage is not None and not event.choices)

@@ -284,6 +284,17 @@ class Answer(msgspec.Struct, rename="camel"):
     error: Raw = EMPTY
 
 
+class Embedding(msgspec.Struct):
+    values: list[float]
+
+
+class EmbeddingsAnswer(msgspec.Struct, rename="camel"):
+    """Of `batchEmbedContents`."""
+
+    embeddings: list[Embedding]
+    usage_metadata: UsageMetadata | None = None
+
+
 _decode_request = msgspec.json.Decoder(GenerateRequest).decode
 _decode_conversation = msgspec.json.Decoder(Conversation).decode
 _decode_count = msgspec.json.Decoder(CountRequest).decode

@@ -287,3 +287,226 @@ def test_usage_that_is_none_does_not_break_the_stream(usage, colon):
     event = b'data: {"choices":[],"usage"%b%b}\n\n' % (colon, usage)
     read(reader, text_event("x"), event, DONE)
     assert reader.counts == TokenCounts()
+
+
+# What hosts that speak the dialect get wrong.
+
+
+def calls_event(*calls, **members):
+    return an_event(choices=[{"index": 0, "delta": {"tool_calls": list(calls)}}], **members)
+
+
+@pytest.mark.parametrize("code", ["server_error", 502, None])
+def test_an_error_in_a_stream_is_told_and_what_came_before_is_the_clients(code):
+    """D20: mid-stream errors lost."""
+    reader = reader_for(stream=True)
+    error = {"message": "boom", "code": code}
+    raw = text_event("He") + an_event(error=error) + text_event("lost") + DONE
+    assert [chunk["choices"][0]["delta"] for chunk in chunks(reader.feed(raw) + DONE)] == [
+        {"content": "He"}
+    ]
+    assert reader.output_events == 1
+    for call in (lambda: reader.feed(DONE), reader.finish):
+        with pytest.raises(ApiError) as caught:
+            call()
+        assert (caught.value.status, caught.value.code) == (502, "upstream_error")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        ({"message": "slow down", "code": 429}, 429, "model_busy"),
+        ({"message": "x", "code": "503"}, 503, "model_busy"),
+        ({"message": "x", "code": 401}, 502, "upstream_error"),
+        ({"message": "bad", "code": 400}, 400, "refused_by_model"),
+        (
+            {"message": "too long", "code": "context_length_exceeded"},
+            400,
+            "context_length_exceeded",
+        ),
+        ({"message": "no", "code": "content_filter"}, 400, "content_filter"),
+        ("a text", 502, "upstream_error"),
+    ],
+)
+def test_an_error_that_comes_instead_of_a_stream_is_the_callers_error(error, status, code):
+    with pytest.raises(ApiError) as caught:
+        read(reader_for(stream=True), an_event(error=error), DONE)
+    assert (caught.value.status, caught.value.code) == (status, code)
+
+
+@pytest.mark.parametrize("nothing", [None, "", {}, False])
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_an_error_that_is_none_breaks_nothing(nothing, separators):
+    reader = reader_for(stream=True)
+    event = an_event(separators, choices=[{"index": 0, "delta": {"content": "x"}}], error=nothing)
+    assert len(chunks(read(reader, event, DONE))) == 1
+
+
+def test_a_whole_answer_that_is_an_error_is_told():
+    with pytest.raises(ApiError) as caught:
+        read(reader_for(), b'{"error":{"message":"slow down","code":429}}')
+    assert (caught.value.status, caught.value.code) == (429, "model_busy")
+    read(reader_for(), b'{"error":null,"choices":[]}')
+
+
+def test_calls_of_tools_without_an_index_get_one():
+    """D21: missing tool index."""
+    reader = reader_for(stream=True)
+    raw = (
+        calls_event({"id": "a", "function": {"name": "f", "arguments": ""}})
+        + calls_event({"function": {"arguments": "1"}})
+        + calls_event({"id": "b", "function": {"name": "g", "arguments": "2"}})
+        + calls_event({"id": "a", "function": {"arguments": "3"}})
+        + DONE
+    )
+    found = chunks(read(reader, raw))
+    calls = [chunk["choices"][0]["delta"]["tool_calls"][0] for chunk in found]
+    assert [call["index"] for call in calls] == [0, 0, 1, 0]
+    assert [call["function"]["arguments"] for call in calls] == ["", "1", "2", "3"]
+    assert reader.output_events == 3
+
+
+def test_calls_of_tools_with_their_index_are_passed_on_as_they_came():
+    reader = reader_for(stream=True)
+    raw = calls_event({"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}})
+    raw = raw.replace(b"upstream-model", NAME.encode())
+    assert read(reader, raw, DONE) == raw + DONE
+
+
+def test_calls_without_end_are_refused_at_the_bound():
+    raw = b"".join(
+        calls_event({"id": f"c{number}", "function": {"arguments": ""}}) for number in range(2000)
+    )
+    with pytest.raises(ApiError):
+        reader_for(stream=True).feed(raw)
+
+
+def test_usage_that_grows_is_taken_and_one_that_shrinks_is_not():
+    """D1: a last chunk with a usage of zero was taken for the total."""
+    reader = reader_for(stream=True)
+    for written in (1, 2, 0):
+        usage = {"prompt_tokens": 9, "completion_tokens": written, "cost": 0}
+        reader.feed(text_event("x", usage=usage))
+    reader.finish()
+    assert reader.counts.output_tokens == 2
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_a_usage_of_zero_for_a_text_that_was_there_is_no_count(separators):
+    reader = reader_for(stream=True)
+    event = an_event(separators, choices=[{"index": 0, "delta": {"content": "x"}}])
+    usage = {"prompt_tokens": 0, "completion_tokens": 0}
+    read(reader, event, an_event(separators, usage=usage), DONE)
+    assert (reader.counts.output_tokens, reader.output_events) == (None, 1)
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+@pytest.mark.parametrize("name", ["content", "reasoning_content", "reasoning"])
+def test_every_piece_of_output_counts_however_it_is_spelled(name, separators):
+    reader = reader_for(stream=True)
+    pieces = [{name: ""}, {name: "a"}, {name: "b"}, {name: None}]
+    events = [an_event(separators, choices=[{"index": 0, "delta": piece}]) for piece in pieces]
+    assert len(chunks(read(reader, *events, DONE))) == 4
+    assert reader.output_events == 2
+
+
+def test_reasoning_is_carried_under_both_of_its_names():
+    reader = reader_for(stream=True)
+    raw = b"".join(
+        an_event(choices=[{"index": 0, "delta": {name: "x"}}])
+        for name in ("reasoning", "reasoning_content")
+    )
+    found = chunks(read(reader, raw, DONE))
+    assert [chunk["choices"][0]["delta"] for chunk in found] == [
+        {"reasoning": "x"},
+        {"reasoning_content": "x"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("usage", "counts"),
+    [
+        # OpenAI.
+        (
+            {
+                "prompt_tokens": 100,
+                "completion_tokens": 50,
+                "total_tokens": 150,
+                "prompt_tokens_details": {
+                    "cached_tokens": 60,
+                    "cache_write_tokens": 30,
+                    "audio_tokens": 7,
+                },
+                "completion_tokens_details": {"reasoning_tokens": 20, "audio_tokens": 5},
+            },
+            TokenCounts(100, 60, 50, 30, 20, 7, 5),
+        ),
+        # xAI: reasoning apart from the completion, as its total says.
+        (
+            {
+                "prompt_tokens": 10,
+                "completion_tokens": 5,
+                "total_tokens": 35,
+                "completion_tokens_details": {"reasoning_tokens": 20},
+            },
+            TokenCounts(10, None, 25, None, 20),
+        ),
+        # DeepSeek, and Moonshot.
+        (
+            {"prompt_tokens": 9, "completion_tokens": 2, "prompt_cache_hit_tokens": 8},
+            TokenCounts(9, 8, 2),
+        ),
+        (
+            {"prompt_tokens": 9, "completion_tokens": 2, "cached_tokens": 7},
+            TokenCounts(9, 7, 2),
+        ),
+        (
+            {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": None},
+            TokenCounts(9, None, 2),
+        ),
+    ],
+)
+def test_every_class_of_tokens_is_read_from_whichever_place(usage, counts):
+    """D2: cached tokens mispriced."""
+    reader = reader_for()
+    read(reader, json.dumps({"usage": usage}).encode())
+    assert reader.counts == counts
+    reader = reader_for(stream=True)
+    read(reader, text_event("x"), an_event(usage=usage), DONE)
+    assert reader.counts == counts
+
+
+def test_usage_inside_the_choice_that_ends_is_read():
+    """As Moonshot tells it."""
+    reader = reader_for(stream=True)
+    choice = {"index": 0, "delta": {}, "finish_reason": "stop", "usage": USAGE}
+    found = chunks(read(reader, text_event("x"), an_event(choices=[choice]), DONE))
+    assert reader.counts == TokenCounts(9, 4, 2)
+    assert found[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+@pytest.mark.parametrize("usage", [None, {"prompt_tokens": 0, "completion_tokens": 0}])
+def test_a_whole_text_without_usage_is_estimated(usage):
+    """D1, for hosts that tell none with a whole answer either."""
+    reader = reader_for()
+    function = {"name": "f", "arguments": "{}"}
+    message = {"content": "four" * 10, "tool_calls": [{"function": function}]}
+    read(reader, json.dumps({"choices": [{"message": message}], "usage": usage}).encode())
+    assert reader.counts.output_tokens is None
+    assert reader.output_events == 11
+
+
+def test_the_hosts_own_cost_is_not_read():
+    """D4: a cost that a host reports is nothing to bill by."""
+    reader = reader_for()
+    usage = {"prompt_tokens": 9, "completion_tokens": 2, "cost": 123.0}
+    answer = json.loads(read(reader, json.dumps({"choices": [], "usage": usage}).encode()))
+    assert answer["usage"]["cost"] == 123.0
+    assert reader.counts == TokenCounts(9, None, 2)
+
+
+def test_a_comment_before_the_answer_keeps_the_client_waiting_patiently():
+    reader = reader_for(stream=True)
+    raw = b": OPENROUTER PROCESSING\n\n" + text_event("x") + DONE
+    assert reader.feed(raw[:25]) == b": OPENROUTER PROCESSING\n\n"
+    assert chunks(reader.feed(raw[25:]) + reader.finish())[0]["model"] == NAME

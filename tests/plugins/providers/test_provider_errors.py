@@ -11,9 +11,18 @@ everyone = pytest.mark.parametrize("provider", MEMBERS, ids=[member.name for mem
 
 
 def test_members_are_found_by_their_names():
-    assert {name: member.name for name, member in providers().items()} == {
-        "openai_compatible": "openai_compatible",
-        "llama_server": "llama_server",
+    found = providers()
+    assert {name: member.name for name, member in found.items()} == {name: name for name in found}
+    assert found.keys() >= {
+        "anthropic",
+        "azure_inference",
+        "azure_openai",
+        "bedrock",
+        "cohere",
+        "llama_server",
+        "mistral",
+        "openai",
+        "openai_compatible",
     }
 
 
@@ -110,3 +119,74 @@ def test_a_prompt_that_is_too_long_has_the_code_clients_know():
     assert (error.status, error.param, error.code) == (400, "messages", "context_length_exceeded")
     assert "2048" in error.message
     assert "8138" in error.message
+
+
+@everyone
+@pytest.mark.parametrize(
+    "message",
+    [
+        # OpenAI, vLLM, and most that imitate them.
+        (
+            "This model's maximum context length is 8192 tokens. However, you requested 8218 "
+            "tokens (8138 in the messages, 80 in the completion)."
+        ),
+        (
+            "This model's maximum context length is 8192 tokens. However, your request has 8195 "
+            "input tokens. Please reduce the length of the input messages. None"
+        ),
+        # Bedrock.
+        "Input is too long for requested model.",
+        (
+            "The model returned the following errors: prompt is too long: 200049 tokens > 200000 "
+            "maximum"
+        ),
+        # Anthropic.
+        (
+            "input length and `max_tokens` exceed context limit: 143653 + 64000 > 200000, decrease "
+            "input length or `max_tokens` and try again"
+        ),
+        # Mistral.
+        (
+            "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 "
+            "maximum context length"
+        ),
+        "Too many tokens in batch. Max is 16384 got 17555",
+        # Cohere.
+        (
+            "too many tokens: total number of tokens (prompt and prediction) cannot exceed 2048 - "
+            "received 6354."
+        ),
+        # Text Generation Inference.
+        "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 4000",
+    ],
+)
+def test_a_prompt_that_is_too_long_has_one_code_whatever_its_words(provider, message):
+    """So that a fallback to a model with more room can act on it."""
+    for raw in ({"error": {"message": message}}, {"message": message}):
+        error = provider.error_of(400, json.dumps(raw).encode())
+        assert (error.status, error.code) == (400, "context_length_exceeded"), raw
+        assert error.message
+
+
+@everyone
+@pytest.mark.parametrize(
+    "message", ["temperature must be at most 2", "Unknown model 'x'", "invalid tokens in `stop`"]
+)
+def test_other_refusals_are_not_taken_for_a_prompt_that_is_too_long(provider, message):
+    error = provider.error_of(400, json.dumps({"error": {"message": message}}).encode())
+    assert error.code == "refused_by_model"
+
+
+@everyone
+@pytest.mark.parametrize("status", [402, 407])
+def test_our_empty_account_is_not_the_callers_fault(provider, status):
+    error = provider.error_of(status, b'{"error":{"message":"credit of org-1 is used up"}}')
+    assert (error.status, error.code) == (502, "upstream_error")
+    assert b"org-1" not in error.body()
+
+
+@everyone
+def test_an_overloaded_upstream_is_busy(provider):
+    error = provider.error_of(529, b"{}")
+    assert (error.status, error.code) == (503, "model_busy")
+    assert b"retry-after-ms" in error.headers

@@ -6,9 +6,11 @@ import msgspec
 from msgspec import Raw
 
 from tradewind.plugins.providers.base import Dialect, ProviderRequest
+from tradewind.snapshot.contents import Operation
 from tradewind.wire.chat import encode
 from tradewind.wire.decoding import UNREADABLE
 
+_WRITES_TEXT = (Operation.CHAT, Operation.COMPLETIONS)
 _NAMES: dict[Dialect, tuple[str, ...]] = {
     Dialect.OPENAI: ("max_completion_tokens", "max_tokens"),
     Dialect.MESSAGES: ("max_tokens",),
@@ -17,7 +19,12 @@ _NAMES: dict[Dialect, tuple[str, ...]] = {
 
 
 def capped(request: ProviderRequest, most_output_tokens: int) -> ProviderRequest:
-    """Return the request with its own limit of output tokens at most this; at least 1."""
+    """Return the request with its own limit of output tokens at most this; at least 1.
+
+    Operations that write no text know no such limit and are returned as they are.
+    """
+    if request.operation not in _WRITES_TEXT:
+        return request
     cap = max(1, most_output_tokens)
     fields = request.fields.copy()
     if request.dialect is Dialect.GEMINI:

@@ -17,6 +17,10 @@ class Surface(NamedTuple):
     failure_events: Callable[[ApiError, str], bytes]
     """What ends a stream that had begun: the status is long sent, so an event tells."""
     request_id_header: bytes = b"x-request-id"
+    stream_type: bytes = b"text/event-stream; charset=utf-8"
+    """The `content-type` of streams."""
+    takes_key_in_query: bool = False
+    """Whether its clients may send the key as `?key=`."""
 
 
 def _openai_events(error: ApiError, request_id: str) -> bytes:
@@ -31,8 +35,21 @@ def _gemini_events(error: ApiError, request_id: str) -> bytes:
     return event_of(error_shapes.gemini(error, request_id))
 
 
+def _gemini_entry(error: ApiError, request_id: str) -> bytes:
+    """The last entry of an array that has begun: what went out before was at least one."""
+    return b",\r\n" + error_shapes.gemini(error, request_id) + b"]"
+
+
 OPENAI = Surface("openai", error_shapes.openai, _openai_events)
 AZURE_OPENAI = Surface("azure_openai", error_shapes.azure_openai, _openai_events)
 AZURE_INFERENCE = Surface("azure_inference", error_shapes.azure_inference, _openai_events)
 MESSAGES = Surface("messages", error_shapes.messages, _messages_events, b"request-id")
-GEMINI = Surface("gemini", error_shapes.gemini, _gemini_events)
+GEMINI = Surface("gemini", error_shapes.gemini, _gemini_events, takes_key_in_query=True)
+GEMINI_ARRAY = Surface(
+    "gemini",
+    error_shapes.gemini,
+    _gemini_entry,
+    stream_type=b"application/json",
+    takes_key_in_query=True,
+)
+"""Of streams that are no events but one JSON array, entry by entry."""

@@ -78,6 +78,8 @@ class TokenCounts(NamedTuple):
     reasoning_tokens: int | None = None
     audio_input_tokens: int | None = None
     audio_output_tokens: int | None = None
+    meters: dict[str, int] | None = None
+    """Quantities of other meters, by the names of `Price.meters`."""
 
 
 class Reader(Protocol):
@@ -114,6 +116,9 @@ class Prepared(NamedTuple):
     passes_bytes: bool = False
     """The answer is no JSON and no events (speech): it goes to the client as it comes, under the
     upstream's `content-type`."""
+    content_type: bytes = b""
+    """What bytes that are passed on are, where the reader makes them something else than the
+    upstream sent."""
 
 
 class Provider(Protocol):
@@ -158,7 +163,12 @@ def host_of(address: str) -> str:
     """Return the `host` header for an address in any of the forms of `Target.address`."""
     if address.startswith("/"):
         return "localhost"
-    return address.rpartition("://")[2]
+    scheme, separator, host = address.rpartition("://")
+    if not separator:
+        return host
+    # The scheme's own port is left out (RFC 9110, section 7.2): hosts compare names, and signatures
+    # cover this line.
+    return host.removesuffix(":443" if scheme.startswith("https") else ":80")
 
 
 @lru_cache(maxsize=4096)

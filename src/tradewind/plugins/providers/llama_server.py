@@ -2,10 +2,10 @@
 
 Measured on build b10434: unknown fields are obeyed, some of which are the platform's to set;
 `json_object` is not enforced; forced tools are not forced; usage covers one of `n` choices
-(streamed: one usage event a choice); `dimensions` is ignored; answers carry `timings`. While it
-reads the prompt it can report progress, which tells the exact number of input tokens before the
-first token: asked for on every stream, so that a client that hangs up pays for exactly what was
-read.
+(streamed: one usage event a choice); `dimensions` is ignored; answers carry `timings`; completions
+ignore `echo`, `suffix` and `best_of`, and answer `logprobs` in the form of chat. While it reads the
+prompt it can report progress, which tells the exact number of input tokens before the first token:
+asked for on every stream, so that a client that hangs up pays for exactly what was read.
 """
 
 from typing import Any
@@ -23,11 +23,13 @@ from tradewind.plugins.providers.base import (
     request_bytes,
 )
 from tradewind.plugins.providers.dialects.aggregate import AggregatedAnswer
+from tradewind.plugins.providers.dialects.chat_requests import no_place_for
 from tradewind.plugins.providers.dialects.forced_tools import (
     as_tool_calls,
     forced_tools,
     prompt_and_schema,
 )
+from tradewind.plugins.providers.dialects.llama_completions import LlamaCompletions
 from tradewind.plugins.providers.dialects.openai import (
     WholeBody,
     broken_answer,
@@ -39,6 +41,7 @@ from tradewind.plugins.providers.dialects.openai import (
     usage_object,
 )
 from tradewind.snapshot.contents import Operation, Target
+from tradewind.wire import completions
 from tradewind.wire.chat import ChatRequest, Fields, encode, usage_of_event, usage_of_members
 from tradewind.wire.decoding import UNREADABLE
 from tradewind.wire.embeddings import EmbeddingsRequest
@@ -90,7 +93,7 @@ _ANY_OBJECT = Raw(
 class LlamaServer:
     name = "llama_server"
     dialects: frozenset[Dialect] = frozenset()
-    operations = frozenset({Operation.CHAT, Operation.EMBEDDINGS})
+    operations = frozenset({Operation.CHAT, Operation.COMPLETIONS, Operation.EMBEDDINGS})
 
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         fields: Fields = {
@@ -102,6 +105,8 @@ class LlamaServer:
             _check_dimensions(parsed, request.endpoint.dimensions)
             fields.pop("dimensions", None)
             reader: Reader = LlamaEmbeddings(request.endpoint.name)
+        elif request.operation is Operation.COMPLETIONS:
+            reader = _prepare_completions(fields, request.endpoint.name)
         else:
             assert isinstance(parsed, ChatRequest), "only operations of this provider come here"
             reader = _prepare_chat(fields, parsed, request.endpoint.name)
@@ -190,6 +195,32 @@ def _prepare_chat(fields: Fields, parsed: ChatRequest, name: str) -> Reader:
         as_stream=bool(parsed.stream),
         shows_usage=parsed.wants_usage_chunk,
         finish=as_tool_calls if tools is not None else None,
+    )
+
+
+def _prepare_completions(fields: Fields, name: str) -> Reader:
+    parsed = completions.decode_request(encode(fields))
+    choices = parsed.n or 1
+    # Taken without a word, and not done.
+    for field, is_asked in (
+        ("echo", bool(parsed.echo)),
+        ("suffix", bool(parsed.suffix)),
+        ("logprobs", parsed.logprobs is not None),
+        ("best_of", (parsed.best_of or choices) != choices),
+    ):
+        if is_asked:
+            raise no_place_for(field)
+    is_stream = bool(parsed.stream)
+    fields["stream"] = _TRUE
+    fields["stream_options"] = _WITH_USAGE
+    # Without it the engine sends an event `null` first when there is more than one prompt.
+    fields["return_progress"] = _TRUE
+    return LlamaCompletions(
+        name,
+        choices=choices,
+        prompts=parsed.prompts,
+        is_stream=is_stream,
+        shows_usage=parsed.wants_usage_chunk,
     )
 
 

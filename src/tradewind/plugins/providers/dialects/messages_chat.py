@@ -16,7 +16,11 @@ from tradewind.plugins.providers.dialects.messages import (
     error_in_stream,
     whole_events,
 )
-from tradewind.plugins.providers.dialects.openai import WholeBody, usage_object
+from tradewind.plugins.providers.dialects.openai import (
+    WholeBody,
+    estimated_tokens,
+    usage_object,
+)
 from tradewind.plugins.providers.dialects.refusals import broken_answer
 from tradewind.wire.chat import encode
 from tradewind.wire.decoding import UNREADABLE
@@ -37,12 +41,11 @@ _decode_answer = msgspec.json.Decoder(Answer).decode
 class MessagesAnswerAsChat:
     """Reads a whole answer."""
 
-    __slots__ = ("_body", "_name", "counts")
-
-    output_events = 0
+    __slots__ = ("_body", "_name", "counts", "output_events")
 
     def __init__(self, name: str) -> None:
         """`name` is the model's name for the client."""
+        self.output_events = 0
         self._body = WholeBody()
         self._name = name
         self.counts = TokenCounts()
@@ -59,6 +62,9 @@ class MessagesAnswerAsChat:
         tally = Tally()
         tally.add(answer.usage)
         self.counts = tally.counts
+        message = _message_of(answer.content)
+        if self.counts.output_tokens is None:
+            self.output_events = estimated_tokens(encode(message).decode())
         return encode(
             {
                 "id": f"chatcmpl-{answer.id}",
@@ -68,7 +74,7 @@ class MessagesAnswerAsChat:
                 "choices": [
                     {
                         "index": 0,
-                        "message": _message_of(answer.content),
+                        "message": message,
                         "logprobs": None,
                         "finish_reason": _finish_reason(answer.stop_reason),
                     }

@@ -1,0 +1,65 @@
+"""Azure OpenAI: OpenAI's dialect behind deployments of a resource.
+
+The upstream model is the deployment's name. Options of a target: `api_version` (a date; `v1` for
+the newer paths without one), `auth` (`bearer` when the credential is a token of Microsoft Entra ID)
+and those of `dialects/quirks`: a deployment's name does not tell its model, so that whether it
+takes `max_tokens` has to be said.
+
+Source: learn.microsoft.com, "Azure OpenAI in Foundry Models REST API reference" and "Azure OpenAI
+API version lifecycle" (v1).
+"""
+
+from functools import lru_cache
+
+from tradewind.plugins.providers.base import (
+    PATHS,
+    Dialect,
+    Prepared,
+    ProviderRequest,
+)
+from tradewind.plugins.providers.dialects.azure import (
+    FilteredStream,
+    api_version_of,
+    authorization_of,
+)
+from tradewind.plugins.providers.dialects.openai import error_of
+from tradewind.plugins.providers.dialects.openai_requests import Wire, prepare
+from tradewind.plugins.providers.dialects.paths import path_segment
+from tradewind.plugins.providers.dialects.quirks import quirks_of
+from tradewind.snapshot.contents import Operation, Target
+from tradewind.wire.errors import ApiError
+
+_DEFAULT_VERSION = "2024-10-21"
+_OPERATIONS = frozenset(PATHS) - {Operation.RERANK, Operation.MODERATIONS}
+
+
+class AzureOpenAI:
+    name = "azure_openai"
+    dialects: frozenset[Dialect] = frozenset()
+    operations = _OPERATIONS
+
+    def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
+        paths = _paths(
+            target.base_path, target.upstream_model, api_version_of(target, _DEFAULT_VERSION)
+        )
+        wire = Wire(paths, authorization_of(target), b"", quirks_of(target))
+        prepared = prepare(request, target, wire)
+        if request.is_stream and request.operation in (Operation.CHAT, Operation.COMPLETIONS):
+            return prepared._replace(reader=FilteredStream(prepared.reader))
+        return prepared
+
+    def error_of(self, status: int, body: bytes) -> ApiError:
+        return error_of(status, body)
+
+
+@lru_cache(maxsize=1024)
+def _paths(base_path: str, deployment: str, version: str) -> dict[Operation, bytes]:
+    """Return the paths behind the base path, which may hold the first of their segments already."""
+    if base_path.endswith("/openai/v1"):
+        return PATHS
+    start = b"" if base_path.endswith("/openai") else b"/openai"
+    if version == "v1":
+        return {operation: start + b"/v1" + path for operation, path in PATHS.items()}
+    start += b"/deployments/" + path_segment(deployment)
+    query = b"?api-version=" + version.encode()
+    return {operation: start + path + query for operation, path in PATHS.items()}
