@@ -7,6 +7,7 @@ to itself.
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
-from scripts import chromium
+from scripts import chromium, debian
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "build" / "test-reports"
@@ -62,6 +63,7 @@ GROUPS = (
 def main() -> int:
     options = _parse_options()
     environment = os.environ | _browser_environment()
+    _get_redis()
     results: list[Result] = []
     try:
         for group in GROUPS:
@@ -74,6 +76,14 @@ def main() -> int:
     _print_summary(results)
     has_run_a_test = any(result.passed + result.failed for result in results)
     return 0 if has_run_a_test and all(result.is_good for result in results) else 1
+
+
+def _get_redis() -> None:
+    """Have a server for the tests of limits that hosts share; without one they are skipped."""
+    if shutil.which("valkey-server") is None and shutil.which("redis-server") is None:
+        problem = debian.install("redis-server")
+        if problem:
+            print(f"the tests of shared limits are skipped: {problem}", file=sys.stderr)
 
 
 def select(group: Group, arguments: list[str]) -> list[str] | None:

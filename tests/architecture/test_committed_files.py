@@ -39,7 +39,7 @@ def test_locks_name_no_index():
 
 def test_every_lock_pins_and_hashes_everything():
     for name, text in checkout.texts().items():
-        if not re.fullmatch(r"requirements/\w+\.txt", name):
+        if not re.fullmatch(r"requirements/[\w/-]+\.txt", name):
             continue
         assert pins(text), name
         for entry in re.split(r"\n(?=\S)", text.strip()):

@@ -20,9 +20,11 @@ from tradewind.features.accounts.passwords import Passwords
 from tradewind.features.accounts.schemas import FirstRun, KeyPurpose, Viewer
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.accounts.tables import api_key, organization, project
+from tradewind.features.budgets.service import Budgets
 from tradewind.features.providers.sealing import HeldKeys
 from tradewind.readmodels.models import ServedModel
 from tradewind.readmodels.project_usage import ProjectUsage, UsageLine, UsageQuestion
+from tradewind.readmodels.spend import read_spend
 from tradewind.serve.services import Services, build_services
 
 NOW = datetime(2030, 1, 31, 12, 34, 56, tzinfo=UTC)
@@ -113,6 +115,7 @@ def services(
         accounts=accounts,
         providers=built.providers,
         endpoints=built.endpoints,
+        budgets=Budgets(accounts, StandingClock(), read_spend),
         clock=StandingClock(),
         list_models=lambda _tx: [a_model(name) for name in ("tw/a", "tw/b", "tw/c")],
         read_usage=usage,

@@ -8,7 +8,14 @@ from fastapi.routing import APIRoute
 from tradewind.control.access import PUBLIC
 from tradewind.control.api import api_routes
 from tradewind.core import api_keys
-from tradewind.core.ids import ConnectionId, EndpointId
+from tradewind.core.ids import (
+    BudgetId,
+    ConnectionId,
+    EndpointId,
+    ProjectId,
+    request_id,
+    uuid7_bytes,
+)
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import KEY_PERMISSIONS, KeyPurpose
 
@@ -22,6 +29,8 @@ ROUTES = {
     ("GET", "/keys"),
     ("GET", "/keys/{key_id}"),
     ("GET", "/usage"),
+    ("GET", "/requests"),
+    ("GET", "/requests/{request_id}"),
     ("GET", "/hosts"),
     ("GET", "/hosts/{host_id}/models"),
     ("GET", "/connections"),
@@ -37,6 +46,15 @@ ROUTES = {
     ("PATCH", "/endpoints/{endpoint_id}"),
     ("DELETE", "/endpoints/{endpoint_id}"),
     ("PUT", "/endpoints/{endpoint_id}/targets"),
+    ("GET", "/limits"),
+    ("GET", "/limits/{subject_id}"),
+    ("PUT", "/limits/{subject_id}"),
+    ("GET", "/keys/{key_id}/limits"),
+    ("GET", "/budgets"),
+    ("POST", "/budgets"),
+    ("GET", "/budgets/{budget_id}"),
+    ("PATCH", "/budgets/{budget_id}"),
+    ("DELETE", "/budgets/{budget_id}"),
 }
 # A body that each route that takes one can read, so that refusals are about who asks.
 BODIES = {
@@ -47,6 +65,9 @@ BODIES = {
     ("POST", "/endpoints"): {"model": "tw/a"},
     ("PATCH", "/endpoints/{endpoint_id}"): {},
     ("PUT", "/endpoints/{endpoint_id}/targets"): {"targets": []},
+    ("PUT", "/limits/{subject_id}"): {},
+    ("POST", "/budgets"): {"name": "b", "currency": "USD", "amount": "1", "period": "day"},
+    ("PATCH", "/budgets/{budget_id}"): {},
 }
 CLIENT = KEY_PERMISSIONS[KeyPurpose.CLIENT]
 EVERY_KEY = Permission.MODELS_READ
@@ -63,8 +84,11 @@ def ask(client, routes, foreign_key_id):
     ids = {
         "{key_id}": foreign_key_id,
         "{host_id}": "openai",
+        "{request_id}": request_id(uuid7_bytes()),
         "{connection_id}": ConnectionId.new(),
         "{endpoint_id}": EndpointId.new(),
+        "{subject_id}": ProjectId.new(),
+        "{budget_id}": BudgetId.new(),
     }
 
     def ask(route, **how):
@@ -155,7 +179,7 @@ def test_a_key_that_only_calls_models_gets_403_elsewhere(ask, guarded, with_weak
 
 def test_a_client_key_gets_403_where_the_platform_is_run(ask, guarded, with_key, problem):
     refused = {route: who for route, who in guarded.items() if who not in CLIENT}
-    assert len(refused) == 15
+    assert len(refused) == 24
     for route in refused:
         body = problem(ask(route, headers=with_key), 403, "forbidden")
         assert "management key" in body["hint"]
@@ -165,7 +189,7 @@ def test_what_is_not_there_or_of_another_organization_is_not_found(
     ask, guarded, with_management_key, problem
 ):
     with_object = [route for route in guarded if "{" in route[1] and "{host_id}" not in route[1]]
-    assert len(with_object) == 10
+    assert len(with_object) == 17
     for route in with_object:
         problem(ask(route, headers=with_management_key), 404, "not_found")
 

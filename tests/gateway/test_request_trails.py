@@ -4,6 +4,7 @@ import json
 
 from gateway_parts import MODEL, QUESTION, ask_for, until
 
+from tradewind.core.ids import request_id
 from tradewind.usage.event import Opened, Refused
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -73,6 +74,24 @@ async def test_a_call_that_was_not_admitted_is_noted_and_not_billed(world):
     assert isinstance(refused, Refused)
     assert (refused.http_status, refused.error_code) == (404, "model_not_found")
     assert (refused.key_id, refused.user_agent) == (world.key.key_id, "curl")
+
+
+async def test_a_refusal_names_its_entry_in_the_request_log(world):
+    body = json.dumps(QUESTION | {"model": "none/such"}).encode()
+    answer = await ask(world, body)
+    await until(world.records)
+    [refused] = world.records()
+    assert answer.header("x-request-id") == request_id(refused.event_id)
+
+
+async def test_a_refusal_names_it_in_the_words_of_the_dialect(world):
+    body = json.dumps({"model": "none/such", "max_tokens": 1, "messages": QUESTION["messages"]})
+    client = await world.client()
+    answer = await client.call("POST", "/v1/messages", body.encode())
+    await until(world.records)
+    [refused] = world.records()
+    assert answer.header("request-id") == request_id(refused.event_id)
+    assert answer.json["request_id"] == request_id(refused.event_id)
 
 
 async def test_a_stranger_leaves_no_trace_in_the_journal(world):

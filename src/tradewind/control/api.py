@@ -17,8 +17,10 @@ from tradewind.control.answers import (
     WhoAmI,
 )
 from tradewind.control.endpoint_routes import add_endpoint_routes
+from tradewind.control.limit_routes import add_limit_routes
 from tradewind.control.pages import After, Limit, page_of
 from tradewind.control.provider_routes import add_provider_routes
+from tradewind.control.request_routes import add_request_routes
 from tradewind.control.services import ControlServices
 from tradewind.control.span import span_of
 from tradewind.core.permissions import Permission
@@ -88,4 +90,6 @@ def api_routes(services: ControlServices) -> Routes:
 
     add_provider_routes(routes, services)
     add_endpoint_routes(routes, services)
+    add_limit_routes(routes, services)
+    add_request_routes(routes)
     return routes

@@ -12,6 +12,8 @@ from tradewind.control.shield import Shield
 def create_app(services: ControlServices) -> FastAPI:
     """Return the application. Everything outside `/api` is free; mount the portal last, at "/"."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    # For paths that no mount takes, such as one with a line feed in it.
+    add_problem_handlers(app)
     app.mount("/api", create_api(services))
     app.add_middleware(Shield)
     return app

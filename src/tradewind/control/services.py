@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
 from tradewind.features.accounts.service import Accounts
+from tradewind.features.budgets.service import Budgets
 from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.providers.service import Providers
 from tradewind.readmodels.models import ServedModel
@@ -31,6 +32,7 @@ class ControlServices:
     accounts: Accounts
     providers: Providers
     endpoints: Endpoints
+    budgets: Budgets
     clock: Clock
     list_models: Callable[[Connection], Sequence[ServedModel]]
     read_usage: Callable[[Connection, UsageQuestion], ProjectUsage]

@@ -23,8 +23,8 @@ def span_of(since: datetime | None, until: datetime | None, now: datetime) -> Sp
 
     Raises InvalidInput for a time without zone, an empty span, or one of more than 366 days.
     """
-    end = _up(_in_utc(until, "until") if until is not None else now)
-    start = _down(_in_utc(since, "since") if since is not None else end - DEFAULT_SPAN)
+    end = _up(in_utc(until, "until") if until is not None else now)
+    start = _down(in_utc(since, "since") if since is not None else end - DEFAULT_SPAN)
     if start >= end:
         raise InvalidInput("`since` is not before `until`")
     if end - start > LONGEST_SPAN:
@@ -35,7 +35,8 @@ def span_of(since: datetime | None, until: datetime | None, now: datetime) -> Sp
     return Span(start, end)
 
 
-def _in_utc(moment: datetime, name: str) -> datetime:
+def in_utc(moment: datetime, name: str) -> datetime:
+    """Raises InvalidInput for a time without zone, and for one that no record can have."""
     if moment.tzinfo is None:
         raise InvalidInput(f"`{name}` has no time zone", hint="write it like 2030-01-31T00:00:00Z")
     # Compared before it is converted: near the ends of the calendar the conversion overflows.

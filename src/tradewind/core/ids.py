@@ -142,6 +142,11 @@ class EndpointTargetId(Id):
     prefix = "tgt_"
 
 
+class BudgetId(Id):
+    __slots__ = ()
+    prefix = "bud_"
+
+
 def request_id(event_id: bytes) -> str:
     """Return the public `x-request-id` of a usage event; hex because it is made on the hot path."""
     return "req_" + event_id.hex()

@@ -13,12 +13,16 @@ class Permission(StrEnum):
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
     USAGE_READ = "usage:read"
+    REQUESTS_READ = "requests:read"
+    """What became of single calls. The log holds no prompt and no answer."""
     DEPLOYMENTS_READ = "deployments:read"
     DEPLOYMENTS_WRITE = "deployments:write"
     PROVIDERS_READ = "providers:read"
     PROVIDERS_WRITE = "providers:write"
     ENDPOINTS_READ = "endpoints:read"
     ENDPOINTS_WRITE = "endpoints:write"
+    LIMITS_READ = "limits:read"
+    LIMITS_WRITE = "limits:write"
     ACCOUNTS_READ = "accounts:read"
     ACCOUNTS_WRITE = "accounts:write"
 
@@ -31,7 +35,15 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-_VIEWER = frozenset({Permission.MODELS_READ, Permission.USAGE_READ, Permission.DEPLOYMENTS_READ})
+_VIEWER = frozenset(
+    {
+        Permission.MODELS_READ,
+        Permission.USAGE_READ,
+        Permission.REQUESTS_READ,
+        Permission.DEPLOYMENTS_READ,
+        Permission.LIMITS_READ,
+    }
+)
 _DEVELOPER = _VIEWER | {Permission.KEYS_READ, Permission.KEYS_WRITE}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {

@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     """An own llama-server program to use instead of the packaged one."""
     workers: int = Field(default=1, ge=1, le=64)
     """Gateway processes that share the public port; one for each core that should serve calls."""
+    valkey_url: str | None = Field(default=None, repr=False)
+    """A Valkey or Redis server in which the gateways of several hosts count limits together."""
     durability: Durability = Durability.PROCESS
     max_body_bytes: int = Field(default=32 * MIB, ge=1024)
     """Largest request body; a larger one is refused with 413."""

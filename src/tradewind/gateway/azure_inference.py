@@ -18,6 +18,7 @@ from tradewind.gateway.names import endpoint_of, may_call
 from tradewind.gateway.state import GatewayState
 from tradewind.snapshot.contents import OPERATIONS_OF, Grant, Operation
 from tradewind.wire import chat
+from tradewind.wire.decoding import UNREADABLE
 from tradewind.wire.errors import ApiError
 
 _CHAT_MEMBERS = frozenset(
@@ -134,7 +135,7 @@ def _model_of(
     if said is not None and bytes(said) != b"null":
         try:
             return msgspec.json.decode(said, type=str)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             raise ApiError(
                 400, "Invalid 'model': Expected `str`.", param="model", code="invalid_value"
             ) from None

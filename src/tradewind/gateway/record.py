@@ -49,6 +49,9 @@ def usage_of(
     if meters and not all(0 <= count <= _MOST_CREDIBLE_TOKENS for count in meters.values()):
         meters = {}
     read, written = counts.input_tokens, counts.output_tokens
+    if output_events and not written:
+        # Something was passed on, so zeros are not true of it, nor of what was read for it.
+        read, written = read or None, None
     source = UsageSource.ESTIMATED
     if (
         read is not None

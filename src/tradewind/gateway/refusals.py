@@ -1,5 +1,6 @@
 """Answers a call that did not run, in the words of the client's dialect."""
 
+from tradewind.core.ids import request_id
 from tradewind.gateway.client_facts import client_facts
 from tradewind.gateway.dialects.surfaces import Surface
 from tradewind.gateway.http.server import Exchange
@@ -20,10 +21,14 @@ def refuse(
     operation: str = "",
     requested_model: str = "",
 ) -> None:
-    """Answer with the error, count it, and note it in the request log of a known key."""
+    """Answer with the error, count it, and note it in the request log of a known key.
+
+    The answer names its entry there, so that whoever asks why can be told.
+    """
     state.metrics.add_refusal(error.status)
+    name, headers = "", _JSON + error.headers
     if grant is not None:
-        state.recorder.refused(
+        event_id = state.recorder.refused(
             grant,
             operation=operation,
             surface=surface.name,
@@ -32,4 +37,7 @@ def refuse(
             error_code=error.code or "",
             user_agent=client_facts(exchange.request.headers).user_agent,
         )
-    exchange.respond(error.status, _JSON + error.headers, surface.error(error, ""))
+        if event_id is not None:
+            name = request_id(event_id)
+            headers += b"%b: %b\r\n" % (surface.request_id_header, name.encode())
+    exchange.respond(error.status, headers, surface.error(error, name))

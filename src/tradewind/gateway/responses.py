@@ -380,8 +380,13 @@ def _shown(stored: StoredResponse) -> Raw:
 
 
 def _query(exchange: Exchange) -> dict[str, str]:
+    """Raises ApiError 400 for more parameters than anybody needs."""
     query = exchange.request.query[:2048].decode("latin-1")
-    return {name: values[-1] for name, values in parse_qs(query, max_num_fields=64).items()}
+    try:
+        members = parse_qs(query, max_num_fields=64)
+    except ValueError:
+        raise ApiError(400, "There are too many query parameters.", code="invalid_value") from None
+    return {name: values[-1] for name, values in members.items()}
 
 
 def _invalid_query(name: str, rule: str) -> ApiError:

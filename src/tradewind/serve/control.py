@@ -104,8 +104,12 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
         PortalServices(
             database=database,
             accounts=services.accounts,
+            providers=services.providers,
+            endpoints=services.endpoints,
+            budgets=services.budgets,
             clock=services.clock,
             public_url=lambda: public_url,
+            log_days=settings.request_log_days,
         )
     )
     app.mount("/", portal)

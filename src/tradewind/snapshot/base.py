@@ -34,6 +34,7 @@ from tradewind.snapshot.layout import (
     Kind,
 )
 from tradewind.snapshot.table import Table
+from tradewind.wire.decoding import UNREADABLE
 
 _VERIFY_BYTES = 1024 * 1024
 _PROFILES_REMEMBERED = 4096
@@ -140,7 +141,7 @@ class Base:
             order = self._buffer[self._order_at : self._order_at + self._order_length]
             try:
                 self._names = _order.decode(order)
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 raise _undecodable(str(error)) from error
         return self._names
 
@@ -203,7 +204,7 @@ class Base:
             raise _undecodable("a record's checksum does not fit")
         try:
             return decoder.decode(payload)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise _undecodable(str(error)) from error
 
 

@@ -22,6 +22,7 @@ import msgspec
 from tradewind.snapshot.base import FileStamp
 from tradewind.snapshot.contents import Budget, Endpoint, Grant, Terms
 from tradewind.snapshot.errors import SnapshotDamaged
+from tradewind.wire.decoding import UNREADABLE
 
 MOST_FRAME_BYTES = 32 * 1024 * 1024
 _MAGIC = b"TWCHNG"
@@ -191,7 +192,7 @@ def _frame_at(data: bytearray, at: int) -> tuple[Change, int] | None:
         raise SnapshotDamaged("a change's checksum does not fit")
     try:
         return _decoder.decode(payload), begin + length
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise SnapshotDamaged(f"a change cannot be decoded: {error}") from error
 
 

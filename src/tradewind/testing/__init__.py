@@ -1,1 +1,3 @@
-"""What only tests import: handling of processes, and later a fake clock and a fault proxy."""
+"""What only tests import: handling of processes, a fake network, and later a fake clock and a fault
+proxy.
+"""

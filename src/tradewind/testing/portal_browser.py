@@ -220,3 +220,28 @@ class Keys:
         dialog = self.page.get_by_role("dialog")
         dialog.get_by_role("button", name="Revoke key").click()
         dialog.wait_for(state="hidden")
+
+
+@dataclass(frozen=True)
+class Requests:
+    """The list of calls."""
+
+    page: Page
+
+    @property
+    def rows(self) -> Locator:
+        return self.page.locator("[data-live-rows] > tr")
+
+    @property
+    def live(self) -> Locator:
+        """The switch."""
+        return self.page.get_by_role("button", name="Live")
+
+    @property
+    def said(self) -> Locator:
+        """What a screen reader is told of the live list."""
+        return self.page.locator("[data-live-status]")
+
+    def ids(self) -> list[str]:
+        """The ids of the calls that are shown, from the top."""
+        return self.rows.evaluate_all("(rows) => rows.map((row) => row.id)")

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -21,16 +22,34 @@ from sqlalchemy import Connection, update
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from tradewind.core.clock import SystemClock
+from tradewind.core.ids import DeploymentId, ReplicaId, request_id
 from tradewind.core.permissions import Role
 from tradewind.db.database import Database
 from tradewind.features.accounts.passwords import Passwords
 from tradewind.features.accounts.schemas import SignedIn, Viewer
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.accounts.tables import membership
+from tradewind.features.budgets.schemas import BudgetRow, NewBudget, PeriodKind
+from tradewind.features.budgets.service import Budgets
+from tradewind.features.catalog.builtin import SMOLLM2
+from tradewind.features.catalog.service import Catalog
+from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport
+from tradewind.features.deployments.service import Deployments
+from tradewind.features.endpoints.schemas import EndpointRow, HostedModel, HostedModels
+from tradewind.features.endpoints.service import Endpoints
+from tradewind.features.market.service import Market
 from tradewind.features.metering.tables import usage_hour
+from tradewind.features.providers.schemas import ConnectionRow, NewConnection
+from tradewind.features.providers.sealing import HeldKeys, Secret
+from tradewind.features.providers.service import Providers
+from tradewind.features.providers.vault import Vault
 from tradewind.portal.app import create_portal
+from tradewind.portal.live_tail import LiveTails
 from tradewind.portal.services import PortalServices
 from tradewind.readmodels.models import ServedModel
+from tradewind.readmodels.spend import read_spend
+from tradewind.testing.logged_calls import log_calls
+from tradewind.usage.event import Refused, UsageEvent
 
 PASSWORD = "a long enough password"  # noqa: S105 (of a person who does not exist)
 EMAIL = "ada@example.org"
@@ -89,18 +108,31 @@ class PortalWorld:
     database: Database
     public_url: str = "http://testserver"
     models: list[ServedModel] = field(default_factory=lambda: [CHAT_MODEL, EMBEDDING_MODEL])
+    live_tails: LiveTails = field(default_factory=LiveTails)
 
     def __post_init__(self) -> None:
         # The weakest argon2 there is: what these tests are about is not how long a hash takes.
         hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         self.accounts = Accounts(_PEPPER, SystemClock(), Passwords(hasher))
+        clock = SystemClock()
+        self.catalog, self.market = Catalog(clock), Market(clock)
+        self.providers = Providers(Vault(HeldKeys([bytes(32)]), clock), clock)
+        self.deployments = Deployments(self.catalog, clock)
+        self.endpoints = Endpoints(
+            self.catalog, self.market, self.providers, self.deployments, clock
+        )
+        self.budgets = Budgets(self.accounts, clock, read_spend)
         self.services = PortalServices(
             database=self.database,
             accounts=self.accounts,
+            providers=self.providers,
+            endpoints=self.endpoints,
+            budgets=self.budgets,
             clock=SystemClock(),
             public_url=lambda: self.public_url,
             list_models=self._list_models,
             get_model=self._get_model,
+            live_tails=self.live_tails,
         )
         self.app = create_portal(self.services)
 
@@ -162,6 +194,78 @@ class PortalWorld:
         with self.database.transaction() as tx:
             tx.execute(usage_hour.insert().values(row | changes))
 
+    def add_budget(self, viewer: Viewer, name: str = "Monthly", **how: Any) -> BudgetRow:
+        """Add a budget: ten dollars a month of the organization, unless told otherwise."""
+        values: dict[str, Any] = {
+            "currency": "USD",
+            "amount_nanos": 10_000_000_000,
+            "period": PeriodKind.MONTH,
+        }
+        with self.database.transaction() as tx:
+            return self.budgets.add_budget(tx, viewer, NewBudget(name, **values | how))
+
+    def add_calls(self, viewer: Viewer, *calls: UsageEvent | Refused) -> list[str]:
+        """Log calls as made in the viewer's project; return their request ids."""
+        log_calls(
+            self.database,
+            *(
+                msgspec.structs.replace(
+                    call, organization_id=viewer.organization_id, project_id=viewer.project_id
+                )
+                for call in calls
+            ),
+        )
+        return [request_id(call.event_id) for call in calls]
+
+    def connect(self, viewer: Viewer, host: str = "groq", **how: Any) -> ConnectionRow:
+        """Add an account at a known host, or with `base_url` at any other."""
+        values: dict[str, Any] = {"credential": Secret("gsk-0123456789-abcdefgh-wxyz")}
+        values |= {} if "base_url" in how else {"host": host}
+        with self.database.transaction() as tx:
+            return self.providers.add_connection(tx, viewer, NewConnection(**values | how))
+
+    def add_hosted(self, viewer: Viewer, connection: ConnectionRow, *models: str) -> list[str]:
+        """Have models of a known host called; returns the ids of their endpoints."""
+        wanted = HostedModels([HostedModel(model) for model in models], Decimal(10))
+        with self.database.transaction() as tx:
+            added = self.endpoints.add_from_host(tx, viewer, connection.id, wanted)
+        return [one.endpoint_id for one in added]
+
+    def deploy(self, slug: str = "small", *, ready: int = 1, starting: int = 0) -> DeploymentId:
+        """Add a model of ours with a price, a deployment, and replicas in these states."""
+        with self.database.transaction() as tx:
+            entry = replace(SMOLLM2, publisher="tw", publisher_name="Tradewind", slug=slug)
+            added = self.catalog.add_builtin(tx, entry)
+            assert added is not None, "each slug is deployed once"
+            self.market.set_price(
+                tx,
+                added.model_id,
+                "USD",
+                input_nanos=20_000_000,
+                output_nanos=60_000_000,
+                cached_input_nanos=5_000_000,
+            )
+            deployment_id = self.deployments.deploy(
+                tx, added.version_id, engine="fake", slots=2, replicas=ready + starting
+            )
+            assert deployment_id is not None
+            self.endpoints.serve_deployment(tx, deployment_id)
+            for number in range(ready + starting):
+                self.deployments.report(
+                    tx,
+                    deployment_id,
+                    ReplicaId.new(),
+                    ReplicaReport("ready" if number < ready else "starting", ""),
+                    ReplicaAccess("llama_server", slug, "/run/replica.sock", "k"),
+                )
+        return deployment_id
+
+    def endpoint(self, viewer: Viewer, name: str) -> EndpointRow:
+        """Return the endpoint of this name."""
+        with self.database.transaction() as tx:
+            rows = self.endpoints.list_endpoints(tx, viewer)
+        return next(row for row in rows if row.name == name)
+
     def _list_models(self, _tx: Connection) -> Sequence[ServedModel]:
         return list(self.models)
 
@@ -193,7 +297,7 @@ Sailors used `trade winds` for centuries. <script>document.title = "broken"</scr
 
 
 class FakeGateway:
-    """The part of the gateway that the playground talks to.
+    """The part of the gateway that pages talk to.
 
     Every word is one token. A message that contains `forever` gets an answer that never ends, and
     `fail` an error.
@@ -205,6 +309,8 @@ class FakeGateway:
         self.answered = threading.Event()
         self.left = threading.Event()
         """Set when a client went away before the end of an answer."""
+        self.answering_place = "dep_fake"
+        """What answers say of the deployment they come from."""
         self._refusals = 0
 
     def refuse_next(self, calls: int) -> None:
@@ -213,6 +319,7 @@ class FakeGateway:
 
     def add_to(self, app: FastAPI) -> None:
         app.add_api_route("/v1/chat/completions", self._chat, methods=["POST"])
+        app.add_api_route("/v1/embeddings", self._embed, methods=["POST"])
 
     async def _chat(self, request: Request) -> Response:
         body: dict[str, Any] = msgspec.json.decode(await request.body())
@@ -224,11 +331,33 @@ class FakeGateway:
         question = body["messages"][-1]["content"]
         if "fail" in question:
             return _error(503, "no replica of this model is ready")
+        if region := body.get("provider", {}).get("region"):
+            return _error(404, f"No host that may be used fulfils 'provider.region: {region}'.")
         words = _pieces("again and again " * 4 if "forever" in question else ANSWER)
+        told = self._told(body)
         if not body.get("stream"):
-            return JSONResponse({"choices": [{"message": {"content": "".join(words)}}]})
+            answer = {"choices": [{"message": {"content": "".join(words)}}]}
+            return JSONResponse(answer, headers=told | _COST)
         chunks = self._stream(words, is_endless="forever" in question)
-        return StreamingResponse(chunks, media_type="text/event-stream")
+        return StreamingResponse(chunks, media_type="text/event-stream", headers=told)
+
+    async def _embed(self, request: Request) -> Response:
+        body: dict[str, Any] = msgspec.json.decode(await request.body())
+        self.requests.append(body)
+        answer = {"data": [{"index": 0, "embedding": [0.25, 0.5, 1.0, 2.0, 4.0]}]}
+        return JSONResponse(answer, headers=self._told(body) | _COST)
+
+    def _told(self, body: dict[str, Any]) -> dict[str, str]:
+        """Return the headers that say where the call went."""
+        return {
+            "x-request-id": "req_fake",
+            "x-tradewind-model": body["model"],
+            "x-tradewind-deployment": self.answering_place,
+            "x-tradewind-provider": "own",
+            "x-tradewind-route": "least load",
+            "x-tradewind-attempts": "1",
+            "x-tradewind-overhead-ms": "0.210",
+        }
 
     async def _stream(self, words: list[str], *, is_endless: bool) -> AsyncIterator[bytes]:
         is_complete = False
@@ -251,6 +380,9 @@ class FakeGateway:
         finally:
             if not is_complete:
                 self.left.set()
+
+
+_COST = {"x-tradewind-cost": "0.000005260", "x-tradewind-currency": "USD"}
 
 
 def _pieces(text: str) -> list[str]:

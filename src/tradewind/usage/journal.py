@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 
 from tradewind.usage.event import Progressed, Record
 from tradewind.usage.segment_writer import SegmentWriter
-from tradewind.usage.segments import SegmentName, measure
+from tradewind.usage.segments import SegmentName, Writer, measure
 
 Durability = Literal["process", "disk"]
 """As `core.settings.Durability`, whose file brings pydantic, which the gateway does without."""
@@ -87,6 +87,11 @@ class Journal:
             sync_interval_s=sync_interval_s,
             fdatasync=fdatasync,
         )
+
+    @property
+    def writer(self) -> Writer:
+        """Who writes: this life of this process."""
+        return self._segment.name.writer
 
     def append(self, record: Record) -> None:
         """Remember a record until the next flush. No system call. Raises RecordTooLarge."""

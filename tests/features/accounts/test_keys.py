@@ -319,7 +319,7 @@ def test_short_lived_keys_are_cleared_away_after_a_month(database, accounts, vie
     assert after == before - 1
 
 
-def test_only_a_key_of_a_person_reads_keys_and_usage(database, accounts, viewer):
+def test_only_a_key_of_a_person_reads_keys_usage_and_requests(database, accounts, viewer):
     with database.transaction() as tx:
         client = accounts.create_key(tx, viewer, name="laptop")
         playground = accounts.mint_playground_key(tx, viewer)
@@ -329,7 +329,12 @@ def test_only_a_key_of_a_person_reads_keys_and_usage(database, accounts, viewer)
             for key in (client, playground, start_up)
         ]
     assert permissions == [
-        {Permission.MODELS_READ, Permission.KEYS_READ, Permission.USAGE_READ},
+        {
+            Permission.MODELS_READ,
+            Permission.KEYS_READ,
+            Permission.USAGE_READ,
+            Permission.REQUESTS_READ,
+        },
         {Permission.MODELS_READ},
         {Permission.MODELS_READ},
     ]

@@ -18,13 +18,17 @@ class Ask(NamedTuple):
     """Most output tokens the client wants, over all choices; None is what the model can."""
     queue_s: float = 0.0
     """How long the caller would rather wait than be refused."""
+    choices: int = 1
+    """Answers that are generated side by side."""
 
 
 class Admission(Protocol):
     """What an admitted call holds."""
 
     most_output_tokens: int | None
-    """Beyond this the call must be stopped: its budget pays for no more. None is no bound."""
+    """Beyond this, over all choices, the call must be stopped: its budget pays for no more. None is
+    no bound.
+    """
 
     def headers(self, now: float) -> bytes:
         """Return the `x-ratelimit-*` lines of this moment, from the numbers that admit."""

@@ -299,6 +299,11 @@ class UpstreamConnection(asyncio.Protocol):
             if data[8:10] != b" 1":
                 self._start(call, data[:length])
                 return data[length:]
+            # No parser reads an interim response: what is skipped must be one to everybody.
+            is_status = data[9:12].isdigit() and data[12:13] in (b" ", b"\r")
+            if not is_status or data.count(b"\n", 0, length) != data.count(b"\r\n", 0, length):
+                self.fail(FailureKind.MALFORMED, "the response head is malformed")
+                return b""
             self._interim += 1
             if data[9:12] == b"101" or self._interim > limits.max_interim_responses:
                 self.fail(FailureKind.MALFORMED, "an interim response nobody asked for")

@@ -1,0 +1,169 @@
+"""What happens to budgets without anybody asking: silent leases, dead gateways, alerts."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row
+
+from tradewind.core.clock import Clock
+from tradewind.features.budgets import repository, rules
+from tradewind.features.budgets.leasing import ReadSpend
+from tradewind.features.budgets.schemas import PeriodKind, SpendQuestion
+
+AT_ONCE = 200
+"""Leases or budgets of one transaction."""
+_KEPT = timedelta(days=7)
+"""How long leases that have ended are kept, and dead ones are still reconciled."""
+# The clock of a gateway may be behind that of the control plane.
+_CLOCKS_APART = timedelta(seconds=5)
+_log = logging.getLogger(__name__)
+
+
+class WriterEnd(NamedTuple):
+    """The end of a gateway, by its journal."""
+
+    ended_before: datetime
+    """When it was known to be gone."""
+
+
+FindEnd = Callable[[Connection, str, int], WriterEnd | None]
+"""Tells of a writer (node, boot) that it is gone and all it wrote is in the books; None while that
+is not so. See `readmodels.spend`."""
+
+
+class Upkeep:
+    def __init__(self, clock: Clock, read_spend: ReadSpend, find_end: FindEnd) -> None:
+        self._clock = clock
+        self._read_spend = read_spend
+        self._find_end = find_end
+
+    def expire(self, tx: Connection) -> int:
+        """Count leases of silent gateways as spent in full; return how many. Nothing is given to
+        others that a gateway may still spend.
+        """
+        now = self._clock.now()
+        rows = repository.silent_leases(tx, now, AT_ONCE)
+        done = 0
+        for row in rows:
+            if self._change(tx, row, rules.expire, now):
+                done += 1
+        return done
+
+    def reconcile(self, tx: Connection) -> int:
+        """Put what a dead gateway has really spent in the place of all it could have; return how
+        many leases.
+
+        Only where that is certain: its journal is in the books to the end, and no other gateway
+        spent of the same budget while it lived, as events do not say who wrote them. Otherwise the
+        safe side stays, at most one hundredth of the budget for each such death.
+        """
+        now = self._clock.now()
+        done = 0
+        for row in repository.expired_leases(tx, now - _KEPT, AT_ONCE):
+            end = self._find_end(tx, row.node, row.boot_ns)
+            if end is None:
+                continue
+            until = _alone_until(row, repository.other_leases(tx, row), end)
+            if until is None:
+                continue
+            period = rules.period_at(PeriodKind(row.period), row.period_start)
+            spent = self._read_spend(
+                tx,
+                SpendQuestion(
+                    organization_id=row.organization_id,
+                    project_id=row.project_id,
+                    key_id=row.key_id,
+                    currency=row.currency,
+                    since=max(row.created_at - _CLOCKS_APART, period.start),
+                    until=until,
+                ),
+            )
+            if self._change(tx, row, lambda b, lease, s=spent: rules.settle(b, lease, s), None):
+                done += 1
+        return done
+
+    def alert(self, tx: Connection, after: str) -> str:
+        """Note the parts of budgets that are spent, for some budgets behind one of this id. Return
+        where to go on; empty is: from the start.
+        """
+        now = self._clock.now()
+        budgets = repository.budgets_after(tx, after, AT_ONCE)
+        alerts: list[dict[str, Any]] = []
+        for row in budgets:
+            start = rules.period_at(PeriodKind(row.period), now).start
+            spent = self.spent_of(tx, row, now)
+            alerts += [
+                {
+                    "budget_id": row.id,
+                    "period_start": start,
+                    "percent": percent,
+                    "spent_nanos": spent,
+                    "amount_nanos": row.amount_nanos,
+                    "at": now,
+                }
+                for percent in rules.percents_reached(row.alert_percents, spent, row.amount_nanos)
+            ]
+        added = repository.add_alerts(tx, alerts)
+        if added:
+            _log.warning("%d parts of budgets were reached", added)
+        return budgets[-1].id if len(budgets) == AT_ONCE else ""
+
+    def spent_of(self, tx: Connection, row: Row[Any], now: datetime) -> int:
+        """Return what is spent of a budget: by its leases when it is hard, else by the books."""
+        period = rules.period_at(PeriodKind(row.period), now)
+        if row.is_hard:
+            found = repository.find_period(tx, row.id, period.start)
+            if found is not None:
+                return found.spent_nanos + found.overspent_nanos
+        return self._read_spend(
+            tx,
+            SpendQuestion(
+                organization_id=row.organization_id,
+                project_id=row.project_id,
+                key_id=row.key_id,
+                currency=row.currency,
+                since=period.start,
+                until=period.end,
+            ),
+        )
+
+    def forget(self, tx: Connection) -> int:
+        """Remove leases that ended long ago; return how many."""
+        return repository.forget_leases(tx, self._clock.now() - _KEPT, AT_ONCE)
+
+    def _change(
+        self,
+        tx: Connection,
+        row: Row[Any],
+        change: Callable[[rules.Balance, rules.LeaseTotals], rules.Renewal],
+        still_silent_at: datetime | None,
+    ) -> bool:
+        """Change a lease behind the lock of its period. False when it was changed meanwhile."""
+        period = repository.lock_period(tx, row.budget_id, row.period_start)
+        current = repository.find_lease(tx, row.budget_id, row.period_start, row.node, row.boot_ns)
+        if period is None or current is None or current.renewed_at != row.renewed_at:
+            return False
+        if still_silent_at is not None and current.expires_at >= still_silent_at:
+            return False
+        # The amount plays no part in what is changed here.
+        balance = repository.balance_of(period, period.ceiling_nanos)
+        repository.store_totals(tx, row, change(balance, repository.totals_of(current)))
+        return True
+
+
+def _alone_until(row: Row[Any], others: Sequence[Row[Any]], end: WriterEnd) -> datetime | None:
+    """Return until when all events of the budget were this gateway's; None when some may be of
+    others.
+    """
+    until = end.ended_before
+    for other in others:
+        if other.node == row.node and other.boot_ns > row.boot_ns:
+            # A later life of the same gateway begins when this one is over.
+            until = min(until, other.created_at)
+    for other in others:
+        is_later_life = other.node == row.node and other.boot_ns > row.boot_ns
+        if not is_later_life and other.created_at < until and other.expires_at > row.created_at:
+            return None
+    return until

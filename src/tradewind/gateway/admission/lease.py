@@ -1,0 +1,202 @@
+"""What this gateway holds of one budget, and what one call may cost. Pure arithmetic in nanos."""
+
+from typing import NamedTuple
+
+from tradewind.gateway.admission.base import Ask
+from tradewind.snapshot.contents import Budget, Operation, Price
+from tradewind.wire.leases import LeaseAsk, LeaseGrant
+
+_PRICE_UNITS = 1_000_000
+# What a host puts before a conversation by itself (a system prompt, the description of how to call
+# tools) is read and billed as input, and is not in the request.
+_HIDDEN_INPUT_TOKENS = 1024
+_AS_MUCH_AS_IS_FAIR = 1 << 60
+_CAPPED = frozenset({Operation.CHAT, Operation.COMPLETIONS})
+_LONGEST_AUDIO_MS_PER_BYTE = 2
+"""Speech is coded with no less than 4 kbit/s."""
+
+
+class WorstCase(NamedTuple):
+    """The most that a call can cost, as a line in the number of its output tokens."""
+
+    fixed: int
+    """Cost of everything but output, in nanos times a million."""
+    output_price: int
+    """Nanos per million tokens."""
+    most_output: int
+    """Output tokens over all choices, by what the client and the model allow."""
+    least_output: int
+    """Fewer make no answer: one token for each choice."""
+    can_cap: bool
+    """Whether the host can be told to stop earlier."""
+    currency: str
+
+    def nanos(self, output_tokens: int) -> int:
+        """Return the cost with so many output tokens, rounded up."""
+        return -(-(self.fixed + output_tokens * self.output_price) // _PRICE_UNITS)
+
+    @property
+    def whole_nanos(self) -> int:
+        return self.nanos(self.most_output)
+
+    @property
+    def least_nanos(self) -> int:
+        """What must be there for the call to run at all."""
+        return self.nanos(
+            min(self.least_output, self.most_output) if self.can_cap else self.most_output
+        )
+
+    def output_for(self, nanos: int) -> int:
+        """Return how many output tokens an amount pays for, which is at least `least_nanos`."""
+        if not self.output_price:
+            return self.most_output
+        return min(self.most_output, (nanos * _PRICE_UNITS - self.fixed) // self.output_price)
+
+
+def worst_case(ask: Ask) -> WorstCase:
+    """Return the most that a call can cost at its endpoint's price.
+
+    Input is counted by the dearest of its prices, output by what is asked for and can be made, and
+    meters by what their units cannot exceed for a request of this length.
+    """
+    endpoint, price = ask.endpoint, ask.endpoint.price
+    can_cap = endpoint.operation in _CAPPED and ask.output_limit != 0
+    most_input = ask.most_input + (_HIDDEN_INPUT_TOKENS if can_cap else 0)
+    if can_cap:
+        most_input = min(most_input, endpoint.context_tokens)
+    dearest = max(price.input_nanos, price.cached_input_nanos, price.cache_write_nanos or 0)
+    by_model = endpoint.max_output_tokens
+    if ask.output_limit is None:
+        # Hosts that add input and wanted output refuse what is longer than the context; for one
+        # choice this is what remains of it.
+        by_model = max(1, min(by_model, endpoint.context_tokens - ask.input_estimate))
+        most_output = by_model * ask.choices
+    else:
+        most_output = min(ask.output_limit, by_model * ask.choices)
+    return WorstCase(
+        most_input * dearest + _meters(price, ask),
+        price.output_nanos,
+        most_output,
+        ask.choices,
+        can_cap,
+        price.currency,
+    )
+
+
+def _meters(price: Price, ask: Ask) -> int:
+    if not price.meters:
+        return 0
+    most = {
+        "requests": 1,
+        "images": ask.choices,
+        "characters": ask.most_input,
+        "audio_ms": ask.most_input * _LONGEST_AUDIO_MS_PER_BYTE,
+    }
+    return sum(nanos * most.get(meter, 1) for meter, nanos in price.meters.items())
+
+
+class Lease:
+    """What one gateway holds of one budget in one period. `granted = used + held + available`."""
+
+    __slots__ = (
+        "answered_ticket",
+        "asked_ticket",
+        "away_until",
+        "budget",
+        "exhausted_until",
+        "gone_until",
+        "granted",
+        "held",
+        "is_asked",
+        "is_in_doubt",
+        "largest_waiting",
+        "leased_elsewhere",
+        "left",
+        "period_end_ms",
+        "period_ms",
+        "reported_at",
+        "reported_used",
+        "used",
+        "used_at",
+        "waiting",
+    )
+
+    def __init__(self, budget: Budget, now: float) -> None:
+        self.budget = budget
+        self.period_ms: int | None = None
+        self.period_end_ms: int | None = None
+        self.granted = 0
+        self.used = 0
+        self.held = 0
+        self.waiting = 0
+        """What waiting calls would hold."""
+        self.largest_waiting = 0
+        self.left = 0
+        """What nobody held, by the last answer."""
+        self.leased_elsewhere = 0
+        self.is_asked = False
+        self.is_in_doubt = False
+        """The last question was not answered: the control plane may have more leased than this."""
+        self.asked_ticket = self.answered_ticket = -1
+        """Of the newest call that waited when it was last asked, and when that was answered."""
+        self.reported_used = 0
+        self.reported_at = self.used_at = now
+        self.exhausted_until = self.away_until = self.gone_until = 0.0
+        """Until when the last answer is believed without asking again."""
+
+    @property
+    def available(self) -> int:
+        return self.granted - self.used - self.held
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether nothing is lost by forgetting it."""
+        return not (self.held or self.waiting or self.is_asked or self.is_in_doubt) and (
+            self.granted <= self.used == self.reported_used
+        )
+
+    def is_over(self, now_ms: int) -> bool:
+        return self.period_end_ms is not None and now_ms >= self.period_end_ms
+
+    def ask(self, *, is_returned: bool) -> LeaseAsk:
+        """Return what to ask for; `is_returned` is that no more will be wanted for now.
+
+        What lies idle is given back, and from here on it must not be held any more, whatever comes
+        of the question: near the end of a budget other gateways would be refused for it. Calls that
+        come while it is asked take of what is kept.
+        """
+        recent = self.used - self.reported_used
+        spare = 0 if is_returned else max(4 * recent, self.left // 100)
+        # Of many that wait only one is needed: the next answer comes soon, and other gateways have
+        # calls that wait too.
+        needed = self.held + min(self.waiting, self.largest_waiting)
+        needed = max(needed, min(self.granted - self.used, self.held + self.waiting + spare))
+        self.granted = min(self.granted, self.used + needed)
+        wanted = needed if is_returned else _AS_MUCH_AS_IS_FAIR
+        return LeaseAsk(self.budget.id, self.period_ms, self.used, needed, wanted)
+
+    def wait_for(self, nanos: int) -> None:
+        """A call waits that would hold so much."""
+        self.waiting += nanos
+        self.largest_waiting = max(self.largest_waiting, nanos)
+
+    def stop_waiting(self, nanos: int) -> None:
+        self.waiting -= nanos
+        if not self.waiting:
+            self.largest_waiting = 0
+
+    def take_answer(
+        self, asked: LeaseAsk, grant: LeaseGrant, now: float, believed_s: float
+    ) -> None:
+        """Take in the answer to what was asked; "nothing is left" is believed for a while."""
+        self.away_until = 0.0
+        self.is_in_doubt = False
+        self.answered_ticket = self.asked_ticket
+        self.reported_used, self.reported_at = asked.used_nanos, now
+        if grant.is_gone:
+            self.gone_until = now + believed_s
+            return
+        self.period_ms, self.period_end_ms = grant.period_ms, grant.period_end_ms
+        self.granted = grant.granted_nanos
+        self.left, self.leased_elsewhere = grant.left_nanos, grant.leased_nanos
+        self.exhausted_until = 0.0 if self.left else now + believed_s

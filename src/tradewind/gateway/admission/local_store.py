@@ -1,0 +1,195 @@
+"""Limits of one process, in plain memory: what a platform with one gateway needs, and what holds
+while a shared store is away.
+"""
+# ruff: noqa: FURB136  a call of max() costs five times its comparison, and this is the hot path
+
+from typing import NamedTuple
+
+from tradewind.gateway.admission.chain import Limit, Scope, Unit
+from tradewind.gateway.admission.rates import TOLERANCE_S, WINDOW_S
+from tradewind.gateway.admission.store import Reading, Refusal
+
+MOST_CELLS = 100_000
+"""Scopes that are remembered; a cell is 250 bytes."""
+# Nobody can know when a call ends. Told is how long one has taken of late, shared out among those
+# that run, within these bounds.
+_SHORTEST_WAIT_S = 0.02
+_LONGEST_WAIT_S = 10.0
+NEW_SHARE = 0.1
+
+
+class Cell:
+    """What is counted of one scope."""
+
+    __slots__ = ("calls", "held_s", "requests", "tokens")
+
+    def __init__(self) -> None:
+        self.requests = 0.0
+        self.tokens = 0.0
+        self.calls = 0
+        self.held_s = 0.0
+        """How long a call has taken of late, a moving mean."""
+
+    def is_idle(self, now: float) -> bool:
+        """Say whether a fresh cell would be the same."""
+        return not self.calls and self.requests <= now and self.tokens <= now
+
+
+class _Link(NamedTuple):
+    """One scope of a chain, ready for arithmetic; 0 is no limit."""
+
+    cell: Cell
+    request_s: float
+    token_s: float
+    most_calls: int
+    scope: Scope
+
+
+class LocalStore:
+    """`share` is the part of every limit that this process may give out: 1 when it is alone, one
+    n-th when n gateways cannot ask one another.
+    """
+
+    def __init__(self, share: float = 1.0, most_cells: int = MOST_CELLS) -> None:
+        self._share = share
+        self._most_cells = most_cells
+        self._cells: dict[str, Cell] = {}
+
+    def bind(self, scopes: tuple[Scope, ...]) -> "LocalChain":
+        """Return the chain. Bind anew when `forget_idle` has forgotten something."""
+        return LocalChain(tuple(self._link(scope) for scope in scopes))
+
+    def forget_idle(self, now: float) -> bool:
+        """Make room when there is little; true when chains must be bound anew.
+
+        An idle cell says nothing that a fresh one would not.
+        """
+        if len(self._cells) < self._most_cells:
+            return False
+        self._cells = {name: cell for name, cell in self._cells.items() if not cell.is_idle(now)}
+        if len(self._cells) >= self._most_cells:
+            # All in use at once: the oldest half starts anew, which errs towards the callers.
+            self._cells = dict(list(self._cells.items())[len(self._cells) // 2 :])
+        return True
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {}
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def _link(self, scope: Scope) -> _Link:
+        cell = self._cells.get(scope.name)
+        if cell is None:
+            cell = self._cells[scope.name] = Cell()
+        share = self._share
+        most_calls = scope.concurrent_requests or 0
+        return _Link(
+            cell,
+            scope.request_s / share,
+            scope.token_s / share,
+            max(1, int(most_calls * share)) if most_calls else 0,
+            scope,
+        )
+
+
+class LocalChain:
+    """The cells of one chain. Used from the event loop's thread only."""
+
+    __slots__ = ("_links",)
+
+    def __init__(self, links: tuple[_Link, ...]) -> None:
+        self._links = links
+
+    def take(self, tokens: int, now: float, most_wait_s: float = 0.0) -> float | Refusal:
+        """As CountedHere says; about 1 us for one scope."""
+        wait_s, binding, unit, full = TOLERANCE_S, None, Unit.REQUESTS, None
+        links = self._links
+        for cell, request_s, token_s, most_calls, scope in links:
+            if request_s:
+                used_s = cell.requests - now
+                needed_s = (used_s if used_s > 0.0 else 0.0) + request_s - WINDOW_S
+                if needed_s > wait_s:
+                    wait_s, binding, unit = needed_s, scope, Unit.REQUESTS
+            if token_s:
+                used_s = cell.tokens - now
+                worth_s = tokens * token_s
+                # Of a share of the limit, a call takes the whole burst at most: it would never fit.
+                needed_s = used_s if used_s > 0.0 else 0.0
+                needed_s += (worth_s if worth_s < WINDOW_S else WINDOW_S) - WINDOW_S
+                if needed_s > wait_s:
+                    wait_s, binding, unit = needed_s, scope, Unit.TOKENS
+            if most_calls and cell.calls >= most_calls and full is None:
+                full = cell, scope
+        if binding is None:
+            wait_s = 0.0
+        if full is not None or wait_s > most_wait_s:
+            return self._refuse(wait_s, binding, unit, full)
+        is_now = not wait_s
+        for cell, request_s, token_s, most_calls, _ in links:
+            if request_s:
+                arrival = cell.requests
+                cell.requests = (arrival if arrival > now else now) + request_s
+            if token_s:
+                arrival = cell.tokens
+                cell.tokens = (arrival if arrival > now else now) + tokens * token_s
+            if most_calls and is_now:
+                cell.calls += 1
+        return wait_s
+
+    def enter(self, now: float) -> Limit | None:  # noqa: ARG002
+        for link in self._links:
+            if link.most_calls and link.cell.calls >= link.most_calls:
+                return link.scope.limit(Unit.CALLS)
+        for link in self._links:
+            if link.most_calls:
+                link.cell.calls += 1
+        return None
+
+    def settle(self, surplus_tokens: int, now: float, held_s: float) -> None:
+        for cell, _, token_s, most_calls, _ in self._links:
+            if token_s and surplus_tokens:
+                arrival = cell.tokens
+                cell.tokens = (arrival if arrival > now else now) + surplus_tokens * token_s
+            if most_calls:
+                cell.calls -= 1
+                cell.held_s += (held_s - cell.held_s) * NEW_SHARE
+
+    def give_back(self, tokens: int, now: float, *, has_entered: bool) -> None:
+        for cell, request_s, token_s, most_calls, _ in self._links:
+            if request_s:
+                cell.requests = max(cell.requests, now) - request_s
+            if token_s:
+                cell.tokens = max(cell.tokens, now) - tokens * token_s
+            if most_calls and has_entered:
+                cell.calls -= 1
+
+    def readings(self) -> list[Reading]:
+        return [
+            Reading(scope, cell.requests, cell.tokens, cell.calls)
+            for cell, _, _, _, scope in self._links
+        ]
+
+    def _refuse(
+        self,
+        wait_s: float,
+        binding: Scope | None,
+        unit: Unit,
+        full: tuple[Cell, Scope] | None,
+    ) -> Refusal:
+        limit = None
+        if full is not None:
+            cell, scope = full
+            limit = scope.limit(Unit.CALLS)
+            until_free_s = until_one_ends_s(cell.held_s, cell.calls)
+            if binding is None or wait_s <= until_free_s:
+                return Refusal(limit, until_free_s, limit)
+        assert binding is not None
+        return Refusal(binding.limit(unit), wait_s, limit)
+
+
+def until_one_ends_s(held_s: float, calls: int) -> float:
+    """Return about how long until one of so many calls ends, which each take `held_s`."""
+    mean_s = held_s / max(1, calls)
+    return min(max(mean_s, _SHORTEST_WAIT_S), _LONGEST_WAIT_S)

@@ -1,0 +1,67 @@
+"""What was spent by the books, and of which gateways the books are complete: for budgets."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, select
+
+from tradewind.features.budgets.schemas import SpendQuestion
+from tradewind.features.budgets.upkeep import WriterEnd
+from tradewind.features.metering.tables import (
+    journal_open,
+    journal_segment,
+    usage_event,
+    usage_hour,
+)
+
+
+def read_spend(tx: Connection, question: SpendQuestion) -> int:
+    """Return what a scope has spent in a time, in nanos of the question's currency.
+
+    Whole hours come from the hourly sums, which hold for any length of time; what begins or ends
+    within an hour is summed from the events.
+    """
+    since, until = question.since, question.until
+    is_whole = _is_hour(since) and (until is None or _is_hour(until))
+    table, at = (usage_hour, usage_hour.c.hour) if is_whole else (usage_event, usage_event.c.at)
+    condition = _scope(table, question)
+    condition &= at >= since
+    if until is not None:
+        condition &= at < until
+    total = tx.execute(
+        select(func.coalesce(func.sum(table.c.cost_nanos), 0)).where(condition)
+    ).scalar_one()
+    return int(total)
+
+
+def find_writer_end(tx: Connection, node: str, boot_ns: int) -> WriterEnd | None:
+    """Return when a gateway was known to be gone, once all it wrote is in the books; else None."""
+    segments = tx.execute(
+        select(
+            func.bool_and(journal_segment.c.is_finished), func.max(journal_segment.c.updated_at)
+        ).where(journal_segment.c.node == node, journal_segment.c.boot_ns == boot_ns)
+    ).one()
+    is_finished, finished_at = segments
+    if not is_finished:
+        return None
+    is_open = tx.execute(
+        select(journal_open.c.event_id)
+        .where(journal_open.c.node == node, journal_open.c.boot_ns == boot_ns)
+        .limit(1)
+    ).first()
+    return None if is_open is not None else WriterEnd(finished_at.astimezone(UTC))
+
+
+def _scope(table: Table, question: SpendQuestion) -> ColumnElement[bool]:
+    condition = and_(
+        table.c.organization_id == question.organization_id,
+        table.c.currency == question.currency,
+    )
+    if question.project_id is not None:
+        condition &= table.c.project_id == question.project_id
+    if question.key_id is not None:
+        condition &= table.c.key_id == question.key_id
+    return condition
+
+
+def _is_hour(moment: datetime) -> bool:
+    return not (moment.minute or moment.second or moment.microsecond)
