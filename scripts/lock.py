@@ -17,6 +17,8 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "runtime": (),
     "assets": ("--no-deps",),
     "dev": ("--constraints", "runtime.txt"),
+    # What users install beside nothing of ours: scripts/client_environments.py.
+    **{f"clients/{path.stem}": () for path in sorted((REQUIREMENTS / "clients").glob("*.in"))},
 }
 
 

@@ -1,5 +1,7 @@
 """The verbs of the command. Heavy imports wait until a verb needs them: `--help` must be quick."""
 
+import json as jsonlib
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ from tradewind.core.errors import StartupError, TradewindError
 
 if TYPE_CHECKING:
     from tradewind.core.settings import Settings
+    from tradewind.serve.imports.report import Report
 
 _BEGAN = time.monotonic()
 
@@ -32,7 +35,39 @@ def version(
         raise typer.Exit
 
 
+imports = typer.Typer(
+    help="Take over what another gateway is configured with. Ends with status 3 when something in"
+    " the file was left out, which the report names.",
+    no_args_is_help=True,
+)
+cli.add_typer(imports, name="import")
+
 DataOption = Annotated[Path | None, typer.Option(help="Folder of everything the platform keeps.")]
+DryRunOption = Annotated[bool, typer.Option(help="Show the report and change nothing.")]
+JsonOption = Annotated[bool, typer.Option(help="Print the report as one JSON object.")]
+ReplaceKeysOption = Annotated[
+    bool, typer.Option(help="Give connections that are there already the keys of the file.")
+]
+DefaultPriceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="IN,OUT",
+        help="USD for a million tokens, for models whose price nothing else tells.",
+    ),
+]
+PrivateHostOption = Annotated[
+    list[str] | None, typer.Option(metavar="HOST", help="A host in your own network; repeat it.")
+]
+KeyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CHANNEL=VARIABLE",
+        help="The environment variable that holds a channel's key; repeat it.",
+    ),
+]
+RatiosOption = Annotated[
+    Path | None, typer.Option(help="File of ModelRatio and CompletionRatio, for prices.")
+]
 
 
 @cli.command()
@@ -64,6 +99,91 @@ def sign_in_link(data: DataOption = None) -> None:
     typer.echo(make_sign_in_link(settings))
 
 
+@imports.command("litellm")
+def import_litellm(  # noqa: PLR0917  options of a command, always named
+    file: Annotated[Path, typer.Argument(help="LiteLLM's config.yaml.")],
+    data: DataOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    replace_keys: ReplaceKeysOption = False,
+    wildcards: Annotated[
+        bool, typer.Option(help="Take all known models of a host where the file says `*`.")
+    ] = False,
+    default_price: DefaultPriceOption = None,
+    private_host: PrivateHostOption = None,
+) -> None:
+    """Take over the models of LiteLLM's configuration, under the names they have there."""
+    settings = _settings(data=data)
+    from tradewind.serve.imports import run  # noqa: PLC0415
+
+    how = run.how(
+        is_dry_run=dry_run,
+        replaces_keys=replace_keys,
+        with_wildcards=wildcards,
+        default_price=default_price,
+        private_hosts=private_host or (),
+    )
+    _tell(run.import_litellm(settings, file, how, os.environ), is_json=json)
+
+
+@imports.command("one-api")
+def import_one_api(  # noqa: PLR0917  options of a command, always named
+    file: Annotated[Path, typer.Argument(help="The answer of GET /api/channel/.")],
+    data: DataOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    replace_keys: ReplaceKeysOption = False,
+    key: KeyOption = None,
+    ratios: RatiosOption = None,
+    default_price: DefaultPriceOption = None,
+    private_host: PrivateHostOption = None,
+) -> None:
+    """Take over the channels of one-api."""
+    settings = _settings(data=data)
+    from tradewind.serve.imports import run  # noqa: PLC0415
+
+    how = run.how(
+        is_dry_run=dry_run,
+        replaces_keys=replace_keys,
+        default_price=default_price,
+        private_hosts=private_host or (),
+    )
+    keys = run.parse_keys(key or ())
+    report = run.import_channels(
+        settings, file, how, os.environ, fork="one-api", keys=keys, ratios=ratios
+    )
+    _tell(report, is_json=json)
+
+
+@imports.command("new-api")
+def import_new_api(  # noqa: PLR0917  options of a command, always named
+    file: Annotated[Path, typer.Argument(help="The answer of GET /api/channel/.")],
+    data: DataOption = None,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    replace_keys: ReplaceKeysOption = False,
+    key: KeyOption = None,
+    ratios: RatiosOption = None,
+    default_price: DefaultPriceOption = None,
+    private_host: PrivateHostOption = None,
+) -> None:
+    """Take over the channels of new-api."""
+    settings = _settings(data=data)
+    from tradewind.serve.imports import run  # noqa: PLC0415
+
+    how = run.how(
+        is_dry_run=dry_run,
+        replaces_keys=replace_keys,
+        default_price=default_price,
+        private_hosts=private_host or (),
+    )
+    keys = run.parse_keys(key or ())
+    report = run.import_channels(
+        settings, file, how, os.environ, fork="new-api", keys=keys, ratios=ratios
+    )
+    _tell(report, is_json=json)
+
+
 def main() -> None:
     """Run the command. An expected failure is one line on stderr and exit status 1."""
     try:
@@ -72,6 +192,19 @@ def main() -> None:
         # Part of it may come from a log or from another program, with line breaks.
         print("tradewind:", " ".join(str(error).splitlines()), file=sys.stderr)
         sys.exit(1)
+
+
+def _tell(report: "Report", *, is_json: bool) -> None:
+    """Print what an import did, and end with its status."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from tradewind.serve.imports.report import as_json, show  # noqa: PLC0415
+
+    if is_json:
+        typer.echo(jsonlib.dumps(as_json(report)))
+    else:
+        show(report, Console())
+    raise typer.Exit(report.status)
 
 
 def _settings(**given: object) -> "Settings":

@@ -305,7 +305,7 @@ class _Reader:
         for name in (*entry.info, *entry.parameters.members):
             if "_cost_per_" in name and name not in _PRICES:
                 self._findings.left_out(
-                    f"{name} of {shown(entry.called)}",
+                    f"{shown(name)} of {shown(entry.called)}",
                     "only prices of tokens are taken",
                     "set a price for its other meters",
                 )

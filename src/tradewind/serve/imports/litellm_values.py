@@ -21,7 +21,7 @@ class Value(NamedTuple):
 
     @property
     def source(self) -> str:
-        return f"the environment variable {self.variable}" if self.variable else "the file"
+        return f"the environment variable {shown(self.variable)}" if self.variable else "the file"
 
 
 class Parameters:

@@ -60,10 +60,10 @@ def _show_connections(report: Report, console: Console) -> None:
     table = Table("Connection", "Address", "Key", "", title="Connections", title_justify="left")
     for one in report.outcome.connections:
         table.add_row(
-            Text(one.name),
-            Text(one.planned.base_url, overflow="fold"),
-            Text(f"from {one.planned.credential_from}" if one.planned.credential_from else "none"),
-            Text(one.change.value),
+            _cell(one.name),
+            _cell(one.planned.base_url),
+            _cell(f"from {one.planned.credential_from}" if one.planned.credential_from else "none"),
+            _cell(one.change.value),
         )
     console.print(table)
 
@@ -78,11 +78,11 @@ def _show_endpoints(report: Report, console: Console) -> None:
     )  # fmt: skip
     for one in report.outcome.endpoints:
         table.add_row(
-            Text(one.planned.name),
-            Text("\n".join(one.aliases)),
-            Text("\n".join(_target_line(target, names) for target in one.planned.targets)),
-            Text(_price_line(one)),
-            Text(one.change.value),
+            _cell(one.planned.name),
+            _cell("\n".join(one.aliases)),
+            _cell("\n".join(_target_line(target, names) for target in one.planned.targets)),
+            _cell(_price_line(one)),
+            _cell(one.change.value),
         )
     console.print(table)
 
@@ -93,7 +93,7 @@ def _show_findings(console: Console, title: str, findings: Iterable[Finding]) ->
         places = "\n".join(finding.places)
         if finding.total > len(finding.places):
             places += f"\nand {finding.total - len(finding.places)} more"
-        table.add_row(Text(places), Text(finding.why), Text(finding.instead))
+        table.add_row(_cell(places), _cell(finding.why), _cell(finding.instead))
     if table.row_count:
         console.print(table)
 
@@ -126,6 +126,12 @@ def _price_line(one: DoneEndpoint) -> str:
         return "as it was"
     price = one.planned.price
     return f"{format_nanos(price.input_nanos)} / {format_nanos(price.output_nanos)}"
+
+
+def _cell(text: str) -> Text:
+    """Return text for a table: no markup of rich's, nothing that steers the terminal."""
+    clean = "".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in text)
+    return Text(clean, overflow="fold")
 
 
 def _of(report: Report, level: Level) -> list[Finding]:
