@@ -39,7 +39,7 @@ class Collector:
                 self.send_header("content-length", "0")
                 self.end_headers()
 
-            def log_message(self, *_):
+            def log_message(self, format, *args):  # noqa: A002  as the base names it
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
