@@ -27,14 +27,17 @@ BILLION = 10**9
         ((10, 4, 3), 3, CANCELLED, Usage(10, 4, 3, UPSTREAM)),
         ((10, 4, 3), 3, FAILED, Usage(10, 4, 3, UPSTREAM)),
         # Zero is not missing.
-        ((0, 0, 0), 5, COMPLETED, Usage(0, 0, 0, UPSTREAM)),
+        ((0, 0, 0), 0, COMPLETED, Usage(0, 0, 0, UPSTREAM)),
         ((10, None, 0), 0, COMPLETED, Usage(10, 0, 0, UPSTREAM)),
         (UNKNOWN, 0, COMPLETED, Usage(ESTIMATE, 0, 0, ESTIMATED)),
         # What is missing is counted.
         (UNKNOWN, 7, COMPLETED, Usage(ESTIMATE, 0, 7, ESTIMATED)),
         ((10, 4, None), 7, COMPLETED, Usage(10, 4, 7, ESTIMATED)),
         ((None, None, 7), 5, COMPLETED, Usage(ESTIMATE, 0, 7, ESTIMATED)),
-        ((0, None, None), 7, COMPLETED, Usage(0, 0, 7, ESTIMATED)),
+        # But where something was passed on, something was written, and read before.
+        ((0, 0, 0), 5, COMPLETED, Usage(ESTIMATE, 0, 5, ESTIMATED)),
+        ((0, None, None), 7, COMPLETED, Usage(ESTIMATE, 0, 7, ESTIMATED)),
+        ((10, 4, 0), 7, COMPLETED, Usage(10, 4, 7, ESTIMATED)),
         # A client that leaves pays for what was sent.
         (UNKNOWN, 7, CANCELLED, Usage(ESTIMATE, 0, 7, ESTIMATED)),
         ((10, 4, None), 7, CANCELLED, Usage(10, 4, 7, ESTIMATED)),

@@ -59,10 +59,13 @@ class LeasesOfOneBudget(RuleBasedStateMachine):
     @rule(gateway=st.sampled_from("abc"))
     def repeat(self, gateway):
         """A message that comes twice changes nothing."""
-        ask = {"used": self.truly[gateway], "needed": 0, "wanted": 0}
-        self.keep(gateway, rules.renew(self.balance, self.leases[gateway], **ask))
-        before = self.balance, self.leases[gateway]
-        assert rules.renew(self.balance, self.leases[gateway], **ask) == before
+
+        def ask():
+            lease, used = self.leases[gateway], self.truly[gateway]
+            return rules.renew(self.balance, lease, used=used, needed=0, wanted=0)
+
+        self.keep(gateway, ask())
+        assert ask() == (self.balance, self.leases[gateway])
 
     @invariant()
     def the_amount_is_never_exceeded(self):

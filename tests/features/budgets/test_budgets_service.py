@@ -8,6 +8,7 @@ from tradewind.core.errors import Forbidden, InvalidInput, NotFound, Preconditio
 from tradewind.core.ids import BudgetId, OrganizationId, ProjectId
 from tradewind.core.permissions import Role
 from tradewind.db.change_feed import read_feed
+from tradewind.features.accounts.schemas import KeyHolder, KeyPurpose
 from tradewind.features.budgets.schemas import (
     BudgetChanges,
     ModelLimits,
@@ -146,9 +147,21 @@ def test_a_budget_of_what_is_not_ones_own_cannot_be_made(tx, budgets, admin):
 
 
 def test_without_the_permission_nothing_is_read_or_changed(tx, budgets, admin):
-    viewer, developer = replace(admin, role=Role.VIEWER), replace(admin, role=Role.DEVELOPER)
+    developer = replace(admin, role=Role.DEVELOPER)
+    key = KeyHolder(
+        key_id="k",
+        key_name="k",
+        organization_id=admin.organization_id,
+        organization_name="",
+        project_id=admin.project_id,
+        project_name="",
+        purpose=KeyPurpose.CLIENT,
+        models=None,
+    )
     with pytest.raises(Forbidden):
-        budgets.list_budgets(tx, viewer)
+        budgets.list_budgets(tx, key)
+    with pytest.raises(Forbidden):
+        budgets.get_terms(tx, key, admin.project_id)
     assert budgets.list_budgets(tx, developer) == []
     for change in (
         lambda: budgets.add_budget(tx, developer, MONTHLY),

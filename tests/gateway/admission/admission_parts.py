@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -100,7 +101,7 @@ class Bank:
         self.leases = {}
         self.requests = []
         self.is_away = False
-        self.held_back = None
+        self.held_back: list[Callable[[], None]] | None = None
         """A list here keeps the answers back until the test gives them."""
 
     def ask(self, method, path, body, answered):
@@ -120,7 +121,7 @@ class Bank:
     def release(self):
         """Give the answers that were kept back, and those that follow at once."""
         held, self.held_back = self.held_back, None
-        for answer in held:
+        for answer in held or ():
             answer()
 
     def _renew(self, request, ask):
@@ -180,7 +181,9 @@ class Gateway:
             Snapshot(1, 1, (self.grant,), (self.endpoint,), tuple(terms), tuple(budgets))
         )
 
-    def ask(self, *, grant=None, endpoint=None, read=0, write=0, admitted=None, **more):
+    def ask(
+        self, *, grant=None, endpoint=None, read=0, write: int | None = 0, admitted=None, **more
+    ):
         """Ask for a call; the result says what became of it as time goes on. `admitted` is called
         with the admission, when it comes.
         """

@@ -427,7 +427,7 @@ def test_a_call_that_costs_more_than_it_held_is_counted():
 # --- the worst case ---------------------------------------------------------------------------
 
 
-def worst(endpoint, *, most_input=1000, write=100, read=250, choices=1):
+def worst(endpoint, *, most_input=1000, write: int | None = 100, read=250, choices=1):
     grant = Grant("k", b"", "o", "p")
     return worst_case(Ask(grant, endpoint, read, most_input, write, choices=choices))
 

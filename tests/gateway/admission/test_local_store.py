@@ -20,6 +20,12 @@ def chain_of(*scopes, store=None):
     return (store or LocalStore()).bind(scopes)
 
 
+def refusal(chain, tokens):
+    verdict = chain.take(tokens, START)
+    assert isinstance(verdict, Refusal)
+    return verdict
+
+
 def is_admitted(chain, tokens, now):
     verdict = chain.take(tokens, now)
     if isinstance(verdict, Refusal):
@@ -164,12 +170,11 @@ def test_the_limit_with_the_longest_wait_is_the_one_that_binds():
     )
     for _ in range(30):
         assert is_admitted(chain, 10, START)
-    refused = chain.take(10, START)
-    assert isinstance(refused, Refusal)
+    refused = refusal(chain, 10)
     # Two seconds for a request of the project, as for ten tokens of the organization; one more
     # token makes the latter longer.
     assert refused.limit.kind is ScopeKind.PROJECT
-    refused = chain.take(11, START)
+    refused = refusal(chain, 11)
     assert refused.limit == scope_of(tokens=300, kind=ScopeKind.ORGANIZATION, name="o").limit(
         Unit.TOKENS
     )
@@ -181,11 +186,11 @@ def test_for_a_rate_a_place_in_the_future_can_be_taken():
     for _ in range(60):
         assert is_admitted(chain, 0, START)
     assert isinstance(chain.take(0, START, 0.9), Refusal)
-    assert math.isclose(chain.take(0, START, 1.1), 1.0, abs_tol=1e-6)
+    assert chain.take(0, START, 1.1) == pytest.approx(1.0)
     assert chain.readings()[0].calls == 0, "it runs later"
     assert chain.enter(START + 1) is None
     assert chain.readings()[0].calls == 1
-    assert math.isclose(chain.take(0, START, 5.0), 2.0, abs_tol=1e-6), "behind the one before"
+    assert chain.take(0, START, 5.0) == pytest.approx(2.0), "behind the one before"
 
 
 def test_a_full_limit_tells_about_how_long_calls_take():
@@ -195,8 +200,7 @@ def test_a_full_limit_tells_about_how_long_calls_take():
         chain.settle(0, START, 3.0)
     chain.take(0, START)
     chain.take(0, START)
-    refused = chain.take(0, START)
-    assert isinstance(refused, Refusal)
+    refused = refusal(chain, 0)
     assert refused.full == refused.limit
     assert 1.3 < refused.wait_s < 1.6
 

@@ -65,7 +65,9 @@ _LOG_TYPES: dict[str, LiteralString] = {
 }
 _COLUMNS = sql.SQL(", ").join(map(sql.Identifier, EventRow._fields))
 _LOG_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, LogRow._fields))
-PARTITIONED = ("usage_event", "request_log")
+# In the order in which readers take them: who makes partitions locks the tables one after the
+# other, and in the other order would end in a deadlock with whoever reads both.
+PARTITIONED = ("request_log", "usage_event")
 _PARTITION_LOCK = 0x7477_7061_7274
 """Of the transactions that make partitions; any number that nobody else uses."""
 

@@ -29,8 +29,8 @@ from tradewind.wire.errors import ApiError
 EXPECTED_OUTPUT_TOKENS = 512
 """Reserved for a call that does not say how much it wants. What it really takes is settled."""
 _UPLOADS = frozenset({Operation.TRANSCRIPTION, Operation.TRANSLATION, Operation.IMAGE_EDITS})
-_MOST_KEYS = 10_000
-"""Keys whose chains are kept ready; one of a single model is 1 KB."""
+_MOST_ENTRIES = 20_000
+"""Pairs of key and model whose chains are kept ready; one is 1 KB."""
 
 
 class Admissions:
@@ -62,6 +62,7 @@ class Admissions:
         self.budgets = budgets
         self._seen: SnapshotView | None = None
         self._entries: dict[str, dict[str, _Entry | None]] = {}
+        self._bound = 0
 
     def ask(
         self, ask: Ask, admitted: Callable[[Admission], None], refused: Callable[[ApiError], None]
@@ -153,7 +154,7 @@ class Admissions:
         view = self._view()
         if view is not self._seen:
             self._seen = view
-            self._entries = {}
+            self._entries, self._bound = {}, 0
         by_model = self._entries.get(ask.grant.key_id)
         if by_model is not None:
             name = ask.endpoint.name
@@ -162,8 +163,9 @@ class Admissions:
         return self._bind(view, ask)
 
     def _bind(self, view: SnapshotView, ask: Ask) -> "_Entry | None":
-        if len(self._entries) >= _MOST_KEYS or self._store.forget_idle(self._clock()):
-            self._entries = {}
+        if self._bound >= _MOST_ENTRIES or self._store.forget_idle(self._clock()):
+            self._entries, self._bound = {}, 0
+        self._bound += 1
         # What is in force now, not what was when the call came in: it is kept for others.
         grant = view.grant(ask.grant.key_id) or ask.grant
         endpoint = view.endpoint(ask.endpoint.name) or ask.endpoint
@@ -204,7 +206,7 @@ class Admissions:
             if isinstance(why, ApiError):
                 refused(why)
                 return
-            readings = [] if counted is None else counted.readings()
+            readings = (counted or entry.elsewhere).readings()
             refused(refusal.rate_limited(why, readings, self._clock()))
 
         applicant = Applicant(
@@ -217,14 +219,13 @@ class Admissions:
             admitted=let_in,
             refused=turn_away,
         )
-        applicant.start(entry.here)
+        applicant.start()
         return None if applicant.is_ended else applicant
 
     def _never(self, entry: "_Entry", tokens: int) -> ApiError:
         chain = entry.chain
         if chain.closed is not None:
-            readings = [] if entry.here is None else entry.here.readings()
-            return refusal.closed(chain.closed, readings, self._clock())
+            return refusal.closed(chain.closed, entry.elsewhere.readings(), self._clock())
         assert chain.narrowest is not None
         return refusal.never_fits(chain.narrowest, tokens)
 

@@ -92,11 +92,8 @@ class Applicant:
         self._deadline_timer: Timer | None = None
         self._waiting: Waiting | None = None
 
-    def start(self, counted: Counted | None) -> None:
-        """Try to get in, behind those who came before. `counted` is whose readings tell of a
-        refusal before anything was asked.
-        """
-        self._counted = counted
+    def start(self) -> None:
+        """Try to get in, behind those who came before."""
         full = self._lines.first_of(self._way.limits)
         if full is None:
             self._take()

@@ -80,10 +80,7 @@ class SharedStore:
         if now - self._dead_looked_for_at < _LOOK_FOR_DEAD_S:
             return False
         self._dead_looked_for_at = now
-        try:
-            return self.table.bury_the_dead()
-        except LockBusy:
-            return False
+        return self.table.bury_the_dead()
 
     @property
     def counters(self) -> dict[str, int]:

@@ -38,6 +38,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _LOCKS_AT = 1 << 40
 _SHARD_LOCKS_AT = _LOCKS_AT
 _WORKER_LOCKS_AT = _LOCKS_AT + SHARDS
+_JOIN_LOCK_AT = _WORKER_LOCKS_AT + WORKERS
 
 ALL_SHARDS = exclusive(_SHARD_LOCKS_AT, SHARDS)
 NO_SHARDS = unlock(_SHARD_LOCKS_AT, SHARDS)
@@ -71,6 +72,7 @@ class SharedTable:
         except OSError as error:
             raise StartupError(f"the shared limits {path} cannot be opened: {error}") from error
         self.locks = ByteLocks(self._descriptor)
+        self._buried: set[int] = set()
         try:
             self._map(path)
         except (StartupError, OSError):
@@ -79,7 +81,7 @@ class SharedTable:
 
     def _map(self, path: Path) -> None:
         try:
-            self.locks.take(ALL_SHARDS)
+            self.locks.take(exclusive(_JOIN_LOCK_AT))
         except LockBusy:
             raise StartupError(f"the shared limits {path} are held by a stopped process") from None
         try:
@@ -98,7 +100,7 @@ class SharedTable:
         except OSError as error:
             raise StartupError(f"the shared limits {path} cannot be used: {error}") from error
         finally:
-            self.locks.release(NO_SHARDS)
+            self.locks.release(unlock(_JOIN_LOCK_AT))
 
     def _prepare(self, path: Path) -> None:
         """Make the file anew unless it is of this release and this boot of the machine."""
@@ -129,20 +131,23 @@ class SharedTable:
         self.calls[worker::WORKERS] = memoryview(bytes(4 * SLOTS)).cast("I")
 
     def bury_the_dead(self) -> bool:
-        """Forget the calls of workers that died and have no successor. Holds no lock before."""
+        """Forget the calls of workers that died and have no successor; say whether there were any.
+
+        No lock but the dead one's own place is needed: nobody else writes its column, except with
+        zeros. A place that was found empty is not looked through again until somebody had it.
+        """
         found = False
-        self.locks.take(ALL_SHARDS)
-        try:
-            for worker in range(WORKERS):
-                if worker == self.worker:
-                    continue
-                if self.locks.try_take(exclusive(_WORKER_LOCKS_AT + worker)):
-                    if any(self.calls[worker::WORKERS]):
-                        self._clear(worker)
-                        found = True
-                    self.locks.release(unlock(_WORKER_LOCKS_AT + worker))
-        finally:
-            self.locks.release(NO_SHARDS)
+        for worker in range(self._width[0]):
+            if worker == self.worker:
+                continue
+            if not self.locks.try_take(exclusive(_WORKER_LOCKS_AT + worker)):
+                self._buried.discard(worker)
+                continue
+            if worker not in self._buried:
+                self._buried.add(worker)
+                found |= any(self.calls[worker::WORKERS])
+                self._clear(worker)
+            self.locks.release(unlock(_WORKER_LOCKS_AT + worker))
         return found
 
     def find(self, digest: bytes) -> int | None:

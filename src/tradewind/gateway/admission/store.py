@@ -86,6 +86,10 @@ StopAsking = Callable[[], None]
 class CountedElsewhere(Protocol):
     """A chain whose store may have to be asked over a connection."""
 
+    def readings(self) -> list[Reading]:
+        """As `Counted.readings`."""
+        ...
+
     def refresh_later(self, answered: Callable[[Counted], None]) -> None:
         """Bring the readings up to date, taking nothing."""
         ...
@@ -107,6 +111,9 @@ class AtOnce:
     def __init__(self, chain: CountedHere, clock: Callable[[], float]) -> None:
         self._chain = chain
         self._clock = clock
+
+    def readings(self) -> list[Reading]:
+        return self._chain.readings()
 
     def refresh_later(self, answered: Callable[[Counted], None]) -> None:
         answered(self._chain)
