@@ -9,8 +9,10 @@ import pytest
 from playwright.sync_api import ViewportSize
 
 from tradewind.features.accounts.schemas import SignedIn
-from tradewind.testing.portal_browser import NARROW, WIDE, Keys, Playground, Tab
+from tradewind.testing.logged_calls import OWN_ATTEMPT, ended_call, refused_call
+from tradewind.testing.portal_browser import NARROW, WIDE, Keys, Playground, Requests, Tab
 from tradewind.testing.portal_world import CHAT_MODEL, EMBEDDING_MODEL
+from tradewind.usage.event import Attempt, Outcome, Refused, Trail, UsageEvent
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -27,8 +29,31 @@ PAGES = {
     "new key": "/keys/new",
     "usage": "/usage?range=24h",
     "usage by key": "/usage?by=key&show=tokens",
+    "requests": "/requests",
+    "requests with filters": f"/requests?state=failed&host={LONG}&model={LONG}",
     "not found": "/nowhere",
 }
+
+
+def calls_of_every_kind(key_id: str) -> list[UsageEvent | Refused]:
+    busy = Attempt(f"dep_{LONG}", LONG, f"cheapest of {LONG}", 503, "busy", 90_000)
+    trail = Trail(
+        "messages",
+        f"kestrel/{LONG}",
+        (busy, OWN_ATTEMPT),
+        queued_us=1_500,
+        overhead_us=210,
+        error_code="upstream_error",
+        trace_parent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        user_agent=LONG * 2,
+        tags={LONG: LONG},
+    )
+    return [
+        ended_call(key_id=key_id, trail=trail),
+        ended_call(outcome=Outcome.FAILED, http_status=502, trail=trail),
+        ended_call(outcome=Outcome.CANCELLED, http_status=499),
+        refused_call(requested_model=f"kestrel/{LONG}", error_code="rate_limit_exceeded"),
+    ]
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -62,11 +87,16 @@ def test_full_pages(portal, open_tab, signed_in: SignedIn, theme, viewport):
     key_id = world.add_key(signed_in.viewer, LONG)
     world.add_usage(signed_in.viewer, key_id=key_id)
     world.add_usage(signed_in.viewer, model=f"kestrel/{LONG}", currency="EUR", price_id="p2")
+    calls = world.add_calls(signed_in.viewer, *calls_of_every_kind(key_id))
+    pages = PAGES | {f"request {call}": f"/requests/{call}" for call in calls}
     tab = open_tab(session_token=signed_in.session_token, theme=theme, viewport=viewport)
 
     problems = Problems()
-    for name, path in PAGES.items():
+    for name, path in pages.items():
         page = tab.open(path)
+        if name == "requests":
+            Requests(page).live.click()
+            page.get_by_text("Waiting for new calls").wait_for()
         if name.startswith("usage"):
             page.locator("[data-chart][data-ready]").wait_for()
             page.get_by_text("Show table").click()
@@ -80,7 +110,7 @@ def test_empty_pages(portal, open_tab, signed_in: SignedIn, theme, viewport):
     tab = open_tab(session_token=signed_in.session_token, theme=theme, viewport=viewport)
 
     problems = Problems()
-    for path in ("/", "/models", "/playground", "/keys", "/usage"):
+    for path in ("/", "/models", "/playground", "/keys", "/usage", "/requests"):
         tab.open(path)
         problems.look(tab, path)
 

@@ -124,3 +124,30 @@ def test_durations(microseconds: int, text: str):
 )
 def test_initials(name: str, text: str):
     assert formats.initials(name) == text
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "text"),
+    [
+        (0, "0.00\u00a0ms"),
+        (214, "0.21\u00a0ms"),
+        (1_509, "1.50\u00a0ms"),
+        (9_999, "9.99\u00a0ms"),
+        (10_000, "10\u00a0ms"),
+        (352_236, "352\u00a0ms"),
+    ],
+)
+def test_a_short_duration_is_finer(microseconds: int, text: str):
+    assert formats.fine_duration(microseconds) == text
+
+
+def test_a_second_is_of_utc():
+    zone = timezone(timedelta(hours=5))
+    assert formats.second(datetime(2030, 1, 31, 3, 4, 5, tzinfo=zone)) == "30 Jan 22:04:05"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("cached_input_tokens", "Cached input tokens"), ("chat", "Chat"), ("", "")]
+)
+def test_a_name_of_ours_is_read_as_words(name: str, text: str):
+    assert formats.words(name) == text

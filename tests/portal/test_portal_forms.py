@@ -85,7 +85,7 @@ def test_a_new_key_is_shown_once(browser: TestClient, world: PortalWorld, signed
     page = browser.get("/keys").text
     assert api_keys.LEAK_PATTERN.search(page) is None
     assert shown[0][:18] in page
-    assert "1,200 requests/min" in page
+    assert '<b class="number">1,200</b> requests' in page
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,11 @@ PAGES = [
     "/keys/new",
     "/usage",
     "/usage?range=24h&by=key&show=tokens",
+    "/requests",
+    "/requests?state=failed&since=7d",
+    "/limits",
+    "/budgets",
+    "/budgets/new",
 ]
 HOSTILE = '<script>alert("x")</script>'
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from urllib.parse import quote, urlsplit
 
 from fastapi import Form, Header, Request
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from tradewind.core.errors import Forbidden, Unauthenticated
@@ -112,6 +113,17 @@ class Access:
             return viewer
 
         return gate
+
+    def check_still(
+        self, tx: Connection, token: str, viewer: Viewer, permission: Permission
+    ) -> None:
+        """Ask again, for an answer that goes on for minutes: whoever signed out or lost the right
+        meanwhile gets no more of it. Raises SignInRequired or MissingRight.
+        """
+        known = self._services.accounts.resolve_session(tx, token)
+        if known is None or known.organization_id != viewer.organization_id:
+            raise SignInRequired
+        require(known, permission)
 
     def own_form(
         self,

@@ -8,12 +8,50 @@ from tradewind.portal.access import Access
 from tradewind.portal.assets import load_assets
 from tradewind.portal.edge import Edge
 from tradewind.portal.failures import add_failure_pages
-from tradewind.portal.pages import home, keys, model, models, playground, set_up, sign_in, usage
+from tradewind.portal.pages import (
+    budgets,
+    endpoint,
+    endpoint_targets,
+    endpoints,
+    home,
+    keys,
+    limits,
+    model,
+    models,
+    playground,
+    provider,
+    provider_models,
+    providers,
+    request,
+    requests,
+    set_up,
+    sign_in,
+    usage,
+)
 from tradewind.portal.parts import Portal
 from tradewind.portal.services import PortalServices
 from tradewind.portal.shell import Shell
 
-_PAGES = (sign_in, set_up, home, models, model, playground, keys, usage)
+_PAGES = (
+    sign_in,
+    set_up,
+    home,
+    models,
+    model,
+    playground,
+    keys,
+    usage,
+    requests,
+    request,
+    providers,
+    provider_models,
+    provider,
+    endpoints,
+    endpoint_targets,
+    endpoint,
+    limits,
+    budgets,
+)
 
 
 def create_portal(services: PortalServices) -> ASGIApp:

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from tradewind.core.errors import TradewindError
+from tradewind.core.errors import TradewindError, Unavailable
 from tradewind.features.accounts.schemas import Viewer
 from tradewind.portal.access import (
     SET_UP_PATH,
@@ -78,6 +78,9 @@ def add_failure_pages(app: FastAPI, portal: Portal) -> None:
             right=error.permission.value if is_right_missing else None,
             roles=tuple(error.roles) if is_right_missing else (),
         )
+        if isinstance(error, Unavailable):
+            # It may be the database that is away, so only a viewer who is known already is shown.
+            return _render(portal, request, page, getattr(request.state, "viewer", None))
         return _page(portal, request, page)
 
     def http(request: Request, error: Exception) -> Response:

@@ -69,6 +69,13 @@ def milliseconds(microseconds: int) -> str:
     return f"{(microseconds + 500) // 1000:,}{NO_BREAK_SPACE}ms"
 
 
+def fine_duration(microseconds: int) -> str:
+    """Return a duration as `milliseconds` does, with two decimals below 10 ms: `0.21 ms`."""
+    if microseconds >= 10_000:
+        return milliseconds(microseconds)
+    return f"{microseconds // 1000}.{microseconds % 1000 // 10:02d}{NO_BREAK_SPACE}ms"
+
+
 def percent(part: int, whole: int) -> str:
     """Return `part` of `whole` in percent with two decimals, or `n/a` when there is no whole."""
     if whole == 0:
@@ -95,6 +102,12 @@ def short_time(moment: datetime) -> str:
     return f"{moment.day} {_MONTHS[moment.month - 1]} {moment:%H:%M}"
 
 
+def second(moment: datetime) -> str:
+    """Return `14 Jul 09:30:12`, for records of which there are many in a minute."""
+    moment = moment.astimezone(UTC)
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment:%H:%M:%S}"
+
+
 def ago(moment: datetime, now: datetime) -> str:
     """Return how long ago `moment` was, in words; the day itself from a week on."""
     passed = now - moment
@@ -113,6 +126,12 @@ def sentence(text: str) -> str:
     """Return a message of an error as a sentence of its own."""
     text = text[:1].upper() + text[1:]
     return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+
+
+def words(name: str) -> str:
+    """Return a name of ours as people read it: `Cached input tokens` for `cached_input_tokens`."""
+    text = name.replace("_", " ")
+    return text[:1].upper() + text[1:]
 
 
 def initials(name: str) -> str:

@@ -37,8 +37,13 @@ NAV = (
     NavGroup(
         "Operate",
         (
+            NavItem("Endpoints", "/endpoints", "route", Permission.MODELS_READ, "e"),
+            NavItem("Providers", "/providers", "plug", Permission.MODELS_READ, "v"),
             NavItem("Usage and cost", "/usage", "chart", Permission.USAGE_READ, "u"),
+            NavItem("Requests", "/requests", "list", Permission.REQUESTS_READ, "r"),
             NavItem("API keys", "/keys", "key", Permission.KEYS_READ, "k"),
+            NavItem("Limits", "/limits", "gauge", Permission.LIMITS_READ, "l"),
+            NavItem("Budgets", "/budgets", "wallet", Permission.LIMITS_READ, "b"),
         ),
     ),
 )

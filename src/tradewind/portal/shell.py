@@ -4,16 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
+from uuid import UUID
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from tradewind.core.clock import Clock
+from tradewind.core.ids import request_id
 from tradewind.features.accounts.schemas import Viewer
 from tradewind.portal import formats
 from tradewind.portal.assets import Assets
 from tradewind.portal.nav import NAV, NavGroup
+from tradewind.readmodels.request_addresses import write_place
 
 THEME_COOKIE = "tradewind_theme"
 _THEMES = ("light", "dark")
@@ -61,6 +64,10 @@ class Shell:
         html = self._environment.get_template(template).render(page=page, shell=surroundings)
         return HTMLResponse(html, status, headers)
 
+    def part(self, template: str, **context: object) -> str:
+        """Return a piece of a page that comes to it later. The page includes the same template."""
+        return self._environment.get_template(template).render(context)
+
 
 def _visible(viewer: Viewer | None) -> tuple[NavGroup, ...]:
     if viewer is None:
@@ -100,10 +107,15 @@ def _environment(assets: Assets, clock: Clock) -> Environment:
         "compact": formats.compact,
         "length_of_context": formats.length,
         "milliseconds": formats.milliseconds,
+        "fine_duration": formats.fine_duration,
+        "words": formats.words,
         "percent": formats.percent,
         "day": formats.day,
         "exact_time": formats.exact_time,
         "short_time": formats.short_time,
+        "second": formats.second,
+        "request_id": _request_id,
+        "request_place": write_place,
         "ago": ago,
         "sentence": formats.sentence,
         "initials": formats.initials,
@@ -116,6 +128,10 @@ def _environment(assets: Assets, clock: Clock) -> Environment:
     environment.filters.update(filters)  # pyright: ignore[reportUnknownMemberType]
     environment.globals["asset"] = assets.url  # pyright: ignore[reportUnknownMemberType]
     return environment
+
+
+def _request_id(event_id: UUID) -> str:
+    return request_id(event_id.bytes)
 
 
 def _path_segment(text: str) -> str:

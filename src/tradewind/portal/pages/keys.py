@@ -1,12 +1,14 @@
 """API keys: the list, creating one (its text is shown once) and revoking one."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Form, Request
+from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from tradewind.core.errors import InvalidInput
@@ -17,7 +19,10 @@ from tradewind.features.accounts.schemas import (
     KeyRow,
     Viewer,
 )
+from tradewind.features.budgets.schemas import TermsRow
+from tradewind.portal.binding import Binding, Bound, binding_of_key, bounds_of
 from tradewind.portal.parts import Portal
+from tradewind.readmodels.limits import BudgetOwner, budget_owners, limited_models
 from tradewind.snapshot.contents import Limits
 
 # What the form offers; an empty value never expires.
@@ -30,11 +35,21 @@ LIFETIMES = (
 _DEFAULT_LIFETIME = "90"
 
 
+class Bounds(NamedTuple):
+    """What binds a key, in short."""
+
+    rates: tuple[Bound, ...]
+    budgets: int
+    """How many pay for its calls."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeysPage:
     keys: Sequence[KeyRow]
     """Keys that people made, unrevoked ones first; the portal's own short-lived ones are left
     out."""
+    bounds: Mapping[str, Bounds]
+    """By key."""
     can_write: bool
 
 
@@ -64,6 +79,14 @@ class CreatedKeyPage:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPage:
+    key: KeyRow
+    binding: Binding
+    can_write: bool
+    can_budget: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RevokeKeyPage:
     key: KeyRow
 
@@ -71,7 +94,7 @@ class RevokeKeyPage:
 def routes(portal: Portal) -> APIRouter:
     router = APIRouter()
     services, access = portal.services, portal.access
-    accounts, database = services.accounts, services.database
+    accounts, budgets, database = services.accounts, services.budgets, services.database
     may_read = access.allowed(Permission.KEYS_READ)
     may_write = access.allowed(Permission.KEYS_WRITE)
     own_form = [Depends(access.own_form)]
@@ -80,7 +103,24 @@ def routes(portal: Portal) -> APIRouter:
     def keys(request: Request, viewer: Annotated[Viewer, Depends(may_read)]) -> Response:
         with database.transaction() as tx:
             rows = accounts.list_keys(tx, viewer)
-        page = KeysPage(rows, viewer.may(Permission.KEYS_WRITE))
+            project, organization = _terms(tx, viewer)
+            owners = budget_owners(tx, viewer.organization_id)
+        paying = _budgets_by_owner(owners)
+        shared = paying[viewer.organization_id] + paying[viewer.project_id]
+        bounds = {
+            key.key_id: Bounds(
+                bounds_of(
+                    (
+                        ("key", key.limits),
+                        ("project", project.terms.limits),
+                        ("organization", organization.terms.limits),
+                    )
+                ),
+                shared + paying[key.key_id],
+            )
+            for key in rows
+        }
+        page = KeysPage(rows, bounds, viewer.may(Permission.KEYS_WRITE))
         return portal.shell.page(request, "keys.html", page, viewer=viewer)
 
     @router.get("/keys/new")
@@ -115,6 +155,27 @@ def routes(portal: Portal) -> APIRouter:
         shown = CreatedKeyPage(created, f"{services.public_url()}/v1")
         return portal.shell.page(request, "key_created.html", shown, viewer=viewer)
 
+    @router.get("/keys/{key_id}")
+    def key(
+        request: Request, key_id: str, viewer: Annotated[Viewer, Depends(may_read)]
+    ) -> Response:
+        with database.transaction() as tx:
+            row = accounts.get_key(tx, viewer, key_id)
+            binding = binding_of_key(
+                row,
+                (viewer.project_name, viewer.organization_name),
+                _terms(tx, viewer),
+                limited_models(tx, viewer.organization_id),
+                budgets.budgets_of_key(tx, viewer, key_id),
+            )
+        page = KeyPage(
+            row,
+            binding,
+            can_write=viewer.may(Permission.KEYS_WRITE),
+            can_budget=viewer.may(Permission.LIMITS_WRITE),
+        )
+        return portal.shell.page(request, "key.html", page, viewer=viewer)
+
     @router.get("/keys/{key_id}/revoke")
     def ask_to_revoke(
         request: Request, key_id: str, viewer: Annotated[Viewer, Depends(may_write)]
@@ -129,7 +190,17 @@ def routes(portal: Portal) -> APIRouter:
             accounts.revoke_key(tx, viewer, key_id)
         return RedirectResponse("/keys", HTTPStatus.SEE_OTHER)
 
+    def _terms(tx: Connection, viewer: Viewer) -> tuple[TermsRow, TermsRow]:
+        return (
+            budgets.get_terms(tx, viewer, viewer.project_id),
+            budgets.get_terms(tx, viewer, viewer.organization_id),
+        )
+
     return router
+
+
+def _budgets_by_owner(owners: Sequence[BudgetOwner]) -> Counter[str]:
+    return Counter(each.key_id or each.project_id or each.organization_id for each in owners)
 
 
 def _parse(form: KeyForm) -> tuple[Limits, int | None]:

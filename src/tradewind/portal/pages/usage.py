@@ -8,14 +8,19 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from tradewind.core.errors import InvalidInput
 from tradewind.core.money import format_nanos
 from tradewind.core.permissions import Permission
+from tradewind.features.accounts.bearer import is_key_id
 from tradewind.features.accounts.schemas import Viewer
+from tradewind.portal.binding import Binding, binding_of_project
 from tradewind.portal.parts import Portal
+from tradewind.portal.request_filters import Since
 from tradewind.portal.series_colors import assign_colors
+from tradewind.readmodels.limits import limited_models
 from tradewind.readmodels.usage import (
     MOST_EXPORTED_ROWS,
     MOST_ROWS,
@@ -53,6 +58,13 @@ _BUCKET_WORDS = {
     Period.WEEK: "Three-hour buckets",
     Period.MONTH: "Six-hour buckets",
     Period.QUARTER: "One-day buckets",
+}
+# The log of single calls goes back less far than the books.
+_LOG_SPANS = {
+    Period.DAY: Since.DAY,
+    Period.WEEK: Since.WEEK,
+    Period.MONTH: Since.MONTH,
+    Period.QUARTER: Since.MONTH,
 }
 
 
@@ -103,6 +115,12 @@ class UsagePage:
     is_cut: bool
     """There are more groups than the table shows."""
     csv_href: str
+    log_span: Since
+    """As much of the range as the list of requests can show."""
+    listed_groups: frozenset[str]
+    """Groups whose calls that list can show by themselves."""
+    binding: Binding | None
+    """What binds the project; None for whoever may not see limits."""
 
 
 def routes(portal: Portal) -> APIRouter:
@@ -127,6 +145,7 @@ def routes(portal: Portal) -> APIRouter:
             totals = read_totals(tx, scope, window)
             groups = read_groups(tx, scope, window, by, show)
             drawn = _currency(currency, totals) if show is Measure.SPEND else None
+            binding = _binding(tx, viewer) if viewer.may(Permission.LIMITS_READ) else None
             if totals:
                 series = read_series(tx, scope, window, by, show, largest=groups, currency=drawn)
         links = _Links(period, by, show, currency)
@@ -152,6 +171,14 @@ def routes(portal: Portal) -> APIRouter:
             groups=groups,
             is_cut=len(groups) == MOST_ROWS,
             csv_href=f"/usage.csv?{urlencode({'range': period.value})}",
+            log_span=_LOG_SPANS[period],
+            listed_groups=frozenset(
+                # The short-lived keys of the portal are one group here and many there.
+                row.group
+                for row in groups
+                if by is Grouping.MODEL or is_key_id(row.group)
+            ),
+            binding=binding,
         )
         return portal.shell.page(request, "usage.html", page, viewer=viewer)
 
@@ -173,6 +200,18 @@ def routes(portal: Portal) -> APIRouter:
             _csv(rows),
             media_type="text/csv; charset=utf-8",
             headers={"content-disposition": f'attachment; filename="{name}"'},
+        )
+
+    def _binding(tx: Connection, viewer: Viewer) -> Binding:
+        budgets = services.budgets
+        return binding_of_project(
+            (viewer.project_name, viewer.organization_name),
+            (
+                budgets.get_terms(tx, viewer, viewer.project_id),
+                budgets.get_terms(tx, viewer, viewer.organization_id),
+            ),
+            limited_models(tx, viewer.organization_id),
+            budgets.budgets_of_project(tx, viewer),
         )
 
     return router

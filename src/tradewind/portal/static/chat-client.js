@@ -10,10 +10,12 @@ const KEY_RENEW_BEFORE_MS = 60_000;
 
 // What went wrong, in words for a person.
 export class ChatError extends Error {
-  constructor(message, { hint = "", requestId = "" } = {}) {
+  constructor(message, { hint = "", requestId = "", status = null, headers = null } = {}) {
     super(message);
     this.hint = hint;
     this.requestId = requestId;
+    this.status = status;
+    this.headers = headers;
   }
 }
 
@@ -28,7 +30,7 @@ export class ChatClient {
   // Yields the chunks of one streamed completion. `onSent` is called when the request leaves that is
   // going to be answered, which is when time to first token starts to count.
   async *stream(request, { signal, onSent }) {
-    const response = await this.#send(request, signal, onSent);
+    const response = await this.call("/v1/chat/completions", request, { signal, onSent });
     for await (const data of readEvents(response.body)) {
       if (data === "[DONE]") return;
       const chunk = JSON.parse(data);
@@ -37,12 +39,13 @@ export class ChatClient {
     }
   }
 
-  async #send(request, signal, onSent) {
+  // Returns the answer to one call of the public API; throws ChatError for a refusal.
+  async call(path, request, { signal, onSent }) {
     let isKeyRenewed = false;
     for (;;) {
       const key = await this.#currentKey(signal);
       onSent();
-      const response = await post("/v1/chat/completions", {
+      const response = await post(path, {
         signal,
         headers: { authorization: `Bearer ${key.text}`, "content-type": "application/json" },
         body: JSON.stringify(request),
@@ -94,6 +97,8 @@ async function errorOf(response) {
   return new ChatError(sentence(message ?? `The platform answered ${response.status}`), {
     hint: hint ? sentence(hint) : HINTS[response.status],
     requestId: response.headers.get("x-request-id") ?? "",
+    status: response.status,
+    headers: response.headers,
   });
 }
 
