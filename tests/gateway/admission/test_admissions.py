@@ -137,7 +137,7 @@ def test_a_call_that_can_never_fit_is_not_told_to_wait():
 
 
 @pytest.mark.parametrize("limits", [Limits(0), Limits(None, 0), Limits(None, None, 0)])
-def test_a_limit_of_zero_admits_nothing(limits):
+def test_d4_zero_is_a_limit_and_only_none_is_no_limit(limits):
     error = Gateway(limits=limits).ask().error
     assert (error.status, error.code) == (429, "rate_limit_exceeded")
     assert headers_of(error.headers)["retry-after-ms"] > 0
