@@ -19,10 +19,10 @@ environment = @command -v $(PYTHON) >/dev/null \
 	|| { echo "Tradewind needs Python 3.11 or newer: apt-get install python3 python3-venv" >&2; exit 1; }; \
 	$(PYTHON) -m scripts.environment
 
-.PHONY: help up test check fmt bench lock clean
+.PHONY: help up test check fmt bench bench-peers lock clean
 
 help: ## List the verbs
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
 
 up: ## Install what is missing and start the platform; Ctrl-C stops it (ARGS="--port 0 --once …")
 	$(environment) runtime
@@ -44,6 +44,10 @@ fmt: ## Format the code and mend what ruff can mend
 bench: ## Measure the gateway beside nginx on this machine (ARGS="--json")
 	$(environment) dev
 	@exec $(venv_python) -m bench $(ARGS)
+
+bench-peers: ## Measure other gateways beside ours; installs them below build/peers (ARGS="--seconds 5")
+	$(environment) dev
+	@exec $(venv_python) -m bench.peers $(ARGS)
 
 lock: ## Compile requirements/*.in into locks with hashes, from releases at least a week old
 	$(environment) dev

@@ -1,4 +1,4 @@
-"""`python -m bench [--rounds N] [--seconds N] [--json]`."""
+"""`python -m bench [--rounds N] [--seconds N] [--held-seconds N] [--json]`."""
 
 import argparse
 import contextlib
@@ -12,11 +12,22 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from bench.loads import JsonFigures, StreamFigures, ensure_wrk, load_json, load_streams
+from bench.backstage import running_backstage
+from bench.gateway import running_gateway, running_two_gateways
+from bench.held import HeldFigures, hold_streams
+from bench.loads import (
+    MESSAGES_PATH,
+    JsonFigures,
+    StreamFigures,
+    ensure_wrk,
+    load_json,
+    load_streams,
+)
 from bench.mock import running_mock
-from bench.processes import BenchError, load_core, pss_mb, server_core
+from bench.processes import BenchError, allow_many_files, load_core, pss_mb, server_core
 from bench.report import AIMS, Report, table
-from bench.servers import Server, running_gateway, running_nginx
+from bench.servers import Server, running_nginx
+from bench.workers import WorkerFigures, compare_workers, measured_as
 
 
 class Round(NamedTuple):
@@ -24,9 +35,11 @@ class Round(NamedTuple):
 
     nginx_json: JsonFigures
     gateway_json: JsonFigures
+    gateway_messages: JsonFigures
     direct_streams: StreamFigures
     nginx_streams: StreamFigures
     gateway_streams: StreamFigures
+    workers: WorkerFigures
 
 
 def main() -> int:
@@ -35,7 +48,9 @@ def main() -> int:
     console = Console(stderr=True, highlight=False)
     try:
         with tempfile.TemporaryDirectory(prefix="tradewind-bench-") as folder:
-            report = measure(Path(folder), options.rounds, options.seconds, console.print)
+            report = measure(
+                Path(folder), options.rounds, options.seconds, options.held_seconds, console.print
+            )
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -48,20 +63,27 @@ def main() -> int:
     return 0
 
 
-def measure(folder: Path, rounds: int, seconds: int, say: Callable[[str], object]) -> Report:
+def measure(
+    folder: Path, rounds: int, seconds: int, held_seconds: int, say: Callable[[str], object]
+) -> Report:
     """Run the whole benchmark. Raises BenchError when a server fails or answers wrongly."""
     ensure_wrk()
+    allow_many_files()
     if server_core() == load_core():
         say("only one core: load and servers share it, so rates and times say little")
     with contextlib.ExitStack() as stack:
-        mock_port = stack.enter_context(running_mock(folder))
-        nginx = stack.enter_context(running_nginx(folder, mock_port))
-        gateway, start_s, journal = stack.enter_context(running_gateway(folder, mock_port))
-        direct = Server("mock", f"http://127.0.0.1:{mock_port}", "any", 0)
+        mock = stack.enter_context(running_mock(folder))
+        nginx = stack.enter_context(running_nginx(folder, mock.port))
+        backstage = stack.enter_context(running_backstage(folder))
+        one = stack.enter_context(running_gateway(folder, mock.port, backstage.socket))
+        two = stack.enter_context(running_two_gateways(folder, mock.port, backstage.socket))
+        gateway, pair = one.server, two.server
+        direct = Server("mock", f"http://127.0.0.1:{mock.port}", "any", ())
         say("warming up")
-        for server in (nginx, gateway):
+        for server in (nginx, gateway, pair):
             load_json(server, 1)
             load_streams(server, 1)
+        load_json(gateway, 1, path=MESSAGES_PATH)
         taken: list[Round] = []
         for number in range(1, rounds + 1):
             say(f"round {number} of {rounds}")
@@ -69,17 +91,32 @@ def measure(folder: Path, rounds: int, seconds: int, say: Callable[[str], object
                 Round(
                     nginx_json=load_json(nginx, seconds),
                     gateway_json=load_json(gateway, seconds),
+                    gateway_messages=load_json(gateway, seconds, path=MESSAGES_PATH),
                     direct_streams=load_streams(direct, seconds),
                     nginx_streams=load_streams(nginx, seconds),
                     gateway_streams=load_streams(gateway, seconds),
+                    workers=compare_workers(gateway, pair, mock, seconds),
                 )
             )
-        if not any(path.stat().st_size for path in journal.rglob("*") if path.is_file()):
-            raise BenchError("the gateway's journal is empty: these figures are without metering")
-        return _report(taken, start_s, pss_mb(gateway.pid), pss_mb(nginx.pid))
+        for each in (one, two):
+            each.check_metered()
+        if not backstage.has_leased:
+            raise BenchError("nothing was leased: these figures are without a budget")
+        memory = pss_mb(gateway.pids[0]), pss_mb(nginx.pids[0])
+    held = None
+    if held_seconds:
+        say(f"holding streams for {held_seconds} s")
+        held = hold_streams(folder / "held", held_seconds)
+    return _report(taken, held, one.start_s, *memory)
 
 
-def _report(rounds: list[Round], start_s: float, gateway_mb: float, nginx_mb: float) -> Report:
+def _report(
+    rounds: list[Round],
+    held: HeldFigures | None,
+    start_s: float,
+    gateway_mb: float,
+    nginx_mb: float,
+) -> Report:
     def median(values: Iterable[float]) -> float:
         return statistics.median(values)
 
@@ -87,6 +124,14 @@ def _report(rounds: list[Round], start_s: float, gateway_mb: float, nginx_mb: fl
         rounds=len(rounds),
         json_cpu_ratio=median(r.gateway_json.cpu_us / r.nginx_json.cpu_us for r in rounds),
         stream_cpu_ratio=median(r.gateway_streams.cpu_us / r.nginx_streams.cpu_us for r in rounds),
+        translation_extra_us=median(
+            r.gateway_messages.cpu_us - r.gateway_json.cpu_us for r in rounds
+        ),
+        two_workers_ratio=median(r.workers.rate_ratio for r in rounds),
+        two_workers_plain_ratio=median(r.workers.plain_ratio for r in rounds),
+        two_workers_cpu_ratio=median(r.workers.cpu_ratio for r in rounds),
+        two_workers_measured=measured_as(),
+        held=held,
         pss_mb=gateway_mb,
         nginx_pss_mb=nginx_mb,
         start_s=start_s,
@@ -118,6 +163,9 @@ def _parse_options() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2, help="of each load in a round")
+    parser.add_argument(
+        "--held-seconds", type=int, default=10, help="to hold 1,500 streams; 0 is not at all"
+    )
     parser.add_argument("--json", action="store_true", help="print one line of JSON at the end")
     return parser.parse_args()
 

@@ -5,17 +5,19 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.mock import EVENTS_ON_THE_WIRE
 from bench.processes import BenchError, cpu_us, load_core
-from bench.servers import MODEL, Server
+from bench.servers import Server
 from scripts import debian
 
 CONNECTIONS = 64
 STREAMS = 128
 CHAT_PATH = "/v1/chat/completions"
+MESSAGES_PATH = "/v1/messages"
 
 
 class JsonFigures(NamedTuple):
@@ -40,17 +42,28 @@ def ensure_wrk() -> None:
         raise BenchError(f"wrk is missing: {problem}")
 
 
-def load_json(server: Server, duration_s: int) -> JsonFigures:
-    """Post chat completions on 64 connections. Raises BenchError when one is not answered 200."""
-    before = cpu_us(server.pid)
-    result = _run(
+def load_json(
+    server: Server,
+    duration_s: int,
+    *,
+    connections: int = CONNECTIONS,
+    path: str = CHAT_PATH,
+    cores: Collection[int] = (),
+) -> JsonFigures:
+    """Post completions over and over. Raises BenchError when one is not answered 200.
+
+    The body is the same in OpenAI's and in Anthropic's dialect: only the path differs.
+    """
+    before = _spent_us(server)
+    result = run_load(
         [
-            *("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{duration_s}s", "--timeout", "10s"),
-            *("-s", str(Path(__file__).with_name("chat.lua")), server.url + CHAT_PATH),
+            *("wrk", "-t1", f"-c{connections}", f"-d{duration_s}s", "--timeout", "10s"),
+            *("-s", str(Path(__file__).with_name("chat.lua")), server.url + path),
         ],
         server,
+        cores,
     )
-    spent = cpu_us(server.pid) - before
+    spent = _spent_us(server) - before
     if result["refused"] or result["broken"] or not result["requests"]:
         raise BenchError(f"{server.name} failed under JSON load: {result}")
     return JsonFigures(
@@ -63,15 +76,15 @@ def load_json(server: Server, duration_s: int) -> JsonFigures:
 
 def load_streams(server: Server, duration_s: int) -> StreamFigures:
     """Keep 128 streams open. Raises BenchError when one is cut or loses an event."""
-    before = cpu_us(server.pid)
-    result = _run(
+    before = _spent_us(server)
+    result = run_load(
         [
             *(sys.executable, "-m", "bench.stream_client", server.url + CHAT_PATH),
             *("--streams", str(STREAMS), "--duration", str(duration_s)),
         ],
         server,
     )
-    spent = cpu_us(server.pid) - before
+    spent = _spent_us(server) - before
     expected = result["streams"] * EVENTS_ON_THE_WIRE
     if result["errors"] or not result["streams"] or result["events"] != expected:
         raise BenchError(f"{server.name} failed under streaming load: {result}")
@@ -83,10 +96,14 @@ def load_streams(server: Server, duration_s: int) -> StreamFigures:
     )
 
 
-def _run(command: list[str], server: Server) -> dict[str, Any]:
+def run_load(command: list[str], server: Server, cores: Collection[int] = ()) -> dict[str, Any]:
+    """Run a load to its end, on its own core or on `cores`; its last line of output is JSON."""
+    place = ",".join(map(str, sorted(cores) or [load_core()]))
+    headers = "\n".join(f"{name}: {value}" for name, value in server.headers)
     run = subprocess.run(
-        ["taskset", "-c", str(load_core()), *command],
-        env=os.environ | {"BENCH_KEY": server.key, "BENCH_MODEL": MODEL},
+        ["taskset", "-c", place, *command],
+        env=os.environ
+        | {"BENCH_KEY": server.key, "BENCH_MODEL": server.model, "BENCH_HEADERS": headers},
         capture_output=True,
         text=True,
         check=False,
@@ -95,3 +112,7 @@ def _run(command: list[str], server: Server) -> dict[str, Any]:
     if run.returncode or not lines:
         raise BenchError(f"{command[0]} failed: {(run.stderr or run.stdout).strip()[-300:]}")
     return json.loads(lines[-1])
+
+
+def _spent_us(server: Server) -> int:
+    return sum(map(cpu_us, server.pids))

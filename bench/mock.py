@@ -5,24 +5,40 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.processes import BenchError, load_core, ready_line, started
 
 SOURCE = Path(__file__).with_name("mock_upstream.c")
 BUILD = Path(__file__).with_name("build")
 STREAM_EVENTS = 64
-EVENT_INTERVAL_US = 10_000
 # What a client receives of one stream: the paced events, then finish, usage and [DONE].
 EVENTS_ON_THE_WIRE = STREAM_EVENTS + 3
 
 
+class Pace(NamedTuple):
+    """How a mock streams."""
+
+    events: int
+    interval_us: int
+    text_bytes: int
+
+
+QUICK = Pace(STREAM_EVENTS, 10_000, 5)
+
+
+class Mock(NamedTuple):
+    port: int
+    pid: int
+
+
 @contextlib.contextmanager
-def running_mock(folder: Path) -> Iterator[int]:
-    """Run the mock for the time of the block; the value is its port."""
+def running_mock(folder: Path, pace: Pace = QUICK) -> Iterator[Mock]:
+    """Run a mock for the time of the block."""
     log = folder / "mock.log"
-    command = [str(_compiled()), str(STREAM_EVENTS), str(EVENT_INTERVAL_US)]
+    command = [str(_compiled()), *map(str, pace)]
     with started(command, core=load_core(), log=log) as process:
-        yield int(ready_line(process, log))
+        yield Mock(int(ready_line(process, log)), process.pid)
 
 
 def _compiled() -> Path:

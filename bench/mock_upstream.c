@@ -1,10 +1,11 @@
 /* A model host that costs next to nothing, so that what is measured is the proxy before it.
  *
- *   mock_upstream EVENTS INTERVAL_US
+ *   mock_upstream EVENTS INTERVAL_US TEXT_BYTES
  *
  * Takes a free port on loopback and prints it. Every request is answered with one fixed chat
- * completion, or, when its body asks for a stream, with EVENTS server-sent events, one every
- * INTERVAL_US, then the finish, the usage and [DONE]. HTTP/1.1 with keep-alive and Content-Length
+ * completion, or, when its body asks for a stream, with EVENTS server-sent events of TEXT_BYTES of
+ * text each, one every INTERVAL_US, then the finish, the usage and [DONE]. A stream whose reader
+ * does not take what was sent waits for it, an interval at a time. HTTP/1.1 with keep-alive and Content-Length
  * bodies only: that is all that wrk, nginx and the gateway send. One thread, epoll, no allocation
  * after a connection was opened.
  */
@@ -23,12 +24,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_CONNECTIONS = 8192, BUFFER = 64 * 1024, BATCH = 256 };
+enum { MAX_CONNECTIONS = 8192, BUFFER = 64 * 1024, BATCH = 256, MAX_TEXT = 16 * 1024 };
 
 struct connection {
   int fd;
   uint64_t serial; /* tells a reused slot from the connection a due event was meant for */
   int events_sent; /* -1 while no stream runs */
+  size_t event_sent; /* bytes of the next event (or of the end) that are sent already */
   size_t used;
   char buffer[BUFFER];
 };
@@ -44,10 +46,10 @@ struct due {
 static struct connection *connections[MAX_CONNECTIONS];
 static struct due ring[MAX_CONNECTIONS];
 static size_t ring_head, ring_length;
-static int stream_events, timer;
+static int stream_events, text_bytes, timer;
 static uint64_t interval_us, next_serial = 1;
 
-static char json_answer[2048], stream_start[1024], stream_event[512], stream_end[2048];
+static char json_answer[2048], stream_start[1024], stream_event[MAX_TEXT + 512], stream_end[2048];
 static size_t json_length, start_length, event_length, end_length;
 
 #define CHUNK_HEAD                                                                             \
@@ -80,9 +82,13 @@ static void build_answers(void) {
   start_length = (size_t)sprintf(stream_start,
                                  "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
                                  "Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n");
-  event_length = append_chunk(stream_event, CHUNK_HEAD
-                              "\"choices\":[{\"index\":0,\"delta\":{\"content\":\" wind\"},"
-                              "\"finish_reason\":null}]}\n\n");
+  static char text[MAX_TEXT + 1], event[MAX_TEXT + 512];
+  for (int i = 0; i < text_bytes; i++) text[i] = " wind"[i % 5];
+  sprintf(event,
+          CHUNK_HEAD "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"},"
+                     "\"finish_reason\":null}]}\n\n",
+          text);
+  event_length = append_chunk(stream_event, event);
   end_length = append_chunk(stream_end, CHUNK_HEAD
                             "\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}"
                             "\n\n");
@@ -101,7 +107,7 @@ static void drop(struct connection *connection) {
   free(connection);
 }
 
-/* The answers are far smaller than a socket buffer: a peer that lets it fill up is cut off. */
+/* Whole answers are far smaller than a socket buffer: a peer that lets it fill up is cut off. */
 static int say(struct connection *connection, const char *text, size_t length) {
   return send(connection->fd, text, length, MSG_NOSIGNAL) == (ssize_t)length;
 }
@@ -125,14 +131,21 @@ static void schedule(struct connection *connection, uint64_t at_us) {
       (struct due){at_us, connection->serial, connection->fd};
 }
 
+/* Sends what remains of one event, or of the end; asks again later when the buffer is full. */
 static int send_next_event(struct connection *connection, uint64_t due_us) {
-  if (connection->events_sent == stream_events) {
-    connection->events_sent = -1;
-    return say(connection, stream_end, end_length);
+  int is_end = connection->events_sent == stream_events;
+  const char *text = is_end ? stream_end : stream_event;
+  size_t length = is_end ? end_length : event_length;
+  ssize_t sent = send(connection->fd, text + connection->event_sent,
+                      length - connection->event_sent, MSG_NOSIGNAL);
+  if (sent < 0 && errno != EAGAIN) return 0;
+  if (sent > 0) connection->event_sent += (size_t)sent;
+  if (connection->event_sent == length) {
+    connection->event_sent = 0;
+    connection->events_sent = is_end ? -1 : connection->events_sent + 1;
   }
-  connection->events_sent++;
-  schedule(connection, due_us + interval_us);
-  return say(connection, stream_event, event_length);
+  if (connection->events_sent >= 0) schedule(connection, due_us + interval_us);
+  return 1;
 }
 
 static void send_due_events(void) {
@@ -203,6 +216,7 @@ static void accept_all(int listener, int poll) {
     connection->fd = fd;
     connection->serial = next_serial++;
     connection->events_sent = -1;
+    connection->event_sent = 0;
     connection->used = 0;
     connections[fd] = connection;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -212,12 +226,13 @@ static void accept_all(int listener, int poll) {
 }
 
 int main(int count, char **arguments) {
-  if (count != 3) {
-    fprintf(stderr, "usage: mock_upstream EVENTS INTERVAL_US\n");
+  if (count != 4 || atoi(arguments[3]) < 1 || atoi(arguments[3]) > MAX_TEXT) {
+    fprintf(stderr, "usage: mock_upstream EVENTS INTERVAL_US TEXT_BYTES\n");
     return 2;
   }
   stream_events = atoi(arguments[1]);
   interval_us = strtoull(arguments[2], NULL, 10);
+  text_bytes = atoi(arguments[3]);
   build_answers();
 
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);

@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import resource
 import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 READY_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 15
@@ -27,17 +29,49 @@ def load_core() -> int:
     return max(os.sched_getaffinity(0))
 
 
+def second_core() -> int:
+    """The core of a second server: the next one, which is the load's where there are only two."""
+    cores = sorted(os.sched_getaffinity(0))
+    return cores[min(1, len(cores) - 1)]
+
+
+def spare_cores() -> set[int]:
+    """The cores that two servers leave to the load; all of them where there are too few."""
+    cores = os.sched_getaffinity(0)
+    return (cores - {server_core(), second_core()}) or cores
+
+
+def allow_many_files() -> None:
+    """Raise this process's bound, which those it starts inherit: a stream is a descriptor or two
+    at each end.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 @contextlib.contextmanager
 def started(
-    command: Sequence[str], *, core: int, log: Path, cwd: Path | None = None
+    command: Sequence[str],
+    *,
+    core: int,
+    log: Path,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    sockets: Iterable[int] = (),
+    is_heard: bool = True,
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run `command` on `core` for the time of the block, its stderr in `log`."""
+    """Run `command` on `core` for the time of the block, its stderr in `log`. It inherits the
+    descriptors `sockets`, and `environment` beside ours. What is not heard on stdout goes to `log`:
+    nobody would empty the pipe of a program that talks.
+    """
     with log.open("w") as stderr:
         process = subprocess.Popen(
             ["taskset", "-c", str(core), *command],
             cwd=cwd,
+            env=None if environment is None else os.environ | environment,
+            pass_fds=tuple(sockets),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if is_heard else stderr,
             stderr=stderr,
             text=True,
         )
@@ -88,6 +122,19 @@ def pss_mb(pid: int) -> float:
                 int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")
             )
     return kilobytes / 1024
+
+
+class Clocked(NamedTuple):
+    """What the scheduler did with the first thread of a process up to now, in seconds."""
+
+    at: float
+    queued: float
+    """Ready to run, while its core was another's."""
+
+
+def clocked(pid: int) -> Clocked:
+    queued_ns = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1])
+    return Clocked(time.perf_counter(), queued_ns / 1e9)
 
 
 def _stat(pid: int) -> list[str]:

@@ -103,7 +103,7 @@ async def load(url: str, streams: int, duration_s: float) -> dict[str, object]:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 80
     started = time.perf_counter()
-    tally = Tally(_request(url), started + duration_s, streams)
+    tally = Tally(request_of(url), started + duration_s, streams)
     loop = asyncio.get_running_loop()
     for _ in range(streams):
         await loop.create_connection(lambda: StreamingConnection(tally), host, port)
@@ -121,13 +121,13 @@ async def load(url: str, streams: int, duration_s: float) -> dict[str, object]:
     }
 
 
-def _request(url: str) -> bytes:
+def request_of(url: str, most_tokens: int = 64) -> bytes:
     parts = urlsplit(url)
     body = json.dumps(
         {
             "model": os.environ["BENCH_MODEL"],
             "messages": [{"role": "user", "content": PROMPT}],
-            "max_tokens": 64,
+            "max_tokens": most_tokens,
             "stream": True,
             "stream_options": {"include_usage": True},
         },
