@@ -201,7 +201,16 @@ def test_the_end_mark_is_held_back_until_the_upstream_has_ended():
 
 def test_a_missing_end_mark_is_added():
     reader = reader_for(stream=True)
-    assert chunks(read(reader, text_event("x")))[0]["model"] == NAME
+    ending = an_event(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
+    assert chunks(read(reader, text_event("x"), ending))[0]["model"] == NAME
+
+
+def test_a_stream_without_end_mark_and_without_a_reason_to_end_was_cut_on_its_way():
+    reader = reader_for(stream=True)
+    reader.feed(text_event("x"))
+    with pytest.raises(ApiError) as caught:
+        reader.finish()
+    assert caught.value.status == 502
 
 
 def test_usage_after_the_end_mark_still_counts():
@@ -387,6 +396,7 @@ def test_usage_that_grows_is_taken_and_one_that_shrinks_is_not():
     for written in (1, 2, 0):
         usage = {"prompt_tokens": 9, "completion_tokens": written, "cost": 0}
         reader.feed(text_event("x", usage=usage))
+    reader.feed(DONE)
     reader.finish()
     assert reader.counts.output_tokens == 2
 

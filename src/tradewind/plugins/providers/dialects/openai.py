@@ -212,6 +212,7 @@ def written_in(members: dict[str, Raw]) -> str:
 # event, and a search in bytes is cheaper than four `in`. Members that are null are nothing. Inside
 # a JSON string these quotes would be escaped, so none of this can be content.
 _find_more = re.compile(rb'"(?:error|tool_calls|reasoning|usage)": ?[^n ]').search
+_find_reason = re.compile(rb'"finish_reason": ?"|\ndata: ?\[DONE\]').search
 
 
 class Spelling(NamedTuple):
@@ -243,13 +244,17 @@ class StreamedAnswer:
 
     What one read brought is passed on in one piece: splitting and re-encoding each event would cost
     more than all else together. `[DONE]` is held back until the upstream has ended: for a client it
-    is the end, so the call must be recorded first.
+    is the end, so the call must be recorded first. Some hosts leave it out; an end without it and
+    without a reason for it is a stream that somebody on the way has cut.
     """
 
     __slots__ = (
+        "_before",
         "_cutter",
         "_failure",
         "_has_begun",
+        "_has_done",
+        "_last",
         "_rename",
         "_renames",
         "_shows_usage",
@@ -274,7 +279,9 @@ class StreamedAnswer:
         self._spelling = spellings[0]
         self._spellings = spellings
         self._rename: tuple[bytes, bytes] | None = None
-        self._has_begun = False
+        self._has_begun = self._has_done = False
+        self._last = self._before = b""
+        """What the last two reads brought: the reason, and usage behind it."""
         self._tools: ToolIndexes | None = None
         self._failure: ApiError | None = None
         self.counts = TokenCounts()
@@ -291,7 +298,10 @@ class StreamedAnswer:
             return b""
         if not self._has_begun:
             self._begin(events)
-        events, _ = cut_done(events)
+        events, is_done = cut_done(events)
+        if is_done:
+            self._has_done = True
+        self._before, self._last = self._last, events
         if _find_more(events) is not None:
             events = self._read_more(events)
         spelling = self._spelling
@@ -305,6 +315,8 @@ class StreamedAnswer:
         if self._failure is not None:
             raise self._failure
         if not self._has_begun or self._cutter.rest().strip():
+            raise broken_answer()
+        if not self._has_done and _find_reason(self._before + self._last) is None:
             raise broken_answer()
         if self.output_events and not self.counts.output_tokens:
             # Zero tokens for a text that was there is no count.
