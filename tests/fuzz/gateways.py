@@ -1,0 +1,104 @@
+"""A gateway that can do every operation, answered by the shipped fake host."""
+
+import contextlib
+
+from gateway_parts import World
+from scripted_upstream import ScriptedUpstream
+
+from tradewind.plugins.providers.fakes.host import FakeHost, Fault
+from tradewind.plugins.providers.fakes.registry import fakes
+from tradewind.snapshot.contents import OPERATIONS_OF, Endpoint, Operation
+from tradewind.wire.stored_responses import Chain, decode_place, decode_stored, encode
+
+PATHS = {
+    "images/edits": Operation.IMAGE_EDITS,
+    "images/generations": Operation.IMAGES,
+    "audio/speech": Operation.SPEECH,
+    "audio/transcriptions": Operation.TRANSCRIPTION,
+    "audio/translations": Operation.TRANSLATION,
+    "chat/completions": Operation.CHAT,
+    "completions": Operation.COMPLETIONS,
+    "embeddings": Operation.EMBEDDINGS,
+    "moderations": Operation.MODERATIONS,
+    "rerank": Operation.RERANK,
+    "messages": Operation.CHAT,
+    "count_tokens": Operation.CHAT,
+    "responses": Operation.CHAT,
+    "admission:check": Operation.CHAT,
+}
+
+
+class Everything(World):
+    """One model of each kind."""
+
+    models: dict[str, str]
+    """By how the path of an operation ends."""
+    endpoints: tuple[Endpoint, ...]
+    host: FakeHost
+    response_id: str
+    """Of a response that is stored."""
+
+
+class MemoryStore:
+    """Keeps responses as the control plane does, in memory."""
+
+    def __init__(self):
+        self.stored = {}
+
+    async def __call__(self, call):
+        path = call.head.split(b" ")[1].decode().removeprefix("/responses")
+        if path in ("", "/ended"):
+            stored = decode_stored(call.body)
+            self.stored[stored.key] = stored
+            await call.answer(b"", status=204)
+        elif path == "/renew":
+            await call.answer(b"", status=204)
+        elif path in ("/find", "/chain", "/delete"):
+            await self._found(call, path, decode_place(call.body))
+        else:
+            await call.answer(b"", status=404)
+
+    async def _found(self, call, path, place):
+        stored = self.stored.get(place.key)
+        if stored is None:
+            await call.answer(b"", status=404)
+        elif path == "/delete":
+            del self.stored[place.key]
+            await call.answer(b"", status=204)
+        else:
+            await call.answer(encode(stored if path == "/find" else Chain([stored])))
+
+
+@contextlib.asynccontextmanager
+async def every_operation(folder, store=None):
+    """`store` answers what the gateway asks of the control plane."""
+    folder.mkdir()
+    async with (
+        FakeHost(fakes()["openai_compatible"], Fault.NONE) as host,
+        ScriptedUpstream(store or MemoryStore()) as backstage,
+    ):
+        world = Everything(folder, backstage=backstage.address)
+        target = world.target(
+            host.address,
+            credential=host.vendor.credential,
+            upstream_model=host.vendor.model,
+            base_path=host.vendor.base_path,
+        )
+        kinds = sorted(OPERATIONS_OF)
+        world.endpoints = tuple(
+            world.endpoint(
+                target, name=f"tw/{kind}", operation=kind, aliases=(), context_tokens=1_000_000
+            )
+            for kind in kinds
+        )
+        world.publish(*world.endpoints)
+        world.host = host
+        world.models = {
+            path: next(f"tw/{kind}" for kind in kinds if operation in OPERATIONS_OF[kind])
+            for path, operation in PATHS.items()
+        }
+        await world.start()
+        try:
+            yield world
+        finally:
+            await world.stop()
