@@ -25,7 +25,7 @@ from bench.loads import (
 )
 from bench.mock import running_mock
 from bench.processes import BenchError, allow_many_files, load_core, pss_mb, server_core
-from bench.report import AIMS, Report, table
+from bench.report import AIMS, COALESCE_MS, Report, table
 from bench.servers import Server, running_nginx
 from bench.workers import WorkerFigures, compare_workers, measured_as
 
@@ -39,6 +39,7 @@ class Round(NamedTuple):
     direct_streams: StreamFigures
     nginx_streams: StreamFigures
     gateway_streams: StreamFigures
+    coalesced_streams: StreamFigures
     workers: WorkerFigures
 
 
@@ -77,10 +78,13 @@ def measure(
         backstage = stack.enter_context(running_backstage(folder))
         one = stack.enter_context(running_gateway(folder, mock.port, backstage.socket))
         two = stack.enter_context(running_two_gateways(folder, mock.port, backstage.socket))
+        coalescing = stack.enter_context(
+            running_gateway(folder, mock.port, backstage.socket, starts=1, coalesce_ms=COALESCE_MS)
+        ).server
         gateway, pair = one.server, two.server
         direct = Server("mock", f"http://127.0.0.1:{mock.port}", "any", ())
         say("warming up")
-        for server in (nginx, gateway, pair):
+        for server in (nginx, gateway, coalescing, pair):
             load_json(server, 1)
             load_streams(server, 1)
         load_json(gateway, 1, path=MESSAGES_PATH)
@@ -95,6 +99,7 @@ def measure(
                     direct_streams=load_streams(direct, seconds),
                     nginx_streams=load_streams(nginx, seconds),
                     gateway_streams=load_streams(gateway, seconds),
+                    coalesced_streams=load_streams(coalescing, seconds),
                     workers=compare_workers(gateway, pair, mock, seconds),
                 )
             )
@@ -124,6 +129,9 @@ def _report(
         rounds=len(rounds),
         json_cpu_ratio=median(r.gateway_json.cpu_us / r.nginx_json.cpu_us for r in rounds),
         stream_cpu_ratio=median(r.gateway_streams.cpu_us / r.nginx_streams.cpu_us for r in rounds),
+        coalesced_cpu_ratio=median(
+            r.coalesced_streams.cpu_us / r.nginx_streams.cpu_us for r in rounds
+        ),
         translation_extra_us=median(
             r.gateway_messages.cpu_us - r.gateway_json.cpu_us for r in rounds
         ),

@@ -50,13 +50,16 @@ class StartedGateway(NamedTuple):
 
 @contextlib.contextmanager
 def running_gateway(
-    folder: Path, mock_port: int, backstage: Path, *, starts: int = STARTS
+    folder: Path, mock_port: int, backstage: Path, *, starts: int = STARTS, coalesce_ms: int = 0
 ) -> Iterator[StartedGateway]:
     """Run the gateway as a platform with 1,001 keys would; the key it is called with is limited."""
-    place = folder / "gateway"
+    name = f"coalescing-{coalesce_ms}" if coalesce_ms else "gateway"
+    place = folder / name
     key = _write_platform(place, mock_port)
-    configuration = _write_configuration(place, backstage, {"port": 0, "node": "bench"})
-    log = folder / "gateway.log"
+    configuration = _write_configuration(
+        place, backstage, {"port": 0, "node": "bench", "stream_coalesce_ms": coalesce_ms}
+    )
+    log = folder / f"{name}.log"
     took: list[float] = []
     for number in range(starts):
         begun = time.perf_counter()
