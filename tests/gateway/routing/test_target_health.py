@@ -19,7 +19,7 @@ def test_a_target_is_well_until_something_is_known_of_it():
     assert health.level("a", 0.0) is Level.FIT
     assert not health.is_due("a", 0.0)
     health.ended("a", OK, started=0.0, now=1.0)
-    assert len(health) == 0
+    assert not health.unwell
 
 
 def test_one_that_cannot_be_reached_rests_at_once():
@@ -162,7 +162,7 @@ def test_what_a_caller_did_wrong_is_not_the_targets_fault():
     health = Health()
     for _ in range(100):
         fail(health, 0.0, result=CALLER)
-    assert len(health) == 0
+    assert not health.unwell
 
 
 def test_a_restarted_replica_starts_anew():
@@ -175,7 +175,7 @@ def test_the_memory_of_targets_is_bounded():
     health = Health()
     for number in range(3 * MOST_RECORDS):
         fail(health, float(number), replica=str(number))
-    assert len(health) == MOST_RECORDS
+    assert len(health.unwell) == MOST_RECORDS
     assert health.level(str(3 * MOST_RECORDS - 1), 3.0 * MOST_RECORDS) is Level.RESTING
 
 

@@ -103,6 +103,11 @@ class Budgets:
         """How many calls wait for a lease."""
         return len(self._seekers)
 
+    @property
+    def leases(self) -> int:
+        """Of how many budgets a part is leased."""
+        return len(self._leases)
+
     def seek(
         self,
         ask: Ask,
@@ -146,8 +151,8 @@ class Budgets:
             if (
                 lease is None
                 or lease.waiting
-                or lease.available < nanos
-                or lease.is_over(now_ms)
+                or lease.granted - lease.used - lease.held < nanos
+                or ((end_ms := lease.period_end_ms) is not None and now_ms >= end_ms)
                 or budget.currency != worst.currency
             ):
                 return None
@@ -204,12 +209,17 @@ class Budgets:
         """Take what is known to be available."""
         for lease in leases:
             lease.held += nanos
-            assert lease.available >= 0, "a hold is never larger than what is there"
-            is_low = lease.available < 2 * nanos and lease.left
+            available = lease.granted - lease.used - lease.held
+            assert available >= 0, "a hold is never larger than what is there"
+            is_low = available < 2 * nanos and lease.left
             if is_low and self._clock() - lease.reported_at > _ASK_AHEAD_S:
                 # Before it runs dry: the next call then need not wait.
                 self.ask_for(lease)
-        return Holding(leases, nanos, worst.output_for(nanos) if worst.can_cap else None)
+        most = None
+        if worst.can_cap:
+            is_whole = nanos == worst.whole_nanos
+            most = worst.most_output if is_whole else worst.output_for(nanos)
+        return Holding(leases, nanos, most)
 
     def forget(self, seeker: "_Seeker") -> None:
         """The seeker has what it wanted, or wants it no more."""

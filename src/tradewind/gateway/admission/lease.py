@@ -30,14 +30,12 @@ class WorstCase(NamedTuple):
     can_cap: bool
     """Whether the host can be told to stop earlier."""
     currency: str
+    whole_nanos: int
+    """The cost with all the output."""
 
     def nanos(self, output_tokens: int) -> int:
         """Return the cost with so many output tokens, rounded up."""
         return -(-(self.fixed + output_tokens * self.output_price) // _PRICE_UNITS)
-
-    @property
-    def whole_nanos(self) -> int:
-        return self.nanos(self.most_output)
 
     @property
     def least_nanos(self) -> int:
@@ -59,33 +57,40 @@ def worst_case(ask: Ask) -> WorstCase:
     Input is counted by the dearest of its prices, output by what is asked for and can be made, and
     meters by what their units cannot exceed for a request of this length.
     """
-    endpoint, price = ask.endpoint, ask.endpoint.price
-    can_cap = endpoint.operation in _CAPPED and ask.output_limit != 0
-    most_input = ask.most_input + (_HIDDEN_INPUT_TOKENS if can_cap else 0)
+    _, endpoint, input_estimate, most_input, output_limit, _, choices = ask
+    price = endpoint.price
+    can_cap = endpoint.operation in _CAPPED and output_limit != 0
     if can_cap:
+        most_input += _HIDDEN_INPUT_TOKENS
         most_input = min(most_input, endpoint.context_tokens)
-    dearest = max(price.input_nanos, price.cached_input_nanos, price.cache_write_nanos or 0)
+    dearest = price.input_nanos
+    dearest = max(dearest, price.cached_input_nanos)
+    if price.cache_write_nanos is not None and price.cache_write_nanos > dearest:
+        dearest = price.cache_write_nanos
     by_model = endpoint.max_output_tokens
-    if ask.output_limit is None:
+    if output_limit is None:
         # Hosts that add input and wanted output refuse what is longer than the context; for one
         # choice this is what remains of it.
-        by_model = max(1, min(by_model, endpoint.context_tokens - ask.input_estimate))
-        most_output = by_model * ask.choices
+        most_output = max(1, min(by_model, endpoint.context_tokens - input_estimate)) * choices
     else:
-        most_output = min(ask.output_limit, by_model * ask.choices)
+        most_output = by_model * choices
+        most_output = min(most_output, output_limit)
+    fixed = most_input * dearest
+    if price.meters:
+        fixed += _meters(price, ask)
+    output_price = price.output_nanos
     return WorstCase(
-        most_input * dearest + _meters(price, ask),
-        price.output_nanos,
+        fixed,
+        output_price,
         most_output,
-        ask.choices,
+        choices,
         can_cap,
         price.currency,
+        -(-(fixed + most_output * output_price) // _PRICE_UNITS),
     )
 
 
 def _meters(price: Price, ask: Ask) -> int:
-    if not price.meters:
-        return 0
     most = {
         "requests": 1,
         "images": ask.choices,

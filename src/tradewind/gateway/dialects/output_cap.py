@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from tradewind.plugins.providers.base import Dialect, ProviderRequest
 from tradewind.snapshot.contents import Operation
-from tradewind.wire.chat import encode
+from tradewind.wire.chat import ChatRequest, encode
 from tradewind.wire.decoding import UNREADABLE
 
 _WRITES_TEXT = (Operation.CHAT, Operation.COMPLETIONS)
@@ -26,6 +26,8 @@ def capped(request: ProviderRequest, most_output_tokens: int) -> ProviderRequest
     if request.operation not in _WRITES_TEXT:
         return request
     cap = max(1, most_output_tokens)
+    if request.dialect is Dialect.OPENAI and _is_within(request.parsed, cap):
+        return request
     fields = request.fields.copy()
     if request.dialect is Dialect.GEMINI:
         fields["generationConfig"] = _capped_config(fields.get("generationConfig"), cap)
@@ -35,6 +37,16 @@ def capped(request: ProviderRequest, most_output_tokens: int) -> ProviderRequest
         for name in said:
             fields[name] = _lower(fields.get(name), cap)
     return msgspec.structs.replace(request, fields=fields)
+
+
+def _is_within(parsed: object, cap: int) -> bool:
+    """Tell whether a chat request says itself that it wants no more: most that say it do."""
+    if not isinstance(parsed, ChatRequest):
+        return False
+    by_old_name, by_new_name = parsed.max_tokens, parsed.max_completion_tokens
+    if by_new_name is None:
+        return by_old_name is not None and by_old_name <= cap
+    return by_new_name <= cap and (by_old_name is None or by_old_name <= cap)
 
 
 def _lower(value: Raw | None, cap: int) -> Raw:

@@ -73,14 +73,17 @@ class Exchange:
         self.on_resume: Callable[[], None] | None = None
         self.context: object = None
         """The application's own: what `begin` found out and `handle` needs."""
-        self.context: object = None
-        """The application's own: what `begin` found out and `handle` needs."""
         self.started = False
         self.ended = False
         self.client_gone = False
         self._carrier = carrier
         self._framing = _NO_BODY
         self._left = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether the client has yet to read what was sent: `on_resume` comes when it has."""
+        return self._carrier.is_write_paused
 
     def respond(self, status: int, headers: bytes, body: bytes) -> None:
         """Send a whole answer. `headers` are ready lines, each with its CRLF, without

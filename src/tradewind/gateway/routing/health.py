@@ -61,19 +61,16 @@ class _Record:
 class Health:
     """`now` is one steady clock's, in seconds."""
 
-    __slots__ = ("_records", "rests")
+    __slots__ = ("rests", "unwell")
 
     def __init__(self) -> None:
-        self._records: dict[str, _Record] = {}
+        self.unwell: dict[str, _Record] = {}
+        """Targets that are not simply well. Commonly empty, and then nothing need be asked."""
         self.rests = 0
         """How often a target was sent to rest."""
 
-    def __len__(self) -> int:
-        """Return how many targets are not simply well."""
-        return len(self._records)
-
     def level(self, replica: str, now: float) -> Level:
-        record = self._records.get(replica)
+        record = self.unwell.get(replica)
         if record is None:
             return Level.FIT
         if record.rest_s and (record.probe is not None or now < record.until):
@@ -82,7 +79,7 @@ class Health:
 
     def is_due(self, replica: str, now: float) -> bool:
         """Tell whether the next call to this target is its probe."""
-        record = self._records.get(replica)
+        record = self.unwell.get(replica)
         return (
             record is not None
             and record.rest_s > 0
@@ -91,17 +88,17 @@ class Health:
         )
 
     def rests_until(self, replica: str) -> float:
-        record = self._records.get(replica)
+        record = self.unwell.get(replica)
         return 0.0 if record is None else record.until
 
     def started(self, replica: str, now: float) -> None:
         """A call is sent to it. The first after its rest is the probe."""
-        if self._records and self.is_due(replica, now):
-            self._records[replica].probe = now
+        if self.unwell and self.is_due(replica, now):
+            self.unwell[replica].probe = now
 
     def answered(self, replica: str, started: float) -> None:
         """A call that started then got an answer, or the first byte of one: the target is well."""
-        record = self._records.get(replica)
+        record = self.unwell.get(replica)
         if record is None or (record.rest_s and started < record.rested_at):
             return
         if started < record.busy_since:
@@ -109,7 +106,7 @@ class Health:
             record.rest_s = 0.0
             record.probe = None
         else:
-            del self._records[replica]
+            del self.unwell[replica]
 
     def ended(
         self,
@@ -126,7 +123,7 @@ class Health:
         if result is AttemptResult.OK:
             self.answered(replica, started)
             return
-        record = self._records.get(replica)
+        record = self.unwell.get(replica)
         if record is not None and record.rest_s:
             if started < record.rested_at:
                 return
@@ -169,7 +166,7 @@ class Health:
         self.rests += 1
 
     def _new_record(self, replica: str) -> _Record:
-        records = self._records
+        records = self.unwell
         if len(records) >= MOST_RECORDS:
             # The oldest is most likely of a replica that is long gone.
             del records[next(iter(records))]

@@ -111,7 +111,7 @@ class Plan:
             self._seen.counters.fallbacks += 1
             return Choice(choice.target, Why.FALLBACK + _harmless(after))
         health = self._seen.health
-        if health and health.is_due(choice.target.replica_id, now):
+        if health.unwell and health.is_due(choice.target.replica_id, now):
             self._seen.counters.probes += 1
             return Choice(choice.target, Why.PROBE)
         return choice
@@ -119,7 +119,7 @@ class Plan:
     def _choose(self, left: Sequence[Target], standing: Standing, now: float) -> Choice:
         health = self._seen.health
         fit = left
-        if health:
+        if health.unwell:
             levels = [health.level(target.replica_id, now) for target in left]
             best = min(levels)
             if best is Level.RESTING:
@@ -182,7 +182,7 @@ class Plan:
         measured: list[float] = []
         for target in standing.tiers[tier]:
             replica = target.replica_id
-            if health and health.level(replica, now) is Level.RESTING:
+            if health.unwell and health.level(replica, now) is Level.RESTING:
                 continue
             in_flight += seen.in_flight.get(replica, 0)
             slots += target.slots

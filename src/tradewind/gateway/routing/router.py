@@ -38,20 +38,32 @@ class Router:
         allowed = allowed_targets(endpoint, ask, self._providers)
         return Plan(self._seen, ask, allowed, self._standing(endpoint))
 
+    def allows(self, endpoint: Endpoint, ask: RouteAsk, target: Target) -> bool:
+        """Say whether the conditions of a call leave this target, as the endpoint has it now.
+
+        A target is known by its deployment and model: replicas come and go, and what is known of
+        its host may have changed. Raises ApiError when the conditions leave none.
+        """
+        return any(
+            each.deployment_id == target.deployment_id
+            and each.upstream_model == target.upstream_model
+            for each in allowed_targets(endpoint, ask, self._providers)
+        )
+
     def started(self, target: Target, now: float) -> None:
         """A call is sent to the target."""
         replica = target.replica_id
         in_flight = self._seen.in_flight
         in_flight[replica] = in_flight.get(replica, 0) + 1
         health = self._seen.health
-        if health:
+        if health.unwell:
             health.started(replica, now)
 
     def answering(self, target: Target, now: float, started: float) -> None:
         """The first byte came of the streamed answer to a call that `started` then."""
         seen, replica = self._seen, target.replica_id
         seen.speeds.add_first_token(replica, now - started, now)
-        if seen.health:
+        if seen.health.unwell:
             seen.health.answered(replica, started)
 
     def ended(
@@ -80,7 +92,7 @@ class Router:
         if result is AttemptResult.OK:
             seconds = now - started if output_s is None else output_s
             seen.speeds.add_output(replica, output_tokens, seconds, now)
-            if not seen.health:
+            if not seen.health.unwell:
                 return
         seen.health.ended(replica, result, started=started, now=now, retry_after_s=retry_after_s)
 
@@ -92,6 +104,11 @@ class Router:
     def rests(self) -> int:
         """How often a target was sent to rest."""
         return self._seen.health.rests
+
+    @property
+    def unwell(self) -> int:
+        """How many targets are not simply well."""
+        return len(self._seen.health.unwell)
 
     @property
     def counters(self) -> RoutingCounters:

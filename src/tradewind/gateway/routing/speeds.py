@@ -9,6 +9,8 @@ import math
 
 _FORGETTING_S = 10.0
 _LEAST_WEIGHT = 0.1
+_LIGHT_S = -_FORGETTING_S * math.log(1 - _LEAST_WEIGHT)
+"""Samples that follow one another more closely have the least weight, without reckoning it."""
 _VALID_S = 300.0
 _FEWEST_TOKENS = 8
 MOST_RECORDS = 4096
@@ -22,7 +24,9 @@ class _Average:
         self.at = at
 
     def add(self, value: float, now: float) -> None:
-        weight = max(_LEAST_WEIGHT, 1 - math.exp((self.at - now) / _FORGETTING_S))
+        weight = _LEAST_WEIGHT
+        if now - self.at > _LIGHT_S:
+            weight = 1 - math.exp((self.at - now) / _FORGETTING_S)
         self.value += weight * (value - self.value)
         self.at = now
 
