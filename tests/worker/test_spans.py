@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradewind.features.metering.rules import event_row, log_row
+from tradewind.gateway.metrics import Metrics
+from tradewind.telemetry.genai import ERROR_TYPE, OPERATION, PROVIDER, prometheus_label
 from tradewind.testing.usage_records import end_of, opened_call
-from tradewind.usage.event import Attempt, Outcome, Trail
+from tradewind.usage.event import Attempt, Outcome, Trail, Usage, UsageSource
 from tradewind.worker.spans import is_sampled, open_spans, parse_trace_parent
 
 otlp = pytest.importorskip(
@@ -110,6 +112,45 @@ def test_a_sampled_call_is_a_span_of_its_clients_trace_with_its_attempts(collect
     assert [attributes(child)["gen_ai.provider.name"] for child in children] == ["own", "openai"]
     assert attributes(children[0])["error.type"] == "busy"
     assert children[0].end_time_unix_nano == children[1].start_time_unix_nano
+
+
+def test_spans_and_metrics_have_the_same_words(collector):
+    export(
+        end_of(
+            opened_call(operation="completions", is_stream=True),
+            trail=Trail(
+                "openai",
+                "small",
+                (Attempt("dep_a", "amazon-bedrock", "only", 502, "failed", 900),),
+                error_code="upstream_unreachable",
+                trace_parent=PARENT,
+            ),
+            outcome=Outcome.FAILED,
+            first_token_us=250_000,
+        )
+    )
+    [call] = [span for span in collector.spans if span.parent_span_id.hex() == SPAN]
+    [attempt] = [span for span in collector.spans if span.parent_span_id == call.span_id]
+    found = attributes(call)
+    assert found["gen_ai.request.stream"] is True
+    assert found["gen_ai.response.time_to_first_chunk"] == 0.25
+    metrics = Metrics()
+    metrics.add_call(
+        "completions",
+        "small",
+        "amazon-bedrock",
+        outcome=Outcome.FAILED,
+        usage=Usage(0, 0, 0, UsageSource.NONE),
+        first_token_us=None,
+        duration_us=1,
+        trail=Trail("openai", "small", (), error_code="upstream_unreachable"),
+    )
+    text = metrics.exposition().decode()
+    for name in (OPERATION, PROVIDER, ERROR_TYPE):
+        assert f'{prometheus_label(name)}="{found[name]}"' in text
+    for name in (OPERATION, PROVIDER):
+        assert attributes(attempt)[name] == found[name]
+    assert (found[OPERATION], found[PROVIDER]) == ("text_completion", "aws.bedrock")
 
 
 def test_a_failed_call_is_an_error_and_a_cancelled_one_is_not(collector):

@@ -1,4 +1,6 @@
-"""What a process tells of itself: its log. Prompts, answers and credentials are never in it.
+"""What a process tells of itself: its log, and the form of its numbers. Prompts, answers and
+credentials are never in either.
 
-The gateway's numbers are its own (`gateway.metrics`), because they are made on the hot path.
+`families` is what a metric is and how it is written; `genai` has the names that metrics and spans
+share. The gateway's own numbers are in `gateway.metrics`, because they are made on the hot path.
 """

@@ -2,8 +2,9 @@
 
 Nothing of it runs in a gateway. A call belongs to its client's trace where the client sent a
 `traceparent`, and is sampled when that says so; others by a fixed share of them, decided by the id
-of the call, so that asking twice gives the same. Attribute names: OpenTelemetry semantic
-conventions, "Generative AI spans". Never holds a prompt or an answer.
+of the call, so that asking twice gives the same. Attribute names: OpenTelemetry, "Semantic
+conventions for generative client AI spans", in the words of `telemetry.genai`, which metrics have
+too. Never holds a prompt or an answer.
 """
 
 import re
@@ -15,6 +16,14 @@ from tradewind.core.errors import StartupError
 from tradewind.core.ids import request_id
 from tradewind.core.money import format_nanos
 from tradewind.features.metering.rules import EventRow, LogRow
+from tradewind.telemetry.genai import (
+    ERROR_TYPE,
+    MODEL,
+    OPERATION,
+    PROVIDER,
+    operation_name,
+    provider_name,
+)
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -91,7 +100,7 @@ class RequestSpans:
 
         start = _nanoseconds(event.at)
         span = self._tracer.start_span(
-            f"{event.operation} {event.model}",
+            f"{operation_name(event.operation)} {event.model}",
             context=_context_of(parent),
             kind=SpanKind.SERVER,
             attributes=_attributes(event, entry),
@@ -102,11 +111,13 @@ class RequestSpans:
         for attempt in entry.attempts:
             ended = begun + attempt["duration_us"] * 1000
             child = self._tracer.start_span(
-                f"{event.operation} {attempt['host'] or attempt['deployment_id']}",
+                f"{operation_name(event.operation)} {attempt['host'] or attempt['deployment_id']}",
                 context=inside,
                 kind=SpanKind.CLIENT,
                 attributes={
-                    "gen_ai.provider.name": attempt["host"],
+                    OPERATION: operation_name(event.operation),
+                    PROVIDER: provider_name(attempt["host"]),
+                    MODEL: event.model,
                     "http.response.status_code": attempt["status"],
                     "tradewind.deployment.id": attempt["deployment_id"],
                     "tradewind.route": attempt["why"],
@@ -114,12 +125,12 @@ class RequestSpans:
                 start_time=begun,
             )
             if attempt["failure"]:
-                child.set_attribute("error.type", attempt["failure"])
+                child.set_attribute(ERROR_TYPE, attempt["failure"])
                 child.set_status(Status(StatusCode.ERROR))
             child.end(ended)
             begun = ended
         if event.outcome in ("failed", "orphaned"):
-            span.set_attribute("error.type", entry.error_code or event.outcome)
+            span.set_attribute(ERROR_TYPE, entry.error_code or event.outcome)
             span.set_status(Status(StatusCode.ERROR))
         span.end(start + event.duration_us * 1000)
 
@@ -145,9 +156,10 @@ def open_spans(environment: Mapping[str, str], *, share: float) -> RequestSpans 
 
 def _attributes(event: EventRow, entry: LogRow) -> dict[str, str | int | float | bool]:
     attributes: dict[str, str | int | float | bool] = {
-        "gen_ai.operation.name": event.operation,
-        "gen_ai.provider.name": entry.host,
-        "gen_ai.request.model": entry.requested_model,
+        OPERATION: operation_name(event.operation),
+        PROVIDER: provider_name(entry.host),
+        MODEL: entry.requested_model,
+        "gen_ai.request.stream": event.is_stream,
         "gen_ai.response.model": event.model,
         "gen_ai.usage.input_tokens": event.input_tokens,
         "gen_ai.usage.output_tokens": event.output_tokens,
@@ -168,6 +180,8 @@ def _attributes(event: EventRow, entry: LogRow) -> dict[str, str | int | float |
     }
     if event.first_token_us is not None:
         attributes["tradewind.first_token_ms"] = event.first_token_us / 1000
+        if event.is_stream:
+            attributes["gen_ai.response.time_to_first_chunk"] = event.first_token_us / 1e6
     for name, value in entry.tags.items():
         attributes[f"tradewind.tag.{name}"] = value
     return attributes
