@@ -12,6 +12,7 @@ from tradewind.features.accounts.schemas import Viewer
 from tradewind.portal.parts import Portal
 from tradewind.portal.request_filters import LIST_PATH, RequestFilters, Since
 from tradewind.readmodels.request_addresses import find_request
+from tradewind.readmodels.request_content import RequestContent, show_content
 from tradewind.readmodels.requests import LoggedAttempt, RequestDetail
 
 DRAWING_WIDTH = 1000
@@ -45,6 +46,8 @@ class RequestPage:
     """Where the first token came, in the drawing."""
     links: dict[str, str]
     """Lists of the calls that are like this one in one thing."""
+    content: RequestContent | None
+    """Prompt and answer; None for who may not see such."""
     surface: str
     """The API the client spoke, as people call it."""
     drawing_width: int = DRAWING_WIDTH
@@ -60,12 +63,19 @@ def routes(portal: Portal) -> APIRouter:
         request: Request, request_id: str, viewer: Annotated[Viewer, Depends(gate)]
     ) -> Response:
         with services.database.transaction() as tx:
-            found = find_request(tx, viewer.organization_id, request_id)
+            organization_id = viewer.organization_id
+            found = find_request(tx, organization_id, request_id)
+            content = None
+            if viewer.may(Permission.CONTENT_READ):
+                content = show_content(
+                    tx, viewer, viewer.user_id, organization_id, found, services.clock.now()
+                )
         page = RequestPage(
             request=found,
             steps=list(steps_of(found)),
             first_token_x=_first_token_x(found),
             links=_links(found),
+            content=content,
             surface=_SURFACES.get(found.line.surface, found.line.surface or "unknown"),
         )
         return portal.shell.page(request, "request.html", page, viewer=viewer)
