@@ -23,6 +23,7 @@ from tradewind.gateway.admission.store import (
 )
 from tradewind.gateway.admission.timers import Timers
 from tradewind.snapshot.contents import Operation
+from tradewind.snapshot.live_gateways import ALONE, LiveGateways
 from tradewind.snapshot.view import SnapshotView
 from tradewind.wire.errors import ApiError
 
@@ -60,6 +61,8 @@ class Admissions:
             timers, is_shared=is_shared or remote is not None, most_waiting=most_waiting
         )
         self.budgets = budgets
+        self.live = ALONE
+        """How many count, by what was told last."""
         self._seen: SnapshotView | None = None
         self._entries: dict[str, dict[str, _Entry | None]] = {}
         self._bound = 0
@@ -115,6 +118,18 @@ class Admissions:
 
         entry.elsewhere.refresh_later(refreshed)
 
+    def share_with(self, live: LiveGateways) -> None:
+        """Give out only this host's part of each limit from now on: one n-th of n nodes.
+
+        With a remote store the limits stay whole, and the number is for when that is away.
+        """
+        self.live = live
+        if self._remote is not None:
+            self._remote.expect(live.gateways)
+        else:
+            self._store.give_out(1 / live.nodes)
+        self._entries, self._bound = {}, 0
+
     def close(self, closed: Callable[[], None]) -> None:
         """Give back what is leased, and let go of the stores; `closed` is called when all that is
         done.
@@ -139,6 +154,11 @@ class Admissions:
             if store is not None:
                 kinds |= store.counters
         return kinds
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the server of limits is away, so that this gateway counts its share."""
+        return self._remote is not None and not self._remote.is_up
 
     @property
     def waiting(self) -> int:
@@ -308,10 +328,10 @@ def _reserved(ask: Ask, chain: Chain) -> int:
     """Return the tokens to take before the call runs; settled when it has ended."""
     endpoint = ask.endpoint
     tokens = ask.input_estimate
-    if endpoint.operation in _UPLOADS:
-        tokens = 0  # bytes of sound and pictures tell nothing of tokens
-    elif endpoint.operation is Operation.CHAT:
+    if endpoint.operation is Operation.CHAT:
         tokens = min(tokens, endpoint.context_tokens)
+    elif endpoint.operation in _UPLOADS:
+        tokens = 0  # bytes of sound and pictures tell nothing of tokens
     if ask.output_limit is not None:
         return tokens + ask.output_limit
     if tokens > chain.most_tokens:

@@ -72,6 +72,9 @@ class LocalStore:
             self._cells = dict(list(self._cells.items())[len(self._cells) // 2 :])
         return True
 
+    def give_out(self, share: float) -> None:
+        self._share = share
+
     @property
     def counters(self) -> dict[str, int]:
         return {}

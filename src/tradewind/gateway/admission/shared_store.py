@@ -47,6 +47,8 @@ class SharedStore:
     def __init__(self, path: Path) -> None:
         """Raises StartupError."""
         self.table = SharedTable(path)
+        self.share = 1.0
+        """The part of every limit that this host may give out."""
         self.busy_until = 0.0
         self.owed: deque[_Owed] = deque(maxlen=_MOST_OWED)
         self.unlocked = 0
@@ -59,6 +61,9 @@ class SharedStore:
     def forget_idle(self, now: float) -> bool:  # noqa: ARG002
         """The table keeps its size by itself, slot by slot."""
         return False
+
+    def give_out(self, share: float) -> None:
+        self.share = share
 
     def owe(self, owed: _Owed, now: float) -> None:
         self.owed.append(owed)
@@ -104,12 +109,13 @@ class _Link:
         "token_s",
     )
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, share: float) -> None:
         self.scope = scope
         self.digest = digest_of(scope.name)
-        self.request_s = scope.request_s
-        self.token_s = scope.token_s
-        self.most_calls = scope.concurrent_requests or 0
+        self.request_s = scope.request_s / share
+        self.token_s = scope.token_s / share
+        most_calls = scope.concurrent_requests or 0
+        self.most_calls = max(1, int(most_calls * share)) if most_calls else 0
         self.slot = 0
         self.name_at = 0
         self.held_s = 0.0
@@ -122,7 +128,7 @@ class SharedChain:
 
     def __init__(self, store: SharedStore, scopes: tuple[Scope, ...]) -> None:
         self._store = store
-        self._links = tuple(_Link(scope) for scope in scopes)
+        self._links = tuple(_Link(scope, store.share) for scope in scopes)
         self._counts_calls = any(link.most_calls for link in self._links)
         self._holds_all = False
         # In one order everywhere, so that no two wait for each other.
@@ -218,7 +224,10 @@ class SharedChain:
                     wait_s, binding, unit = needed_s, link, Unit.REQUESTS
             if link.token_s:
                 used_s = tokens_at[link.slot] - now
-                needed_s = (used_s if used_s > 0.0 else 0.0) + tokens * link.token_s - WINDOW_S
+                worth_s = tokens * link.token_s
+                # Of a share of the limit, a call takes the whole burst at most: it would never fit.
+                needed_s = used_s if used_s > 0.0 else 0.0
+                needed_s += (worth_s if worth_s < WINDOW_S else WINDOW_S) - WINDOW_S
                 if needed_s > wait_s:
                     wait_s, binding, unit = needed_s, link, Unit.TOKENS
             if link.most_calls and full is None and table.calls_of(link.slot) >= link.most_calls:

@@ -69,6 +69,10 @@ class Store(Protocol):
         """Make room when there is little; true when chains must be bound anew."""
         ...
 
+    def give_out(self, share: float) -> None:
+        """Give out this part of every limit, above 0 and at most 1. Bind chains anew."""
+        ...
+
     @property
     def counters(self) -> dict[str, int]:
         """What went another way than usual, by kind, for /metrics."""
@@ -136,7 +140,16 @@ class RemoteStore(Protocol):
 
     def bind(self, scopes: tuple[Scope, ...]) -> CountedElsewhere: ...
 
+    def expect(self, gateways: int) -> None:
+        """Take note that so many processes ask it: while it is away, each counts its share."""
+        ...
+
     @property
     def counters(self) -> dict[str, int]: ...
+
+    @property
+    def is_up(self) -> bool:
+        """False while it does not answer, and calls are decided without it."""
+        ...
 
     def close(self) -> None: ...

@@ -45,7 +45,9 @@ class ValkeyStore:
         options = {} if patience_s is None else {"patience_s": patience_s}
         self.client = ValkeyClient(address, loop, on_open=self._opened, scripts=ALL, **options)
         self.gateways = 1
-        """How many gateways count there, by the last sign of life."""
+        """How many gateways count there: by the last sign of life, and at least as many as this
+        one was told of, which knows also when the server was never there."""
+        self._answered = self._expected = 1
         self.running: dict[bytes, int] = {}
         """Concurrent calls of this process there, by their key."""
         self.alone = LocalStore()
@@ -65,6 +67,10 @@ class ValkeyStore:
             "decided_alone": self.decided_alone,
         }
 
+    @property
+    def is_up(self) -> bool:
+        return self.client.is_up
+
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -73,6 +79,10 @@ class ValkeyStore:
 
     def bind(self, scopes: tuple[Scope, ...]) -> "ValkeyChain":
         return ValkeyChain(self, scopes)
+
+    def expect(self, gateways: int) -> None:
+        self._expected = gateways
+        self._share()
 
     @property
     def name(self) -> bytes:
@@ -96,9 +106,15 @@ class ValkeyStore:
         self.client.ask(_eval(_BEAT, [_GATEWAYS], [self.name, _ALIVE, _DEAD_MS]), self._counted)
 
     def _counted(self, reply: Reply) -> None:
-        if isinstance(reply, int) and reply > 0 and reply != self.gateways:
-            self.gateways = reply
-            self.alone = LocalStore(share=1 / reply)
+        if isinstance(reply, int) and reply > 0:
+            self._answered = reply
+            self._share()
+
+    def _share(self) -> None:
+        gateways = max(self._answered, self._expected)
+        if gateways != self.gateways:
+            self.gateways = gateways
+            self.alone = LocalStore(share=1 / gateways)
 
 
 class ValkeyChain:

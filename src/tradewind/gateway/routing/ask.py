@@ -29,6 +29,9 @@ class RouteAsk(NamedTuple):
     """Tokens that the input has at least: only they may refuse a call."""
     spilled_from: str = ""
     """The model this one stands in for by Azure's spillover; empty otherwise."""
+    connection: str = ""
+    """The account at a host that has the request's files: no other target can take it. Empty when
+    it refers to none."""
 
 
 class Why(StrEnum):

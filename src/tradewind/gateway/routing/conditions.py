@@ -14,7 +14,15 @@ from enum import Enum, auto
 
 from tradewind.gateway.routing.ask import OWN, RouteAsk
 from tradewind.plugins.providers.base import Provider
-from tradewind.snapshot.contents import Conditions, Cost, Endpoint, Operation, Price, Target
+from tradewind.snapshot.contents import (
+    ELSEWHERE,
+    Conditions,
+    Cost,
+    Endpoint,
+    Operation,
+    Price,
+    Target,
+)
 from tradewind.wire.errors import ApiError
 from tradewind.wire.routing import MaxPrice, ProviderWish
 
@@ -28,7 +36,9 @@ _MOST_CHARACTERS_TOLD = 64
 class Kind(Enum):
     """Whose rule it is, which decides what a refusal looks like."""
 
+    PLACE = auto()
     ABILITY = auto()
+    FILES = auto()
     POLICY = auto()
     WISH = auto()
     CONTEXT = auto()
@@ -62,7 +72,7 @@ def allowed_targets(
 
 def is_plain(ask: RouteAsk) -> bool:
     """Tell whether nothing is asked of targets but that they can take the call: mostly so."""
-    if ask.wish.provider is not None or ask.sort == OWN:
+    if ask.wish.provider is not None or ask.sort == OWN or ask.connection:
         return False
     for conditions in ask.conditions:  # noqa: SIM110  a generator costs four times as much
         if is_stated(conditions):
@@ -91,11 +101,23 @@ def rules_of(
 ) -> Iterable[Rule]:
     """Yield the rules this call is under, in the order they are applied."""
     operation = ask.operation
+    if any(target.provider == ELSEWHERE for target in endpoint.targets):
+        yield Rule(
+            Kind.PLACE,
+            "'reachable from this host': it is an engine of another one",
+            lambda target: target.provider != ELSEWHERE,
+        )
     yield Rule(
         Kind.ABILITY,
         f"the operation {operation}",
         lambda target: can_do(target, operation, providers),
     )
+    if ask.connection:
+        yield Rule(
+            Kind.FILES,
+            "where the request's files are",
+            lambda target: target.deployment_id == ask.connection,
+        )
     for conditions in ask.conditions:
         if is_stated(conditions):
             yield from _policy_rules(conditions)
@@ -325,12 +347,28 @@ def _list(names: Iterable[str]) -> str:
 
 def _refusal(endpoint: Endpoint, rule: Rule, operation: Operation) -> ApiError:
     match rule.kind:
+        case Kind.PLACE:
+            return ApiError(
+                503,
+                f"'{endpoint.name}' runs on engines of another host only, which this gateway does "
+                "not reach. Ask a gateway of that host.",
+                param="model",
+                code="target_elsewhere",
+            )
         case Kind.ABILITY:
             return ApiError(
                 400,
                 f"No host of '{endpoint.name}' does {operation}.",
                 param="model",
                 code="unsupported_operation",
+            )
+        case Kind.FILES:
+            return ApiError(
+                400,
+                f"No host of '{endpoint.name}' has the files that the request refers to: they were "
+                "uploaded to another. Upload them for this model.",
+                param="file_id",
+                code="file_at_other_host",
             )
         case Kind.POLICY:
             return ApiError(

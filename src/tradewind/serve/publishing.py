@@ -1,0 +1,50 @@
+"""Builds what writes this host's snapshot."""
+
+import msgspec
+from sqlalchemy import Connection
+
+from tradewind.core.data_folder import DataFolder
+from tradewind.db.database import Database
+from tradewind.readmodels.snapshot import compile_endpoints
+from tradewind.readmodels.terms import compile_budgets, compile_terms, with_key_budgets
+from tradewind.serve.services import Services
+from tradewind.snapshot.contents import ELSEWHERE, Endpoint, Target
+from tradewind.worker.publish import Publisher
+
+
+def publisher_without_engines(
+    database: Database, folder: DataFolder, services: Services
+) -> Publisher:
+    """Return the publisher of a host that only runs gateways."""
+
+    def endpoints(tx: Connection) -> tuple[Endpoint, ...]:
+        return tuple(
+            map(without_sockets, compile_endpoints(tx, services.providers.open_connections))
+        )
+
+    return Publisher(
+        database,
+        folder.snapshot,
+        services.clock,
+        grants=lambda tx, ids: with_key_budgets(tx, services.accounts.grants(tx, ids)),
+        terms=compile_terms,
+        budgets=compile_budgets,
+        endpoints=endpoints,
+    )
+
+
+def without_sockets(endpoint: Endpoint) -> Endpoint:
+    """Mark the targets that listen on a unix socket, which another host cannot reach.
+
+    They stay in the snapshot, so that a refusal can say why they were not used; what opens them
+    does not leave their host.
+    """
+    if not any(target.address.startswith("/") for target in endpoint.targets):
+        return endpoint
+    return msgspec.structs.replace(endpoint, targets=tuple(map(_seen_from_here, endpoint.targets)))
+
+
+def _seen_from_here(target: Target) -> Target:
+    if not target.address.startswith("/"):
+        return target
+    return msgspec.structs.replace(target, provider=ELSEWHERE, address="", credential="")
