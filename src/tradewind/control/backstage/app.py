@@ -5,7 +5,7 @@ import logging
 import msgspec
 from fastapi import FastAPI, Request, Response
 
-from tradewind.control.backstage import leases, responses
+from tradewind.control.backstage import files, leases, responses
 from tradewind.control.backstage.services import BackstageServices
 from tradewind.core.errors import Unavailable
 
@@ -21,6 +21,7 @@ def create_backstage(services: BackstageServices) -> FastAPI:
     app.add_exception_handler(Unavailable, _unavailable)
     app.add_exception_handler(msgspec.MsgspecError, _unreadable)
     app.include_router(responses.router)
+    app.include_router(files.router)
     app.include_router(leases.router)
     return app
 
