@@ -8,6 +8,7 @@ from scripted_upstream import ScriptedUpstream
 from tradewind.plugins.providers.fakes.host import FakeHost, Fault
 from tradewind.plugins.providers.fakes.registry import fakes
 from tradewind.snapshot.contents import OPERATIONS_OF, Endpoint, Operation
+from tradewind.wire import stored_files
 from tradewind.wire.stored_responses import Chain, decode_place, decode_stored, encode
 
 PATHS = {
@@ -40,13 +41,18 @@ class Everything(World):
 
 
 class MemoryStore:
-    """Keeps responses as the control plane does, in memory."""
+    """Keeps responses and files as the control plane does, in memory."""
 
     def __init__(self):
         self.stored = {}
+        self.files = {}
 
     async def __call__(self, call):
-        path = call.head.split(b" ")[1].decode().removeprefix("/responses")
+        path = call.head.split(b" ")[1].decode()
+        if path.startswith("/files"):
+            await self._about_files(call, path)
+            return
+        path = path.removeprefix("/responses")
         if path in ("", "/ended"):
             stored = decode_stored(call.body)
             self.stored[stored.key] = stored
@@ -57,6 +63,26 @@ class MemoryStore:
             await self._found(call, path, decode_place(call.body))
         else:
             await call.answer(b"", status=404)
+
+    async def _about_files(self, call, path):
+        if path == "/files":
+            file = stored_files.decode_file(call.body)
+            self.files[file.id] = file
+            await call.answer(b"", status=204)
+        elif path == "/files/room":
+            await call.answer(b"", status=204)
+        elif path == "/files/list":
+            asked = stored_files.decode_list(call.body)
+            found = stored_files.FoundFiles(list(self.files.values())[: asked.limit])
+            await call.answer(stored_files.encode(found))
+        else:
+            ids = stored_files.decode_names(call.body).ids
+            if path == "/files/delete":
+                is_there = [self.files.pop(id_, None) is not None for id_ in ids]
+                await call.answer(b"", status=204 if any(is_there) else 404)
+                return
+            found = stored_files.FoundFiles([self.files[id_] for id_ in ids if id_ in self.files])
+            await call.answer(stored_files.encode(found))
 
     async def _found(self, call, path, place):
         stored = self.stored.get(place.key)

@@ -9,8 +9,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-SHORT = 10
-"""Examples up to which a run is one."""
+EXAMPLES = int(os.environ.get("TRADEWIND_TEST_EXAMPLES", "0"))
+"""Of each operation, made by chance. Without it a run is short, and the same every time: what it
+finds is then what a change has brought.
+"""
+_FEW = 3
+_CHECKS = (
+    "refuses_in_its_own_words",
+    # What is answered is what the description says.
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+)
+_SHORT_RUN = ("--generation-deterministic", "--exclude-path-regex", "^/openai/(?!deployments/)")
+_LONG_RUN = ("--generation-database", "none")
 _HERE = Path(__file__).parent
 
 
@@ -33,9 +45,7 @@ class Run(NamedTuple):
         assert int(cases[1]) > fewest_cases
 
 
-async def attack(
-    description: bytes, url: str, key: str, known: Known, *, examples: int, folder: Path
-) -> Run:
+async def attack(description: bytes, url: str, key: str, known: Known, folder: Path) -> Run:
     """Try every operation of an OpenAPI description with boundary values, wrong types and chance.
     In a short run, paths that are the same routes once more are left out.
 
@@ -46,11 +56,11 @@ async def attack(
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "run", str(spec), "--url", url),
         *("--header", f"Authorization: Bearer {key}", "--header", "Content-Language: en"),
-        *("--phases", "examples,coverage,fuzzing", "--max-examples", str(examples)),
-        *("--checks", "refuses_in_its_own_words", "--continue-on-failure", "--warnings", "off"),
+        *("--phases", "examples,coverage,fuzzing", "--max-examples", str(EXAMPLES or _FEW)),
+        *("--checks", ",".join(_CHECKS), "--continue-on-failure", "--warnings", "off"),
         *("--request-timeout", "60", "--max-redirects", "0", "--no-color"),
         *("--suppress-health-check", "all"),
-        *(() if examples > SHORT else ("--exclude-path-regex", "^/openai/(?!deployments/)")),
+        *(_LONG_RUN if EXAMPLES else _SHORT_RUN),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         cwd=folder,
@@ -59,6 +69,7 @@ async def attack(
             "PYTHONPATH": str(_HERE),
             "SCHEMATHESIS_HOOKS": "schemathesis_hooks",
             "TRADEWIND_FUZZ_KNOWN": json.dumps(known._asdict()),
+            "PYTHONHASHSEED": "0",
             "COLUMNS": "100",
         },
     )

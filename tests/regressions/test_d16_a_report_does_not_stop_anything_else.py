@@ -20,12 +20,12 @@ from tradewind.control.app import create_app
 from tradewind.control.services import ControlServices
 from tradewind.core.clock import SystemClock
 from tradewind.db.database import Database, Timeouts
+from tradewind.db.sealing import HeldKeys
 from tradewind.features.accounts.passwords import Passwords
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.budgets.service import Budgets
-from tradewind.features.providers.sealing import HeldKeys
 from tradewind.readmodels.project_usage import read_project_usage
-from tradewind.readmodels.spend import read_spend
+from tradewind.readmodels.spend import read_spends
 from tradewind.serve.services import build_services
 
 pytestmark = pytest.mark.postgres
@@ -50,7 +50,8 @@ def control(database_url):
         accounts=accounts,
         providers=built.providers,
         endpoints=built.endpoints,
-        budgets=Budgets(accounts, clock, read_spend),
+        budgets=Budgets(accounts, clock, read_spends),
+        webhooks=built.webhooks,
         clock=clock,
         list_models=lambda _tx: [a_model("tw/a")],
         read_usage=read_project_usage,

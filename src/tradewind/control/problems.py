@@ -86,6 +86,10 @@ def _malformed(request: Request, error: Exception) -> Response:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        # How FastAPI calls a body that is no UTF-8, is nested without end or holds a number of
+        # thousands of digits. To whoever sent it, it is as malformed as any other.
+        return _answer(request, 422, "invalid_input", "the body cannot be read as JSON")
     code, detail = _HTTP_ERRORS.get(error.status_code, ("http_error", error.detail))
     return _answer(request, error.status_code, code, detail, headers=dict(error.headers or {}))
 

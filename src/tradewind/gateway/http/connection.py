@@ -242,8 +242,7 @@ class ServerConnection(asyncio.Protocol):
     def cut(self, *, is_reset: bool) -> None:
         self._forget_exchange()
         if is_reset:
-            self._phase = _CLOSED
-            self._reset()
+            self._reset_after_flush()
         else:
             self._close()
 
@@ -507,6 +506,19 @@ class ServerConnection(asyncio.Protocol):
             self._is_read_paused = False
             if not self._transport.is_closing():
                 self._transport.resume_reading()
+
+    def _reset_after_flush(self) -> None:
+        """Cut behind what was written in this turn: it may hold whole answers to the requests
+        before, which would otherwise be lost or not by how the client's bytes came.
+        """
+        self._phase = _CLOSED
+        self._unread = b""
+        self._body = None
+        self._state.batch.after_flush(self._reset_unless_closing)
+
+    def _reset_unless_closing(self) -> None:
+        if not self._transport.is_closing():
+            self._reset()
 
     def _reset(self) -> None:
         """Cut with a reset: a plain close would look like the end of an answer ended by closing."""
