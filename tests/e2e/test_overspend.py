@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import random
+import resource
 import signal
 import sys
 from collections import Counter
@@ -41,6 +42,9 @@ pytestmark = [pytest.mark.postgres, pytest.mark.timeout(600)]
 
 CALLS = int(os.environ.get("TRADEWIND_TEST_CALLS", "2000"))
 GATEWAYS = 4
+# Each call has a socket at the client and one at the upstream, which are this process.
+_MOST_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+AT_ONCE = 10_000 if _MOST_FILES == resource.RLIM_INFINITY else min(10_000, _MOST_FILES // 2)
 CONNECTIONS = 50
 PATIENCE_S = 300.0
 PEPPER = b"p" * api_keys.PEPPER_BYTES
@@ -252,8 +256,10 @@ def make_budget(database):
     return make
 
 
-async def spend(gateways, key, calls):
-    """Make the calls over all gateways at once; return how many got which status."""
+async def spend(gateways, key, calls, connections=CONNECTIONS):
+    """Make the calls over all gateways, on so many connections to each; return how many got which
+    status.
+    """
     statuses = Counter()
     left = iter(range(calls))
     source = random.Random(1)
@@ -265,7 +271,7 @@ async def spend(gateways, key, calls):
 
     async with asyncio.TaskGroup() as group:
         for port in gateways.ports:
-            for _ in range(CONNECTIONS):
+            for _ in range(connections):
                 group.create_task(work(port))
     return statuses
 
@@ -318,6 +324,25 @@ async def test_a_budget_for_half_of_the_calls_pays_for_what_it_can_and_for_nothi
     assert sum(costs) <= amount
     # What could not be spent is less than one call's worth for each that was refused at the end.
     assert sum(costs) > 0.9 * amount
+    period, leases = sums(database)
+    assert (period.spent_nanos, period.leased_nanos) == (sum(costs), 0)
+    assert period.overspent_nanos == 0
+    assert all(lease.used_nanos == lease.granted_nanos for lease in leases)
+
+
+async def test_calls_that_are_all_under_way_at_once_do_not_overspend(running, database):
+    """A call is paid for or refused; one that finds this machine out of breath is refused too."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_FILES, _MOST_FILES))
+    amount = MEAN_NANOS * AT_ONCE // 2
+    gateways, key = await running(amount)
+    statuses = await spend(gateways, key, AT_ONCE, connections=AT_ONCE // GATEWAYS)
+    await gateways.stop()
+    costs = gateways.costs()
+    assert set(statuses) <= {0, 200, 402, 429, 503}, statuses
+    assert statuses.total() == AT_ONCE
+    assert statuses[200] > 0
+    assert len(costs) >= statuses[200]
+    assert sum(costs) <= amount
     period, leases = sums(database)
     assert (period.spent_nanos, period.leased_nanos) == (sum(costs), 0)
     assert period.overspent_nanos == 0
