@@ -9,7 +9,10 @@ Invariants. Every transaction begins and ends in `Database.transaction()`; funct
 gone silent cannot keep its own promises. The role that Tradewind uses is not a superuser. The
 embedded server listens on a unix socket only and ends when we do.
 
-Not here: tables (each feature has its own `tables.py`; the one exception is the feed of changes
-that all of them write to), SQL (`repository.py`, `readmodels/`) and
-the schema's history (`migrations/`). The gateway never imports this package.
+What every feature may use stands here with tables of its own: the feed of changes for the
+gateways (`change_feed`), the *outbox* of messages to others (`outbox`), and the *vault* that seals
+secrets (`vault`, `sealing`).
+
+Not here: other tables (each feature has its own `tables.py`), SQL (`repository.py`, `readmodels/`)
+and the schema's history (`migrations/`). The gateway never imports this package.
 """

@@ -1,6 +1,7 @@
 """Budgets on a real database, with a clock that tests turn and books that tests write."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -36,10 +37,15 @@ class Books:
     def __init__(self) -> None:
         self.spent = 0
         self.questions: list[SpendQuestion] = []
+        self.asked_at_once: list[int] = []
 
     def __call__(self, _tx: object, question: SpendQuestion) -> int:
         self.questions.append(question)
         return self.spent
+
+    def many(self, _tx: object, questions: Sequence[SpendQuestion]) -> list[int]:
+        self.asked_at_once.append(len(questions))
+        return [self(_tx, question) for question in questions]
 
 
 @pytest.fixture
@@ -84,7 +90,7 @@ def admin(first_run: FirstRun) -> Viewer:
 
 @pytest.fixture
 def budgets(accounts: Accounts, clock: HandTurnedClock, books: Books) -> Budgets:
-    return Budgets(accounts, clock, books)
+    return Budgets(accounts, clock, books.many)
 
 
 @pytest.fixture

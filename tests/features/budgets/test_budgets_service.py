@@ -1,8 +1,11 @@
 """Budgets and terms as people keep them, on a real database."""
 
+import threading
+import time
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from tradewind.core.errors import Forbidden, InvalidInput, NotFound, PreconditionFailed
 from tradewind.core.ids import BudgetId, OrganizationId, ProjectId
@@ -82,6 +85,49 @@ def test_terms_that_changed_since_they_were_read_are_not_overwritten(tx, budgets
         with pytest.raises(PreconditionFailed):
             budgets.put_terms(tx, admin, admin.project_id, NewTerms(), revision=seen)
     budgets.put_terms(tx, admin, admin.project_id, NewTerms(), revision=1)
+
+
+def test_of_two_first_terms_at_once_the_second_is_told_of_the_other(database, budgets, admin):
+    failures = []
+
+    def put_second():
+        try:
+            with database.transaction() as second:
+                budgets.put_terms(second, admin, admin.project_id, NewTerms(), revision=0)
+        except PreconditionFailed as error:
+            failures.append(error)
+
+    with database.transaction() as first:
+        budgets.put_terms(first, admin, admin.project_id, TERMS, revision=0)
+        thread = threading.Thread(target=put_second)
+        thread.start()
+        # It has seen that there are none, and waits for our row.
+        until_somebody_waits(database)
+    thread.join()
+    assert [error.code for error in failures] == ["precondition_failed"]
+
+
+def until_somebody_waits(database):
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    for _ in range(3000):
+        with database.transaction() as tx:
+            if tx.execute(waiting).scalar_one():
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+def test_a_list_of_budgets_asks_the_books_once_for_all(tx, budgets, books, admin):
+    for name in "abc":
+        budgets.add_budget(tx, admin, replace(MONTHLY, name=name, is_hard=False))
+    books.asked_at_once.clear()
+    books.spent = 7
+    found = budgets.list_budgets(tx, admin)
+    assert [(row.name, row.spent_nanos) for row in found] == [("c", 7), ("b", 7), ("a", 7)]
+    assert books.asked_at_once == [3]
 
 
 def test_gateways_are_told_of_what_changed(database, budgets, admin):

@@ -120,7 +120,7 @@ def test_a_silent_gateway_counts_as_having_spent_its_lease_until_it_speaks(
     ask, clock, sums, database, books
 ):
     ask(used=0, needed=400, node="a")
-    upkeep = Upkeep(clock, books, lambda *_: None)
+    upkeep = Upkeep(clock, books, lambda *_: None, lambda *_: None)
     clock.turn(seconds=59)
     with database.transaction() as tx:
         assert upkeep.expire(tx) == 0
@@ -139,13 +139,22 @@ def test_a_silent_gateway_counts_as_having_spent_its_lease_until_it_speaks(
 def reconcile(database, clock, books):
     """Return a function that reconciles, where the journal's end is known and the books say."""
 
-    def reconcile(*, is_over=True, spent=120):
+    def reconcile(*, is_over=True, spent=120, by_writer=None):
         books.spent = spent
         books.questions.clear()
         end = WriterEnd(clock.now()) if is_over else None
-        upkeep = Upkeep(clock, books, lambda _tx, _node, _boot: end)
+        asked = []
+
+        def read_writer_spend(_tx, node, boot, question):
+            asked.append((node, boot, str(question.since), str(question.until)))
+            return by_writer
+
+        upkeep = Upkeep(clock, books, lambda _tx, _node, _boot: end, read_writer_spend)
         with database.transaction() as tx:
-            return upkeep.reconcile(tx)
+            done = upkeep.reconcile(tx)
+        month = ("2030-01-01 00:00:00+00:00", "2030-02-01 00:00:00+00:00")
+        assert all(each == ("a", 1, *month) for each in asked)
+        return done
 
     return reconcile
 
@@ -158,7 +167,7 @@ def died(ask, clock, database, books):
     began = clock.now()
     clock.turn(seconds=70)
     with database.transaction() as tx:
-        assert Upkeep(clock, books, lambda *_: None).expire(tx) == 1
+        assert Upkeep(clock, books, lambda *_: None, lambda *_: None).expire(tx) == 1
     return began
 
 
@@ -181,6 +190,36 @@ def test_where_others_spent_of_it_too_the_safe_side_stays(died, reconcile, ask, 
     clock.turn(seconds=65)
     assert reconcile() == 0
     assert sums()[0][0] == 400
+
+
+@pytest.fixture
+def died_beside_another(died, ask, clock):
+    """The dead gateway's budget is one that another gateway spends of all the while."""
+    clock.turn(seconds=-65)
+    ask(needed=100, node="b")
+    clock.turn(seconds=65)
+
+
+def test_beside_others_the_sums_of_its_own_journal_tell_what_a_dead_gateway_has_spent(
+    died_beside_another, reconcile, sums
+):
+    assert sums() == [(400, 100, 0)]
+    assert reconcile(is_over=False, by_writer=120) == 0, "its journal is not read to the end"
+    assert reconcile(by_writer=120) == 1
+    assert sums() == [(120, 100, 0)]
+    assert reconcile(by_writer=120) == 0
+
+
+def test_beside_others_a_dead_gateway_has_not_spent_more_than_its_lease_nor_less_than_it_told(
+    died_beside_another, reconcile, sums
+):
+    assert reconcile(by_writer=10) == 1
+    assert sums() == [(50, 100, 0)]
+
+
+def test_sums_of_before_the_budget_count_up_to_the_lease(died_beside_another, reconcile, sums):
+    assert reconcile(by_writer=5000) == 1
+    assert sums() == [(400, 100, 0)]
 
 
 def test_the_next_life_of_the_same_gateway_does_not_stand_in_the_way(
@@ -208,7 +247,7 @@ def test_more_in_the_books_than_was_leased_is_noted(died, reconcile, sums):
 @pytest.fixture
 def alert(database, clock, books, budgets, admin, budget):  # noqa: PLR0917  what it stands on
     """Return a function that looks for alerts and returns those of the budget's period."""
-    upkeep = Upkeep(clock, books, lambda *_: None)
+    upkeep = Upkeep(clock, books, lambda *_: None, lambda *_: None)
 
     def alert():
         with database.transaction() as tx:
@@ -236,7 +275,7 @@ def test_what_ended_long_ago_is_forgotten_and_its_sums_stay(ask, database, clock
     ask(used=70, needed=0)
     clock.turn(days=8)
     with database.transaction() as tx:
-        assert Upkeep(clock, books, lambda *_: None).forget(tx) == 1
+        assert Upkeep(clock, books, lambda *_: None, lambda *_: None).forget(tx) == 1
         assert tx.execute(select(budget_lease)).all() == []
     assert sums()[0] == (70, 0, 0)
 

@@ -1,13 +1,13 @@
 """Leases of hard budgets, as gateways ask for them; see `wire.leases`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
 from tradewind.core.errors import InvalidInput
-from tradewind.features.budgets import repository, rules
+from tradewind.features.budgets import notices, repository, rules
 from tradewind.features.budgets.schemas import PeriodKind, SpendQuestion
 from tradewind.wire.leases import MOST_LEASES, LeaseAnswer, LeaseAsk, LeaseGrant, LeaseRequest
 
@@ -18,6 +18,10 @@ _NANOS_MAX = 2**62
 
 ReadSpend = Callable[[Connection, SpendQuestion], int]
 """What metering has of a scope in a time, in nanos; see `readmodels.spend`."""
+
+
+ReadSpends = Callable[[Connection, Sequence[SpendQuestion]], list[int]]
+"""The same of several scopes, in their order, in one statement."""
 
 
 class Leasing:
@@ -91,6 +95,10 @@ class Leasing:
             may_grow=period.end is None or now < period.end,
         )
         repository.store_lease(tx, key, renewal, now=now, expires_at=now + LEASE_LIFETIME)
+        if row.exhausted_at is None and rules.is_exhausted(renewal, needed=ask.needed_nanos):
+            repository.note_exhausted(tx, ask.budget, period.start, now)
+            spent = renewal.balance.spent + renewal.balance.overspent
+            notices.tell_exhausted(tx, budget, period, spent_nanos=spent)
         return LeaseGrant(
             budget=ask.budget,
             period_ms=_unix_ms(period.start),

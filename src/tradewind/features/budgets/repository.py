@@ -247,7 +247,8 @@ def raise_ceiling(tx: Connection, budget_id: str, amount: int) -> None:
     tx.execute(
         update(budget_period)
         .where(budget_period.c.budget_id == budget_id)
-        .values(ceiling_nanos=func.greatest(literal(amount), together))
+        # Whatever it is worth now can be exhausted once more.
+        .values(ceiling_nanos=func.greatest(literal(amount), together), exhausted_at=None)
     )
 
 
@@ -386,12 +387,35 @@ def forget_leases(tx: Connection, before: datetime, limit: int) -> int:
 # --- alerts ----------------------------------------------------------------------------------
 
 
-def add_alerts(tx: Connection, alerts: Sequence[Mapping[str, Any]]) -> int:
-    """Add those that are new; return how many."""
+def add_alerts(
+    tx: Connection, alerts: Sequence[Mapping[str, Any]]
+) -> set[tuple[str, datetime, int]]:
+    """Add those that are new; return their budgets, periods and percents."""
     if not alerts:
-        return 0
-    statement = upsert(budget_alert).values(list(alerts)).on_conflict_do_nothing()
-    return tx.execute(statement).rowcount
+        return set()
+    statement = (
+        upsert(budget_alert)
+        .values(list(alerts))
+        .on_conflict_do_nothing()
+        .returning(budget_alert.c.budget_id, budget_alert.c.period_start, budget_alert.c.percent)
+    )
+    return {(row.budget_id, row.period_start, row.percent) for row in tx.execute(statement)}
+
+
+def note_exhausted(tx: Connection, budget_id: str, start: datetime, now: datetime) -> bool:
+    """Note that a hard budget refuses calls. False when that was noted already, or when its period
+    was not begun.
+    """
+    noted = tx.execute(
+        update(budget_period)
+        .where(
+            budget_period.c.budget_id == budget_id,
+            budget_period.c.period_start == start,
+            budget_period.c.exhausted_at.is_(None),
+        )
+        .values(exhausted_at=now)
+    )
+    return bool(noted.rowcount)
 
 
 def alerts_of(tx: Connection, periods: Iterable[tuple[str, datetime]]) -> dict[str, list[Row[Any]]]:

@@ -17,6 +17,7 @@ PERCENT_MAX = 1_000
 CACHE_TTL_MAX_S = 86_400
 RESPONSE_DAYS_MAX = 365
 CONTENT_DAYS_MAX = 90
+_LITTLE_PERCENT = 10
 _LIMIT_MAX = 2**31 - 1
 _NAME_MAX = 80
 _MODEL_MAX = 200
@@ -116,6 +117,18 @@ def renew(
     share = max(0, most - used - needed) // 100
     granted = min(most, used + max(needed, min(wanted, needed + share)))
     return _with(without, LeaseTotals(granted, used))
+
+
+def is_exhausted(renewal: Renewal, *, needed: int) -> bool:
+    """Say whether a gateway has to refuse calls for want of money: it gets less than they need,
+    nothing can come back from others, and what is left is not much. Of much, calls of its own that
+    run hold the most, and will give it back.
+    """
+    balance, lease = renewal
+    others = balance.leased - lease.outstanding
+    unspent = balance.amount - balance.spent
+    is_little = unspent * 100 <= balance.amount * _LITTLE_PERCENT
+    return lease.granted < lease.used + needed and others <= 0 and is_little
 
 
 def expire(balance: Balance, lease: LeaseTotals) -> Renewal:

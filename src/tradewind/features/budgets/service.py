@@ -15,7 +15,7 @@ from tradewind.features.accounts.schemas import Actor
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.budgets import repository, rules
 from tradewind.features.budgets.errors import TooManyBudgets
-from tradewind.features.budgets.leasing import ReadSpend
+from tradewind.features.budgets.leasing import ReadSpends
 from tradewind.features.budgets.schemas import (
     Alert,
     BudgetChanges,
@@ -38,10 +38,10 @@ TERMS_MAX = 10_000
 class Budgets:
     """Terms and budgets of the actor's own organization."""
 
-    def __init__(self, accounts: Accounts, clock: Clock, read_spend: ReadSpend) -> None:
+    def __init__(self, accounts: Accounts, clock: Clock, read_spends: ReadSpends) -> None:
         self._accounts = accounts
         self._clock = clock
-        self._read_spend = read_spend
+        self._read_spends = read_spends
 
     # --- terms -----------------------------------------------------------------------------
 
@@ -101,7 +101,8 @@ class Budgets:
         if revision is not None and revision != (former.revision if former is not None else 0):
             raise _changed_since(f"the terms of {subject_id}")
         if repository.put_terms(tx, key, values, revision=revision) is None:
-            if former is not None:
+            # Somebody else's first terms may have come in between.
+            if repository.find_terms(tx, actor.organization_id, subject_id) is not None:
                 raise _changed_since(f"the terms of {subject_id}")
             raise _no_subject(subject_id)
         repository.replace_model_limits(tx, subject_id, new.models)
@@ -258,64 +259,80 @@ class Budgets:
         periods = {row.id: rules.period_at(PeriodKind(row.period), now) for row in rows}
         alerts = repository.alerts_of(tx, ((key, each.start) for key, each in periods.items()))
         found = repository.periods_of(tx, ((key, each.start) for key, each in periods.items()))
+        # Soft budgets, and hard ones that no gateway has leased of in this period.
+        questions = {
+            row.id: _question(row, periods[row.id])
+            for row in rows
+            if not (row.is_hard and row.id in found)
+        }
+        read = self._read_spends(tx, list(questions.values()))
+        by_books = dict(zip(questions, read, strict=True))
         return [
-            self._row(tx, row, periods[row.id], found.get(row.id), alerts.get(row.id, ()))
+            _budget_row(
+                row,
+                periods[row.id],
+                _spent(found.get(row.id), by_books.get(row.id)),
+                alerts.get(row.id, ()),
+            )
             for row in rows
         ]
-
-    def _row(
-        self,
-        tx: Connection,
-        row: Row[Any],
-        period: rules.Period,
-        sums: Row[Any] | None,
-        alerts: Sequence[Row[Any]],
-    ) -> BudgetRow:
-        if row.is_hard and sums is not None:
-            spent, leased = sums.spent_nanos + sums.overspent_nanos, sums.leased_nanos
-        else:
-            question = SpendQuestion(
-                organization_id=row.organization_id,
-                project_id=row.project_id,
-                key_id=row.key_id,
-                currency=row.currency,
-                since=period.start,
-                until=period.end,
-            )
-            spent, leased = self._read_spend(tx, question), 0
-        return BudgetRow(
-            budget_id=row.id,
-            organization_id=row.organization_id,
-            project_id=row.project_id,
-            key_id=row.key_id,
-            name=row.name,
-            currency=row.currency,
-            amount_nanos=row.amount_nanos,
-            period=PeriodKind(row.period),
-            is_hard=row.is_hard,
-            alert_percents=tuple(row.alert_percents),
-            revision=row.revision,
-            created_at=_utc(row.created_at),
-            updated_at=_utc(row.updated_at),
-            period_start=period.start,
-            period_end=period.end,
-            spent_nanos=spent,
-            leased_nanos=leased,
-            alerts=tuple(
-                Alert(
-                    period_start=_utc(alert.period_start),
-                    percent=alert.percent,
-                    spent_nanos=alert.spent_nanos,
-                    amount_nanos=alert.amount_nanos,
-                    at=_utc(alert.at),
-                )
-                for alert in alerts
-            ),
-        )
 
 
 _NO_KEY = ""
 _RETENTION = (NewTerms().cache_ttl_s, NewTerms().response_days, NewTerms().content_days)
+
+
+def _question(row: Row[Any], period: rules.Period) -> SpendQuestion:
+    return SpendQuestion(
+        organization_id=row.organization_id,
+        project_id=row.project_id,
+        key_id=row.key_id,
+        currency=row.currency,
+        since=period.start,
+        until=period.end,
+    )
+
+
+def _spent(sums: Row[Any] | None, by_books: int | None) -> tuple[int, int]:
+    """Return what is spent and what is leased of a budget."""
+    if by_books is not None:
+        return by_books, 0
+    assert sums is not None, "a budget is known by its leases or by the books"
+    return sums.spent_nanos + sums.overspent_nanos, sums.leased_nanos
+
+
+def _budget_row(
+    row: Row[Any], period: rules.Period, spent: tuple[int, int], alerts: Sequence[Row[Any]]
+) -> BudgetRow:
+    return BudgetRow(
+        budget_id=row.id,
+        organization_id=row.organization_id,
+        project_id=row.project_id,
+        key_id=row.key_id,
+        name=row.name,
+        currency=row.currency,
+        amount_nanos=row.amount_nanos,
+        period=PeriodKind(row.period),
+        is_hard=row.is_hard,
+        alert_percents=tuple(row.alert_percents),
+        revision=row.revision,
+        created_at=_utc(row.created_at),
+        updated_at=_utc(row.updated_at),
+        period_start=period.start,
+        period_end=period.end,
+        spent_nanos=spent[0],
+        leased_nanos=spent[1],
+        alerts=tuple(
+            Alert(
+                period_start=_utc(alert.period_start),
+                percent=alert.percent,
+                spent_nanos=alert.spent_nanos,
+                amount_nanos=alert.amount_nanos,
+                at=_utc(alert.at),
+            )
+            for alert in alerts
+        ),
+    )
 
 
 def _record(tx: Connection, row: Row[Any]) -> None:

@@ -107,6 +107,8 @@ budget_period = Table(
     Column("spent_nanos", BigInteger, nullable=False),
     Column("leased_nanos", BigInteger, nullable=False, comment="held by gateways, not spent"),
     Column("overspent_nanos", BigInteger, nullable=False, comment="beyond what was leased: a bug"),
+    # When the first call was refused for it, of what it is worth now.
+    Column("exhausted_at", DateTime(timezone=True)),
     PrimaryKeyConstraint("budget_id", "period_start"),
     CheckConstraint(
         "spent_nanos >= 0 AND leased_nanos >= 0 AND overspent_nanos >= 0", name="not_negative"

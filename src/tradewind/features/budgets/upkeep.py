@@ -1,14 +1,15 @@
 """What happens to budgets without anybody asking: silent leases, dead gateways, alerts."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
 
 from tradewind.core.clock import Clock
-from tradewind.features.budgets import repository, rules
+from tradewind.features.budgets import notices, repository, rules
 from tradewind.features.budgets.leasing import ReadSpend
 from tradewind.features.budgets.schemas import PeriodKind, SpendQuestion
 
@@ -33,8 +34,28 @@ FindEnd = Callable[[Connection, str, int], WriterEnd | None]
 is not so. See `readmodels.spend`."""
 
 
+ReadWriterSpend = Callable[[Connection, str, int, SpendQuestion], int | None]
+"""What one writer (node, boot) has spent of a scope, by whole days; None where that is not known to
+the last call. See `readmodels.spend`."""
+
+
+class _Standing(NamedTuple):
+    """A budget, as it stands now."""
+
+    budget: Row[Any]
+    period: rules.Period
+    spent_nanos: int
+
+
 class Upkeep:
-    def __init__(self, clock: Clock, read_spend: ReadSpend, find_end: FindEnd) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        read_spend: ReadSpend,
+        find_end: FindEnd,
+        read_writer_spend: ReadWriterSpend,
+    ) -> None:
+        self._read_writer_spend = read_writer_spend
         self._clock = clock
         self._read_spend = read_spend
         self._find_end = find_end
@@ -55,9 +76,11 @@ class Upkeep:
         """Put what a dead gateway has really spent in the place of all it could have; return how
         many leases.
 
-        Only where that is certain: its journal is in the books to the end, and no other gateway
-        spent of the same budget while it lived, as events do not say who wrote them. Otherwise the
-        safe side stays, at most one hundredth of the budget for each such death.
+        Only where that is certain: its journal is in the books to the end. Where no other gateway
+        spent of the same budget while it lived, the books say what it was; beside others, the sums
+        of its journal by day do. These may hold more than the lease (a budget that became a hard
+        one at noon), so that they count up to the lease at most, which is the safe side. Where they
+        are not known, that stays.
         """
         now = self._clock.now()
         done = 0
@@ -65,24 +88,30 @@ class Upkeep:
             end = self._find_end(tx, row.node, row.boot_ns)
             if end is None:
                 continue
-            until = _alone_until(row, repository.other_leases(tx, row), end)
-            if until is None:
+            spent = self._spent_of_dead(tx, row, end)
+            if spent is None:
                 continue
-            period = rules.period_at(PeriodKind(row.period), row.period_start)
-            spent = self._read_spend(
-                tx,
-                SpendQuestion(
-                    organization_id=row.organization_id,
-                    project_id=row.project_id,
-                    key_id=row.key_id,
-                    currency=row.currency,
-                    since=max(row.created_at - _CLOCKS_APART, period.start),
-                    until=until,
-                ),
-            )
             if self._change(tx, row, lambda b, lease, s=spent: rules.settle(b, lease, s), None):
                 done += 1
         return done
+
+    def _spent_of_dead(self, tx: Connection, row: Row[Any], end: WriterEnd) -> int | None:
+        """Return what the holder of a lease has spent of it; None when that cannot be told."""
+        period = rules.period_at(PeriodKind(row.period), row.period_start)
+        question = SpendQuestion(
+            organization_id=row.organization_id,
+            project_id=row.project_id,
+            key_id=row.key_id,
+            currency=row.currency,
+            since=period.start,
+            until=period.end,
+        )
+        until = _alone_until(row, repository.other_leases(tx, row), end)
+        if until is not None:
+            since = max(row.created_at - _CLOCKS_APART, period.start)
+            return self._read_spend(tx, replace(question, since=since, until=until))
+        spent = self._read_writer_spend(tx, row.node, row.boot_ns, question)
+        return None if spent is None else min(spent, row.granted_nanos)
 
     def alert(self, tx: Connection, after: str) -> str:
         """Note the parts of budgets that are spent, for some budgets behind one of this id. Return
@@ -90,14 +119,16 @@ class Upkeep:
         """
         now = self._clock.now()
         budgets = repository.budgets_after(tx, after, AT_ONCE)
+        standing: dict[str, _Standing] = {}
         alerts: list[dict[str, Any]] = []
         for row in budgets:
-            start = rules.period_at(PeriodKind(row.period), now).start
+            period = rules.period_at(PeriodKind(row.period), now)
             spent = self.spent_of(tx, row, now)
+            standing[row.id] = _Standing(row, period, spent)
             alerts += [
                 {
                     "budget_id": row.id,
-                    "period_start": start,
+                    "period_start": period.start,
                     "percent": percent,
                     "spent_nanos": spent,
                     "amount_nanos": row.amount_nanos,
@@ -106,8 +137,12 @@ class Upkeep:
                 for percent in rules.percents_reached(row.alert_percents, spent, row.amount_nanos)
             ]
         added = repository.add_alerts(tx, alerts)
+        for budget_id, _, percent in sorted(added):
+            row, period, spent = standing[budget_id]
+            notices.tell_alert(tx, row, period, percent=percent, spent_nanos=spent)
         if added:
-            _log.warning("%d parts of budgets were reached", added)
+            _log.warning("%d parts of budgets were reached", len(added))
+        self._tell_exhausted(tx, standing.values(), now)
         return budgets[-1].id if len(budgets) == AT_ONCE else ""
 
     def spent_of(self, tx: Connection, row: Row[Any], now: datetime) -> int:
@@ -128,6 +163,18 @@ class Upkeep:
                 until=period.end,
             ),
         )
+
+    def _tell_exhausted(self, tx: Connection, standing: Iterable[_Standing], now: datetime) -> None:
+        """Tell of hard budgets that are spent to the end. Of one that has a little left, which no
+        call fits into, the next lease that is asked for tells.
+        """
+        for row, period, spent in standing:
+            if (
+                row.is_hard
+                and spent >= row.amount_nanos
+                and repository.note_exhausted(tx, row.id, period.start, now)
+            ):
+                notices.tell_exhausted(tx, row, period, spent_nanos=spent)
 
     def forget(self, tx: Connection) -> int:
         """Remove leases that ended long ago; return how many."""

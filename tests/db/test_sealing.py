@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradewind.features.providers.sealing import (
+from tradewind.db.sealing import (
     HeldKeys,
     Place,
     SealBroken,

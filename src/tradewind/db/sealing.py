@@ -118,6 +118,9 @@ class HeldKeys:
     def key_id(self) -> str:
         return self._key_id
 
+    def holds(self, key_id: str) -> bool:
+        return key_id in self._keys
+
     def wrap(self, data_key: bytes, place: Place) -> WrappedKey:
         return WrappedKey(self._key_id, _seal(self._keys[self._key_id], data_key, place))
 

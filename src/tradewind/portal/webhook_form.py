@@ -1,0 +1,97 @@
+"""The form of a webhook. Pure."""
+
+from dataclasses import dataclass
+
+from tradewind.features.webhooks import rules
+from tradewind.features.webhooks.schemas import (
+    DestinationChanges,
+    DestinationRow,
+    EventKind,
+    NewDestination,
+)
+from tradewind.portal.field_errors import FieldErrors
+from tradewind.portal.form_fields import FormFields
+
+KIND_LABELS = {
+    EventKind.BUDGET_ALERT.value: "A part of a budget is spent",
+    EventKind.BUDGET_EXHAUSTED.value: "A hard budget refuses calls",
+}
+"""What each event tells, for whoever chooses among them."""
+_LONGEST = 2_100
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookForm:
+    """What was typed, as typed."""
+
+    url: str = ""
+    description: str = ""
+    kinds: tuple[str, ...] = tuple(KIND_LABELS)
+    is_private_network: bool = False
+    revision: str = ""
+
+
+def webhook_form_of(row: DestinationRow) -> WebhookForm:
+    """Return the form with what is so now."""
+    return WebhookForm(
+        url=row.url,
+        description=row.description,
+        kinds=tuple(kind.value for kind in row.kinds),
+        is_private_network=row.is_private_network,
+        revision=str(row.revision),
+    )
+
+
+def read_webhook_form(fields: FormFields) -> WebhookForm:
+    return WebhookForm(
+        url=fields.text("url")[:_LONGEST],
+        description=fields.text("description")[:_LONGEST],
+        kinds=tuple(kind[:_LONGEST] for kind in fields.texts("kinds")[: len(KIND_LABELS) + 1]),
+        is_private_network=fields.is_checked("is_private_network"),
+        revision=fields.text("revision")[:_LONGEST],
+    )
+
+
+def new_destination_of(
+    form: WebhookForm, errors: FieldErrors, *, may_be_private: bool
+) -> NewDestination | None:
+    """Return the destination to add, or None when something is wrong, which is then in `errors`."""
+    _check(form, errors, may_be_private=may_be_private)
+    if errors:
+        return None
+    return NewDestination(
+        url=form.url.strip(),
+        kinds=form.kinds,
+        description=form.description,
+        is_private_network=form.is_private_network,
+    )
+
+
+def destination_changes_of(
+    form: WebhookForm, errors: FieldErrors, *, may_be_private: bool
+) -> DestinationChanges | None:
+    """Return what is to be changed, or None when something is wrong."""
+    _check(form, errors, may_be_private=may_be_private)
+    if errors:
+        return None
+    return DestinationChanges(
+        url=form.url.strip(),
+        kinds=form.kinds,
+        description=form.description,
+        is_private_network=form.is_private_network,
+    )
+
+
+def _check(form: WebhookForm, errors: FieldErrors, *, may_be_private: bool) -> None:
+    with errors.at("url"):
+        rules.parse_url(form.url.strip(), is_private_network=form.is_private_network)
+    with errors.at("description"):
+        rules.clean_description(form.description)
+    with errors.at("kinds"):
+        rules.clean_kinds(form.kinds)
+    if form.is_private_network and not may_be_private:
+        errors.say(
+            "is_private_network",
+            "only an administrator of the platform may have a private network called",
+            "name a public host",
+        )
