@@ -278,8 +278,8 @@ def test_a_developer_cannot_post_what_only_administrators_may(
 def test_all_known_hosts_are_found_and_those_that_cannot_be_used_say_why(browser: TestClient):
     text = main_of(browser.get("/providers/new").text)
 
-    assert text.count('href="/providers/connect?host=') == 183
-    assert "183 hosts" in text
+    assert text.count('href="/providers/connect?host=') == 184
+    assert "184 hosts" in text
     assert "It runs inside the program that calls it." in text
     assert 'host=qvac"' not in text
 

@@ -8,7 +8,7 @@ import pytest
 
 from tradewind.core.api_keys import PEPPER_BYTES
 from tradewind.core.errors import StartupError
-from tradewind.features.providers.sealing import Place, SealBroken, new_key
+from tradewind.db.sealing import Place, SealBroken, new_key
 from tradewind.serve.secret_files import (
     add_key_encryption_key,
     key_encryption_path,
@@ -112,10 +112,27 @@ def test_a_key_that_is_added_wraps_and_the_former_one_still_unwraps(folder: Path
     former, data_key = load_or_create_key_encryption(folder), new_key()
     wrapped = former.wrap(data_key, PLACE)
     both = add_key_encryption_key(folder)
-    assert both.key_id != former.key_id
+    assert both.key_id != wrapped.key_id
     assert both.unwrap(wrapped, PLACE) == data_key
     assert load_or_create_key_encryption(folder).key_id == both.key_id
     assert mode(key_encryption_path(folder)) == 0o600
+
+
+def test_a_process_that_runs_sees_the_key_that_another_one_adds(folder: Path):
+    running, data_key = load_or_create_key_encryption(folder), new_key()
+    added = add_key_encryption_key(folder)
+    assert running.unwrap(added.wrap(data_key, PLACE), PLACE) == data_key
+    assert running.wrap(data_key, PLACE).key_id == added.key_id
+
+
+def test_a_key_that_is_not_in_the_file_either_opens_nothing(folder: Path):
+    running = load_or_create_key_encryption(folder)
+    wrapped = running.wrap(new_key(), PLACE)._replace(key_id="kek_0")
+    with pytest.raises(SealBroken, match="kek_0"):
+        running.unwrap(wrapped, PLACE)
+    key_encryption_path(folder).unlink()
+    with pytest.raises(SealBroken, match="cannot be used"):
+        running.unwrap(wrapped, PLACE)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from tradewind.db.sealing import Secret
 from tradewind.features.providers import rules
 from tradewind.features.providers.host_kinds import Shape
 from tradewind.features.providers.schemas import ConnectionChanges, KnownHost, NewConnection
-from tradewind.features.providers.sealing import Secret
 from tradewind.portal.field_errors import FieldErrors
 from tradewind.portal.form_fields import FormFields
 from tradewind.readmodels.connections import ConnectionView
@@ -35,6 +35,8 @@ class OfferedOption(NamedTuple):
 FORMS = (
     ("openai_compatible", "OpenAI-compatible"),
     ("anthropic", "Anthropic Messages"),
+    ("google", "Google Gemini"),
+    ("bedrock", "Amazon Bedrock"),
     ("azure_openai", "Azure OpenAI"),
     ("azure_inference", "Azure AI Model Inference"),
     ("mistral", "Mistral"),

@@ -17,10 +17,11 @@ from tradewind.core.errors import (
 )
 from tradewind.core.permissions import Role
 from tradewind.db.notify import SNAPSHOT_CHANNEL, Listener
+from tradewind.db.sealing import HeldKeys, Secret, new_key
+from tradewind.db.vault import data_key
 from tradewind.features.providers.errors import CredentialRequired
 from tradewind.features.providers.schemas import ConnectionChanges, NewConnection
-from tradewind.features.providers.sealing import HeldKeys, Secret, new_key
-from tradewind.features.providers.tables import data_key, provider_connection
+from tradewind.features.providers.tables import provider_connection
 from tradewind.serve.services import build_services
 
 pytestmark = pytest.mark.postgres

@@ -47,7 +47,7 @@ def test_a_host_is_supported_by_a_provider_or_says_why_not():
             assert not host.unsupported_reason
             assert host.base_url
     shapes = Counter(host.shape for host in known_hosts().values())
-    assert shapes[Shape.UNSUPPORTED] == 8
+    assert shapes[Shape.UNSUPPORTED] == 7
     assert shapes[Shape.OPENAI] > 160
 
 

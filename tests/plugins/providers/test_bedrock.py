@@ -1,15 +1,16 @@
-"""Amazon Bedrock: Converse both ways, signatures, Titan's embeddings."""
+"""Amazon Bedrock: Converse both ways, signatures, what InvokeModel does for Titan and Cohere."""
 
 import json
 
 import msgspec
 import pytest
-from provider_parts import chat_request, chunks, embeddings_request, read, sent
+from provider_parts import ENDPOINT, chat_request, chunks, embeddings_request, read, sent
 
-from tradewind.plugins.providers.base import TokenCounts
+from tradewind.plugins.providers.base import ProviderRequest, TokenCounts
 from tradewind.plugins.providers.bedrock import Bedrock
 from tradewind.plugins.providers.dialects.event_stream import encode
-from tradewind.snapshot.contents import Target
+from tradewind.snapshot.contents import Operation, Target
+from tradewind.wire import chat
 from tradewind.wire.errors import ApiError
 
 AT = 1766000000.0  # 2025-12-17T19:33:20Z
@@ -482,3 +483,77 @@ def test_errors_have_the_message_at_the_top():
     error = PROVIDER.error_of(400, b'{"message":"The model returned the following errors: bad"}')
     assert (error.status, error.code) == (400, "refused_by_model")
     assert error.message == "The model returned the following errors: bad"
+
+
+# Cohere.
+
+
+def invoked(request, model):
+    prepared = PROVIDER.prepare(request, changed(upstream_model=model))
+    first, _ = lines_of(prepared)
+    return first, sent(prepared), prepared.reader
+
+
+def rerank_request(**members):
+    body = {"model": "small", "query": "a", "documents": ["b", {"text": "c"}]} | members
+    fields = chat.decode_fields(json.dumps(body).encode())
+    return ProviderRequest(ENDPOINT, fields, None, Operation.RERANK)
+
+
+@pytest.mark.parametrize(
+    "model", ["cohere.embed-english-v3", "us.cohere.embed-v4:0", "arn:aws:x:::a/cohere.embed-v4:0"]
+)
+def test_embeddings_of_cohere_have_its_own_body(model):
+    request = embeddings_request(input=["Hello", "you"], input_type="search_query")
+    first, body, reader = invoked(request, model)
+    assert first.endswith("/invoke HTTP/1.1")
+    assert body == {
+        "texts": ["Hello", "you"],
+        "input_type": "search_query",
+        "embedding_types": ["float"],
+    }
+    raw = b'{"id":"1","embeddings":{"float":[[0.5,0.25],[1,2]]},"texts":["hello","you"]}'
+    answer = json.loads(read(reader, raw[:20], raw[20:]))
+    assert [each["embedding"] for each in answer["data"]] == [[0.5, 0.25], [1, 2]]
+    assert [each["index"] for each in answer["data"]] == [0, 1]
+    assert reader.counts == TokenCounts(None, None, 0)
+
+
+def test_base64_is_made_of_the_numbers_that_cohere_sends_here():
+    _, body, reader = invoked(embeddings_request(encoding_format="base64"), "cohere.embed-v4:0")
+    assert body["embedding_types"] == ["float"]
+    answer = json.loads(read(reader, b'{"embeddings":{"float":[[0.5,0.25]]}}'))
+    assert answer["data"][0]["embedding"] == "AAAAPwAAgD4="
+
+
+@pytest.mark.parametrize(
+    ("model", "told"), [("cohere.embed-v4:0", "LEFT"), ("cohere.embed-english-v3", "START")]
+)
+def test_generations_of_embed_name_the_ends_of_a_text_differently(model, told):
+    assert invoked(embeddings_request(truncate="START"), model)[1]["truncate"] == told
+
+
+@pytest.mark.parametrize("raw", [b"{}", b'{"embeddings":[[1]]}', b'{"embeddings":{"float":["x"]}}'])
+def test_embeddings_that_are_none_are_a_failure_of_the_host(raw):
+    request = embeddings_request(encoding_format="base64")
+    with pytest.raises(ApiError) as caught:
+        read(invoked(request, "cohere.embed-v4:0")[2], raw)
+    assert caught.value.status == 502
+
+
+def test_a_ranking_of_cohere_has_its_own_body():
+    first, body, reader = invoked(
+        rerank_request(top_n=1, return_documents=True), "cohere.rerank-v3-5:0"
+    )
+    assert first == "POST /model/cohere.rerank-v3-5%3A0/invoke HTTP/1.1"
+    assert body == {"query": "a", "documents": ["b", "c"], "top_n": 1, "api_version": 2}
+    answer = json.loads(read(reader, b'{"results":[{"index":1,"relevance_score":0.5}]}'))
+    assert answer["results"] == [{"index": 1, "relevance_score": 0.5, "document": {"text": "c"}}]
+    assert reader.counts == TokenCounts(0, None, 0, meters={"requests": 1})
+
+
+def test_a_ranking_of_many_documents_is_billed_as_several():
+    _, body, reader = invoked(rerank_request(documents=["b"] * 101), "amazon.rerank-v1:0")
+    assert "api_version" not in body
+    read(reader, b'{"results":[]}')
+    assert reader.counts.meters == {"requests": 2}

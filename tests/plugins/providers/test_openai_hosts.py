@@ -6,9 +6,14 @@ import msgspec
 import pytest
 from provider_parts import ENDPOINT, NAME, chat_request, chunks, embeddings_request, read, sent
 
+from tradewind.gateway.dialects.output_cap import capped
+from tradewind.plugins.providers.anthropic import Anthropic
 from tradewind.plugins.providers.azure_inference import AzureInference
 from tradewind.plugins.providers.azure_openai import AzureOpenAI
 from tradewind.plugins.providers.base import Dialect, ProviderRequest, TokenCounts
+from tradewind.plugins.providers.cohere import Cohere
+from tradewind.plugins.providers.google import Google
+from tradewind.plugins.providers.mistral import Mistral
 from tradewind.plugins.providers.openai import OpenAI
 from tradewind.plugins.providers.openai_compatible import OpenAICompatible
 from tradewind.snapshot.contents import Operation, Target
@@ -69,6 +74,43 @@ def test_an_option_cannot_bring_in_a_header_of_its_own(option):
 def test_models_that_reason_know_the_limit_by_its_new_name_only(model, name):
     body = sent(OPENAI.prepare(chat_request(max_tokens=7), target(OPENAI, model=model)))
     assert {key: body[key] for key in body if key.startswith("max_")} == {name: 7}
+
+
+@pytest.mark.parametrize(
+    ("deployment", "options", "name"),
+    [
+        ("gpt-5-mini", {}, "max_completion_tokens"),
+        ("gpt-4o", {}, "max_tokens"),
+        ("our-model", {}, "max_tokens"),
+        ("our-model", {"max_tokens_field": "max_completion_tokens"}, "max_completion_tokens"),
+        ("o1", {"max_tokens_field": "max_tokens"}, "max_tokens"),
+    ],
+)
+def test_a_deployment_named_like_a_model_that_reasons_gets_the_new_name_too(
+    deployment, options, name
+):
+    at = target(AZURE, model=deployment, options=options)
+    # As a budget's cap writes it where the client said no limit.
+    request = capped(chat_request(), 7)
+    body = sent(AZURE.prepare(request, at))
+    assert {key: body[key] for key in body if key.startswith("max_")} == {name: 7}
+
+
+def test_embeddings_keep_their_members_whatever_the_model_is_called():
+    body = sent(OPENAI.prepare(embeddings_request(max_tokens=7), target(OPENAI, model="gpt-5")))
+    assert body["max_tokens"] == 7
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [OPENAI, AZURE, INFERENCE, COMPATIBLE, Anthropic(), Google(), Cohere(), Mistral()],
+    ids=lambda provider: provider.name,
+)
+def test_without_a_credential_no_line_opens_the_host(provider):
+    _, lines = head_of(provider, chat_request(), credential="")
+    assert not {"authorization", "api-key", "x-api-key", "x-goog-api-key"} & lines.keys()
+    _, lines = head_of(provider, chat_request())
+    assert {"authorization", "api-key", "x-api-key", "x-goog-api-key"} & lines.keys()
 
 
 def test_nothing_else_of_a_request_is_touched():

@@ -6,8 +6,8 @@ import textwrap
 
 import pytest
 
+from tradewind.db.sealing import HeldKeys
 from tradewind.features.providers.hosts import known_hosts
-from tradewind.features.providers.sealing import HeldKeys
 from tradewind.readmodels.snapshot import compile_endpoints
 from tradewind.serve.imports.apply import KeeperOfTheData
 from tradewind.serve.imports.litellm import read_litellm

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from tradewind.core.errors import TradewindError
+from tradewind.db.sealing import Secret
 from tradewind.features.catalog.tables import model
 from tradewind.features.endpoints.schemas import (
     EndpointChanges,
@@ -16,7 +17,6 @@ from tradewind.features.endpoints.schemas import (
 from tradewind.features.endpoints.tables import endpoint, endpoint_target
 from tradewind.features.market.tables import price
 from tradewind.features.providers.schemas import NewConnection
-from tradewind.features.providers.sealing import Secret
 from tradewind.features.providers.tables import provider_connection
 from tradewind.serve.imports.apply import Change
 from tradewind.snapshot.contents import Cost, Limits, Operation, Routing

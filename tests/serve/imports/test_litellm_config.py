@@ -1,7 +1,10 @@
 """LiteLLM's config.yaml, as its documentation writes it."""
 
+import json
+
 import pytest
 
+from tests.features.providers.account_parts import account_file, new_private_key
 from tradewind.core.errors import InvalidInput
 from tradewind.features.endpoints.schemas import ModelPrice
 from tradewind.features.providers.hosts import known_hosts
@@ -268,10 +271,28 @@ def test_an_api_key_of_bedrock_is_taken_as_it_is(one_of):
     assert read.connection.credential.reveal() == KEY
 
 
+def test_vertex_is_taken_with_the_service_account_that_the_environment_holds(one_of):
+    account = account_file(new_private_key())
+    read = one_of(
+        "vertex_ai/gemini-2.5-pro",
+        vertex_credentials="os.environ/VERTEX_KEY",
+        vertex_location="europe-west4",
+        vertex_project="acme-2",
+        environment={"VERTEX_KEY": account},
+    )
+    assert read.connection.provider == "google"
+    assert read.connection.base_url == "https://europe-west4-aiplatform.googleapis.com/v1"
+    assert read.connection.options == {"location": "europe-west4", "project": "acme-2"}
+    assert json.loads(read.connection.credential.reveal()) == json.loads(account)
+    assert read.endpoint.targets[0].upstream_model == "gemini-2.5-pro"
+
+
 @pytest.mark.parametrize(
     ("model", "parameters", "why"),
     [
-        ("vertex_ai/gemini-2.5-pro", {}, "Vertex is not supported: its credential is a service"),
+        ("vertex_ai/gemini-2.5-pro", {"vertex_credentials": "/run/key.json"},
+         "the service account is not in the file: vertex_credentials is no JSON"),
+        ("vertex_ai/gemini-2.5-pro", {"vertex_credentials": "{}"}, "no vertex_location says in"),
         ("nowhere/x", {}, "the provider nowhere is not known here"),
         ("hosted_vllm/x", {}, "no api_base says where hosted_vllm answers"),
         ("openai/gpt-4o", {}, "there is no key: no api_key, and the environment has no OPENAI_API"),

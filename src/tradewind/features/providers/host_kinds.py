@@ -76,8 +76,12 @@ _PACKAGES: dict[str, HostKind] = {
     "ai-gateway-provider": _openai(
         "https://gateway.ai.cloudflare.com/v1/{account_id}/{gateway_id}/compat"
     ),
-    "@ai-sdk/google-vertex": _SERVICE_ACCOUNT,
-    "@ai-sdk/google-vertex/anthropic": _SERVICE_ACCOUNT,
+    "@ai-sdk/google-vertex": HostKind(
+        Shape.GEMINI, "google", "https://{location}-aiplatform.googleapis.com/v1"
+    ),
+    "@ai-sdk/google-vertex/anthropic": _unsupported(
+        "it wraps Anthropic's form in one of Vertex AI; Gemini's models there are supported"
+    ),
     "@jerome-benoit/sap-ai-provider-v2": _SERVICE_ACCOUNT,
     "watsonx-ai-provider": _unsupported(
         "it speaks a form of its own, behind tokens that live an hour"

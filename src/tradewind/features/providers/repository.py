@@ -4,12 +4,22 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, false, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    delete,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert as upsert
 
-from tradewind.core.ids import ConnectionId, DataKeyId, OrganizationId
-from tradewind.features.providers.sealing import WrappedKey
-from tradewind.features.providers.tables import data_key, provider_connection
+from tradewind.core.ids import ConnectionId, OrganizationId
+from tradewind.features.providers.tables import provider_connection, provider_token
 
 # What people see is read without what is sealed: what was never read cannot slip out.
 _SHOWN = [
@@ -17,58 +27,6 @@ _SHOWN = [
     for column in provider_connection.c
     if column.name not in {"sealed_credential", "data_key_id"}
 ]
-
-
-# --- data keys ------------------------------------------------------------------------------
-
-
-def data_key_of(tx: Connection, organization_id: OrganizationId | None) -> Row[Any] | None:
-    return tx.execute(
-        select(data_key).where(_is_owned_by(data_key.c.organization_id, organization_id))
-    ).first()
-
-
-def add_data_key(
-    tx: Connection,
-    data_key_id: DataKeyId,
-    organization_id: OrganizationId | None,
-    wrapped: WrappedKey,
-    now: datetime,
-) -> None:
-    """Does nothing when there is one already, also by somebody at the same moment."""
-    tx.execute(
-        insert(data_key)
-        .values(
-            id=data_key_id,
-            organization_id=organization_id,
-            key_encryption_id=wrapped.key_id,
-            wrapped=wrapped.wrapped,
-            created_at=now,
-        )
-        .on_conflict_do_nothing()
-    )
-
-
-def data_keys(tx: Connection) -> Sequence[Row[Any]]:
-    return tx.execute(select(data_key).order_by(data_key.c.id)).all()
-
-
-def lock_data_keys_of_other_keys(tx: Connection, key_encryption_id: str) -> Sequence[Row[Any]]:
-    """Return the data keys that are wrapped by another key than this one."""
-    return tx.execute(
-        select(data_key)
-        .where(data_key.c.key_encryption_id != key_encryption_id)
-        .order_by(data_key.c.id)
-        .with_for_update()
-    ).all()
-
-
-def rewrap_data_key(tx: Connection, data_key_id: str, wrapped: WrappedKey) -> None:
-    tx.execute(
-        update(data_key)
-        .where(data_key.c.id == data_key_id)
-        .values(key_encryption_id=wrapped.key_id, wrapped=wrapped.wrapped)
-    )
 
 
 # --- connections ----------------------------------------------------------------------------
@@ -140,6 +98,11 @@ def find_connection(
     return tx.execute(statement.with_for_update() if locks else statement).first()
 
 
+def find_any_connection(tx: Connection, connection_id: ConnectionId) -> Row[Any] | None:
+    """For the platform itself, which looks after the tokens of all organizations."""
+    return tx.execute(select(*_SHOWN).where(provider_connection.c.id == connection_id)).first()
+
+
 def update_connection(
     tx: Connection, connection_id: ConnectionId, values: Mapping[str, Any]
 ) -> None:
@@ -161,6 +124,62 @@ def enabled_connections(tx: Connection) -> Sequence[Row[Any]]:
         .where(provider_connection.c.disabled_at.is_(None))
         .order_by(provider_connection.c.id)
     ).all()
+
+
+# --- tokens ---------------------------------------------------------------------------------
+
+
+def want_token(
+    tx: Connection, connection_id: ConnectionId, credential_version: int, now: datetime
+) -> None:
+    """Note that a connection needs a token for a credential; a former one is forgotten."""
+    values: dict[str, Any] = {
+        "credential_version": credential_version,
+        "data_key_id": None,
+        "sealed_token": None,
+        "expires_at": None,
+        "next_try_at": now,
+    }
+    tx.execute(
+        upsert(provider_token)
+        .values(connection_id=connection_id, **values)
+        .on_conflict_do_update(index_elements=[provider_token.c.connection_id], set_=values)
+    )
+
+
+def want_no_token(tx: Connection, connection_id: ConnectionId) -> None:
+    tx.execute(delete(provider_token).where(provider_token.c.connection_id == connection_id))
+
+
+def due_tokens(tx: Connection, now: datetime, limit: int) -> Sequence[Row[Any]]:
+    """Return enabled connections whose token is to be renewed, with their sealed credential."""
+    return tx.execute(
+        select(provider_connection)
+        .join(provider_token, provider_token.c.connection_id == provider_connection.c.id)
+        .where(provider_token.c.next_try_at <= now, provider_connection.c.disabled_at.is_(None))
+        .order_by(provider_token.c.next_try_at)
+        .limit(limit)
+    ).all()
+
+
+def update_token(
+    tx: Connection, connection_id: str, credential_version: int, values: Mapping[str, Any]
+) -> bool:
+    """False when the credential is another by now."""
+    changed = tx.execute(
+        update(provider_token)
+        .where(
+            provider_token.c.connection_id == connection_id,
+            provider_token.c.credential_version == credential_version,
+        )
+        .values(**values)
+    )
+    return changed.rowcount == 1
+
+
+def tokens(tx: Connection) -> dict[str, Row[Any]]:
+    """Return the tokens of all connections that need one, by connection."""
+    return {row.connection_id: row for row in tx.execute(select(provider_token))}
 
 
 def _is_owned_by(

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from msgspec import UNSET, UnsetType
 
 from tradewind.core.ids import ConnectionId, OrganizationId
+from tradewind.db.sealing import Secret
 from tradewind.features.providers.host_kinds import Shape
-from tradewind.features.providers.sealing import Secret
+from tradewind.features.providers.service_accounts import ServiceAccount
 from tradewind.snapshot.contents import Operation
 
 HOST_CURRENCY = "USD"
@@ -178,3 +179,14 @@ class OpenConnection:
     retains_data: bool
     trains_on_data: bool
     credential: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class DueAccount:
+    """A service account that needs a token, for whoever fetches it."""
+
+    connection_id: ConnectionId
+    credential_version: int
+    account: ServiceAccount
+    is_private_network: bool
+    """Whether its token endpoint may be in a private network too."""

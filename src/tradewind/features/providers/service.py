@@ -1,6 +1,8 @@
 """What other parts may ask of providers."""
 
 import logging
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import UNSET
@@ -19,6 +21,8 @@ from tradewind.core.errors import (
 from tradewind.core.ids import ConnectionId, OrganizationId
 from tradewind.core.permissions import Permission, require
 from tradewind.db.change_feed import ChangeKind, record_change
+from tradewind.db.sealing import Place, SealBroken, Secret
+from tradewind.db.vault import Keyring, Sealed, Vault
 from tradewind.features.accounts.schemas import Actor, is_platform_administrator
 from tradewind.features.providers import repository, rules
 from tradewind.features.providers.errors import CredentialRequired, TooManyConnections
@@ -27,16 +31,22 @@ from tradewind.features.providers.hosts import known_hosts, search_hosts, search
 from tradewind.features.providers.schemas import (
     ConnectionChanges,
     ConnectionRow,
+    DueAccount,
     HostModel,
     KnownHost,
     NewConnection,
     OpenConnection,
 )
-from tradewind.features.providers.sealing import Place, SealBroken, Secret
-from tradewind.features.providers.vault import Keyring, Sealed, Vault
+from tradewind.features.providers.service_accounts import Token, service_account_of
+from tradewind.features.providers.service_accounts import check as check_account
 
 CONNECTIONS_MAX = 1_000
 """Connections of one owner, and the longest list of them."""
+
+TOKENS_AT_ONCE = 20
+_TOKEN_RETRY = timedelta(seconds=30)
+_RENEWED_AT = 0.7
+"""The part of its life after which a token is renewed: what fails then is tried again often."""
 
 _log = logging.getLogger(__name__)
 
@@ -137,6 +147,7 @@ class Providers:
                 "updated_at": now,
             },
         )
+        self._note_account(tx, connection_id, 1, new.credential)
         record_change(tx, ChangeKind.ENDPOINTS)
         return self._find(tx, actor, connection_id)
 
@@ -188,6 +199,8 @@ class Providers:
                 hint="send the credential of the new address along",
             )
         repository.update_connection(tx, former.id, values)
+        if changes.credential is not UNSET:
+            self._note_account(tx, former.id, former.revision + 1, changes.credential)
         record_change(tx, ChangeKind.ENDPOINTS)
         return self._find(tx, actor, former.id)
 
@@ -226,17 +239,68 @@ class Providers:
         One whose credential does not open is left out, and told once in the log.
         """
         keyring = self._vault.keyring(tx)
+        tokens, now = repository.tokens(tx), self._clock.now()
         opened: dict[str, OpenConnection] = {}
         broken: set[str] = set()
         for row in repository.enabled_connections(tx):
             try:
-                opened[row.id] = _open(row, keyring)
+                connection = _open(row, keyring)
+                if row.id in tokens:
+                    connection = _with_token(row, connection, tokens[row.id], keyring, now)
+                opened[row.id] = connection
             except SealBroken as error:
                 broken.add(row.id)
                 if row.id not in self._told_broken:
                     _log.error("the connection %s is not used: %s", row.id, error)
         self._told_broken = frozenset(broken)
         return opened
+
+    def due_accounts(self, tx: Connection) -> list[DueAccount]:
+        """Return service accounts that need a new token now. Only for who fetches them."""
+        keyring, now = self._vault.keyring(tx), self._clock.now()
+        due: list[DueAccount] = []
+        for row in repository.due_tokens(tx, now, TOKENS_AT_ONCE):
+            retry = {"next_try_at": now + _TOKEN_RETRY}
+            # Also while it is fetched: whoever else looks meanwhile lets it be.
+            repository.update_token(tx, row.id, row.credential_version, retry)
+            try:
+                account = service_account_of(_open(row, keyring).credential.reveal())
+            except SealBroken as error:
+                _log.error("no token for the connection %s: %s", row.id, error)
+                continue
+            if account is not None:
+                due.append(
+                    DueAccount(
+                        ConnectionId(row.id),
+                        row.credential_version,
+                        account,
+                        row.is_private_network,
+                    )
+                )
+        return due
+
+    def put_token(self, tx: Connection, due: DueAccount, token: Token) -> bool:
+        """Seal the new token of a service account. False when its credential is another by now."""
+        now = self._clock.now()
+        expires_at = now.replace(microsecond=0) + token.lifetime
+        row = repository.find_any_connection(tx, due.connection_id)
+        if row is None:
+            return False
+        sealed = self._vault.seal(tx, Secret(token.text), _token_place(row, expires_at))
+        is_put = repository.update_token(
+            tx,
+            due.connection_id,
+            due.credential_version,
+            {
+                "data_key_id": sealed.data_key_id,
+                "sealed_token": sealed.content,
+                "expires_at": expires_at,
+                "next_try_at": now + token.lifetime * _RENEWED_AT,
+            },
+        )
+        if is_put:
+            record_change(tx, ChangeKind.ENDPOINTS)
+        return is_put
 
     def rewrap_data_keys(self, tx: Connection) -> int:
         """Wrap all data keys with the newest key-encryption key; return how many changed."""
@@ -289,6 +353,20 @@ class Providers:
         if repository.has_name(tx, owner, name, but=but):
             raise Conflict(f"there is a connection {name!r}", hint="choose another name")
 
+    def _note_account(
+        self,
+        tx: Connection,
+        connection_id: ConnectionId,
+        version: int,
+        credential: Secret | None,
+    ) -> None:
+        """Have a token fetched for a credential that is a service account."""
+        text = "" if credential is None else credential.reveal().strip()
+        if service_account_of(text) is None:
+            repository.want_no_token(tx, connection_id)
+        else:
+            repository.want_token(tx, connection_id, version, self._clock.now())
+
     def _sealed(self, tx: Connection, credential: Secret | None, place: Place) -> dict[str, Any]:
         """Return the columns of a credential at its place."""
         columns: dict[str, Any] = {"credential_version": place.version, "credential_hint": ""}
@@ -299,6 +377,8 @@ class Providers:
                 "credential_set_at": None,
             }
         text = rules.clean_credential(credential.reveal())
+        if (account := service_account_of(text)) is not None:
+            check_account(account)
         sealed = self._vault.seal(tx, Secret(text), place)
         return columns | {
             "data_key_id": sealed.data_key_id,
@@ -330,6 +410,35 @@ def _open(row: Row[Any], keyring: Keyring) -> OpenConnection:
         trains_on_data=row.trains_on_data,
         credential=credential,
     )
+
+
+def _with_token(
+    row: Row[Any],
+    connection: OpenConnection,
+    token: Row[Any],
+    keyring: Keyring,
+    now: datetime,
+) -> OpenConnection:
+    """Return a connection that is opened by its token instead of its service account.
+
+    Raises SealBroken when there is no token that lives.
+    """
+    account = service_account_of(connection.credential.reveal())
+    if account is None or token.credential_version != row.credential_version:
+        raise SealBroken("its token is another credential's")
+    if token.expires_at is None or token.expires_at <= now:
+        raise SealBroken("there is no token of its service account yet")
+    sealed = Sealed(token.data_key_id, bytes(token.sealed_token))
+    text = keyring.open(sealed, _token_place(row, token.expires_at))
+    options = dict(connection.options)
+    if account.project_id:
+        options.setdefault("project", account.project_id)
+    return replace(connection, credential=text, options=options)
+
+
+def _token_place(row: Row[Any], expires_at: datetime) -> Place:
+    version = int(expires_at.timestamp())
+    return Place("provider_token", row.id, row.organization_id, version, row.base_url)
 
 
 def _place(connection_id: str, owner: str | None, version: int, base_url: str) -> Place:

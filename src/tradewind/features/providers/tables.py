@@ -1,4 +1,4 @@
-"""Tables of providers. A credential is in here sealed, and its data key wrapped."""
+"""Tables of providers. A credential is in here sealed; see `db.vault`."""
 
 from sqlalchemy import (
     Boolean,
@@ -17,18 +17,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from tradewind.db.metadata import metadata
 
-data_key = Table(
-    "data_key",
-    metadata,
-    Column("id", Text, primary_key=True),
-    # Whose credentials it seals; null is the platform's own.
-    Column("organization_id", Text, ForeignKey("organization.id")),
-    Column("key_encryption_id", Text, nullable=False),
-    Column("wrapped", LargeBinary, nullable=False),
-    Column("created_at", DateTime(timezone=True), nullable=False),
-    UniqueConstraint("organization_id", postgresql_nulls_not_distinct=True),
-)
-
 provider_connection = Table(
     "provider_connection",
     metadata,
@@ -45,7 +33,7 @@ provider_connection = Table(
     Column("zone", Text, nullable=False),
     Column("retains_data", Boolean, nullable=False),
     Column("trains_on_data", Boolean, nullable=False),
-    Column("data_key_id", Text, ForeignKey(data_key.c.id)),
+    Column("data_key_id", Text, ForeignKey("data_key.id")),
     Column("sealed_credential", LargeBinary),
     # Only grows, and is sealed in: an older credential that is put back does not open.
     Column("credential_version", Integer, nullable=False),
@@ -63,4 +51,26 @@ provider_connection = Table(
     CheckConstraint("jsonb_typeof(options) = 'object'", name="options"),
     CheckConstraint("revision > 0 AND credential_version >= 0", name="versions"),
     Index(None, "data_key_id"),
+)
+
+provider_token = Table(
+    "provider_token",
+    metadata,
+    # A row is there for each connection whose credential is a service account.
+    Column(
+        "connection_id",
+        Text,
+        ForeignKey("provider_connection.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    # Which credential it was given for, and with expires_at what it is sealed to.
+    Column("credential_version", Integer, nullable=False),
+    Column("data_key_id", Text, ForeignKey("data_key.id")),
+    Column("sealed_token", LargeBinary),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("next_try_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("num_nulls(data_key_id, sealed_token, expires_at) IN (0, 3)", name="token"),
+    Index(None, "next_try_at"),
+    Index(None, "data_key_id"),
+    comment="bearer tokens of service accounts, renewed ahead of their end",
 )

@@ -44,6 +44,7 @@ class Anthropic:
     name = "anthropic"
     dialects = frozenset({Dialect.MESSAGES})
     operations = frozenset({Operation.CHAT})
+    files_at = None
 
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         name = request.endpoint.name
@@ -116,7 +117,7 @@ def _is_unsigned(block: Raw) -> bool:
 
 @lru_cache(maxsize=1024)
 def _key_line(credential: str) -> bytes:
-    return b"x-api-key: " + credential.encode()
+    return b"x-api-key: " + credential.encode() if credential else b""
 
 
 @lru_cache(maxsize=64)

@@ -37,6 +37,7 @@ class AzureInference:
     name = "azure_inference"
     dialects: frozenset[Dialect] = frozenset()
     operations = _OPERATIONS
+    files_at = None
 
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         paths = _paths(target.base_path, api_version_of(target, _DEFAULT_VERSION))

@@ -2,8 +2,9 @@
 
 The upstream model is the deployment's name. Options of a target: `api_version` (a date; `v1` for
 the newer paths without one), `auth` (`bearer` when the credential is a token of Microsoft Entra ID)
-and those of `dialects/quirks`: a deployment's name does not tell its model, so that whether it
-takes `max_tokens` has to be said.
+and those of `dialects/quirks`. A deployment that is named like a model that reasons counts as one,
+and is sent `max_completion_tokens` instead of `max_tokens`; of another name the option
+`max_tokens_field` says so.
 
 Source: learn.microsoft.com, "Azure OpenAI in Foundry Models REST API reference" and "Azure OpenAI
 API version lifecycle" (v1).
@@ -14,6 +15,7 @@ from functools import lru_cache
 from tradewind.plugins.providers.base import (
     PATHS,
     Dialect,
+    FilesWire,
     Prepared,
     ProviderRequest,
 )
@@ -25,7 +27,7 @@ from tradewind.plugins.providers.dialects.azure import (
 from tradewind.plugins.providers.dialects.openai import error_of
 from tradewind.plugins.providers.dialects.openai_requests import Wire, prepare
 from tradewind.plugins.providers.dialects.paths import path_segment
-from tradewind.plugins.providers.dialects.quirks import quirks_of
+from tradewind.plugins.providers.dialects.quirks import for_model, quirks_of
 from tradewind.snapshot.contents import Operation, Target
 from tradewind.wire.errors import ApiError
 
@@ -38,11 +40,24 @@ class AzureOpenAI:
     dialects: frozenset[Dialect] = frozenset()
     operations = _OPERATIONS
 
+    def files_at(self, target: Target) -> FilesWire:
+        """Files are the resource's, not a deployment's."""
+        authorization = authorization_of(target)
+        version = api_version_of(target, _DEFAULT_VERSION)
+        if target.base_path.endswith("/openai/v1"):
+            return FilesWire(authorization=authorization)
+        start = b"" if target.base_path.endswith("/openai") else b"/openai"
+        if version == "v1":
+            return FilesWire(start + b"/v1/files", authorization=authorization)
+        query = b"?api-version=" + version.encode()
+        return FilesWire(start + b"/files", query, authorization)
+
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         paths = _paths(
             target.base_path, target.upstream_model, api_version_of(target, _DEFAULT_VERSION)
         )
-        wire = Wire(paths, authorization_of(target), b"", quirks_of(target))
+        quirks = for_model(quirks_of(target), target, request.operation)
+        wire = Wire(paths, authorization_of(target), b"", quirks)
         prepared = prepare(request, target, wire)
         if request.is_stream and request.operation in (Operation.CHAT, Operation.COMPLETIONS):
             return prepared._replace(reader=FilteredStream(prepared.reader))

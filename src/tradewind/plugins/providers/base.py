@@ -1,5 +1,6 @@
 """What the gateway asks of a provider."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -121,6 +122,18 @@ class Prepared(NamedTuple):
     upstream sent."""
 
 
+class FilesWire(NamedTuple):
+    """Where one host has OpenAI's Files API, and how it is opened."""
+
+    path: bytes = b"/files"
+    """Behind the target's base path."""
+    query: bytes = b""
+    """With its question mark."""
+    authorization: bytes | None = None
+    """As in `request_bytes`."""
+    headers: bytes = b""
+
+
 class Provider(Protocol):
     """A member of the family. Stateless; one instance serves all requests."""
 
@@ -128,6 +141,11 @@ class Provider(Protocol):
     dialects: frozenset[Dialect]
     """Dialects its host speaks itself, so that such a request goes through untranslated."""
     operations: frozenset[Operation]
+
+    @property
+    def files_at(self) -> Callable[[Target], FilesWire] | None:
+        """What tells where a target's host has files; None for hosts that have none."""
+        ...
 
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         """Raises ApiError 400 for what this provider cannot carry; nothing is dropped silently."""
@@ -150,8 +168,8 @@ def request_bytes(
     """Return the request head, with the empty line that ends it.
 
     `path` follows the target's base path; `authorization` is the line that opens the upstream,
-    without its CRLF, None for its credential as a bearer token; `headers` are more lines, each
-    with its CRLF.
+    without its CRLF, None for its credential as a bearer token, if it has one; `headers` are more
+    lines, each with its CRLF.
     """
     if authorization is None:
         authorization = _bearer(target.credential)
@@ -173,7 +191,8 @@ def host_of(address: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _bearer(credential: str) -> bytes:
-    return b"authorization: Bearer " + credential.encode()
+    # A host that takes none may refuse a line that holds none.
+    return b"authorization: Bearer " + credential.encode() if credential else b""
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,5 @@
-"""Amazon Bedrock: chat by Converse and ConverseStream, embeddings by Titan.
+"""Amazon Bedrock: chat by Converse and ConverseStream for every publisher's models; by InvokeModel
+embeddings of Titan and Cohere, and rerank of Cohere and Amazon.
 
 The credential is an API key of Bedrock, or JSON with `access_key_id`, `secret_access_key` and
 perhaps `session_token`, which requests are signed with. Options of a target: `region`, where the
@@ -13,6 +14,7 @@ import secrets
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -24,7 +26,7 @@ from tradewind.plugins.providers.base import (
     host_of,
     request_bytes,
 )
-from tradewind.plugins.providers.dialects import sigv4
+from tradewind.plugins.providers.dialects import bedrock_cohere, sigv4
 from tradewind.plugins.providers.dialects.converse import (
     ConverseAnswer,
     ConverseStream,
@@ -50,7 +52,8 @@ _TOKEN = re.compile(r"[\x21-\x7e]{0,16384}")
 class Bedrock:
     name = "bedrock"
     dialects: frozenset[Dialect] = frozenset()
-    operations = frozenset({Operation.CHAT, Operation.EMBEDDINGS})
+    operations = frozenset({Operation.CHAT, Operation.EMBEDDINGS, Operation.RERANK})
+    files_at = None
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         """`now` is the clock that signatures are dated by, in Unix seconds."""
@@ -60,10 +63,9 @@ class Bedrock:
         now = self._now()
         name = request.endpoint.name
         reader: Reader
-        if request.operation is Operation.EMBEDDINGS:
-            body = encode(titan_body(request.fields))
-            is_base64 = bytes(request.fields.get("encoding_format", b"")) == b'"base64"'
-            action, reader = b"invoke", TitanEmbedding(name, is_base64=is_base64)
+        if request.operation is not Operation.CHAT:
+            members, reader = _invocation(request, target.upstream_model)
+            action, body = b"invoke", encode(members)
         else:
             body = encode(converse_body(request.fields))
             answer_id = f"chatcmpl-{secrets.token_hex(12)}"
@@ -86,6 +88,17 @@ class Bedrock:
 
     def error_of(self, status: int, body: bytes) -> ApiError:
         return error_of(status, body)
+
+
+def _invocation(request: ProviderRequest, model: str) -> tuple[dict[str, Any], Reader]:
+    """Return the body that the publisher of a model has for what Converse does not do."""
+    fields, name = request.fields, request.endpoint.name
+    if request.operation is Operation.RERANK:
+        return bedrock_cohere.ranking(fields, name, model)
+    if bedrock_cohere.is_of_cohere(model):
+        return bedrock_cohere.embeddings(fields, name, model)
+    is_base64 = bytes(fields.get("encoding_format", b"")) == b'"base64"'
+    return titan_body(fields), TitanEmbedding(name, is_base64=is_base64)
 
 
 def _signature(

@@ -44,6 +44,7 @@ class Cohere:
     name = "cohere"
     dialects: frozenset[Dialect] = frozenset()
     operations = frozenset(_PATHS)
+    files_at = None
 
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         fields, name, model = request.fields, request.endpoint.name, target.upstream_model

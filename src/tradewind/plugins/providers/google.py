@@ -47,6 +47,7 @@ class Google:
     name = "google"
     dialects = frozenset({Dialect.GEMINI})
     operations = frozenset({Operation.CHAT, Operation.EMBEDDINGS})
+    files_at = None
 
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         if request.operation is Operation.EMBEDDINGS:
@@ -124,4 +125,4 @@ def _path(model: str, method: str, project: str, place: str) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _key_line(credential: str) -> bytes:
-    return b"x-goog-api-key: " + credential.encode()
+    return b"x-goog-api-key: " + credential.encode() if credential else b""

@@ -94,6 +94,7 @@ class LlamaServer:
     name = "llama_server"
     dialects: frozenset[Dialect] = frozenset()
     operations = frozenset({Operation.CHAT, Operation.COMPLETIONS, Operation.EMBEDDINGS})
+    files_at = None
 
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         fields: Fields = {

@@ -37,6 +37,7 @@ class Mistral:
     name = "mistral"
     dialects: frozenset[Dialect] = frozenset()
     operations = frozenset({Operation.CHAT, Operation.EMBEDDINGS, Operation.MODERATIONS})
+    files_at = None
 
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         match request.operation:

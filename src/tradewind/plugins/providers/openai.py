@@ -14,6 +14,7 @@ from functools import lru_cache
 from tradewind.plugins.providers.base import (
     PATHS,
     Dialect,
+    FilesWire,
     Prepared,
     ProviderRequest,
     Reader,
@@ -21,7 +22,7 @@ from tradewind.plugins.providers.base import (
 )
 from tradewind.plugins.providers.dialects.openai import error_of
 from tradewind.plugins.providers.dialects.openai_requests import Wire, member, prepare
-from tradewind.plugins.providers.dialects.quirks import quirks_of, wrong_option
+from tradewind.plugins.providers.dialects.quirks import for_model, quirks_of, wrong_option
 from tradewind.plugins.providers.dialects.responses import StreamedResponse, WholeResponse
 from tradewind.snapshot.contents import Operation, Target
 from tradewind.wire.chat import encode
@@ -29,8 +30,6 @@ from tradewind.wire.errors import ApiError
 
 _RESPONSES = b"/responses"
 _OPERATIONS = frozenset(PATHS) - {Operation.RERANK}
-# Families that reason: o1, o3, o4-mini, gpt-5 and later, with or without a fine-tune's prefix.
-_REASONS = re.compile(r"(?:ft:)?(?:o[1-9]|gpt-(?:[5-9]|[1-9]\d)|codex|computer-use)")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -39,17 +38,14 @@ class OpenAI:
     dialects = frozenset({Dialect.RESPONSES})
     operations = _OPERATIONS
 
+    def files_at(self, target: Target) -> FilesWire:
+        return FilesWire(headers=_account_lines_of(target))
+
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
-        headers = _account_lines(
-            target.options.get("organization", ""), target.options.get("project", "")
-        )
+        headers = _account_lines_of(target)
         if request.dialect is Dialect.RESPONSES:
             return prepare_responses(request, target, headers=headers)
-        quirks = quirks_of(target)
-        if not quirks.renames and _REASONS.match(target.upstream_model):
-            quirks = quirks._replace(renames=(("max_tokens", "max_completion_tokens"),))
-            if request.operation is not Operation.CHAT:
-                quirks = quirks._replace(renames=())
+        quirks = for_model(quirks_of(target), target, request.operation)
         return prepare(request, target, Wire(headers=headers, quirks=quirks))
 
     def error_of(self, status: int, body: bytes) -> ApiError:
@@ -68,6 +64,10 @@ def prepare_responses(
     body = encode(fields)
     head = request_bytes(target, _RESPONSES, body, headers=headers + request.headers)
     return Prepared(head, body, reader)
+
+
+def _account_lines_of(target: Target) -> bytes:
+    return _account_lines(target.options.get("organization", ""), target.options.get("project", ""))
 
 
 @lru_cache(maxsize=256)

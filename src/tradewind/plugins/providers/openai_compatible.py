@@ -3,6 +3,7 @@
 from tradewind.plugins.providers.base import (
     PATHS,
     Dialect,
+    FilesWire,
     Prepared,
     ProviderRequest,
 )
@@ -19,6 +20,10 @@ class OpenAICompatible:
     name = "openai_compatible"
     dialects: frozenset[Dialect] = frozenset()
     operations = frozenset(PATHS)
+
+    def files_at(self, target: Target) -> FilesWire:  # noqa: ARG002  each host has its own way
+        """Many hosts of the dialect have no files: theirs is to say so."""
+        return FilesWire()
 
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
         # The commonest host by far has neither an entry nor an option.

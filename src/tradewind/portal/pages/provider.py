@@ -10,12 +10,12 @@ from starlette.responses import RedirectResponse, Response
 
 from tradewind.core.errors import Conflict, InvalidInput, PreconditionFailed
 from tradewind.core.permissions import Permission
+from tradewind.db.sealing import Secret
 from tradewind.features.accounts.schemas import Viewer, is_platform_administrator
 from tradewind.features.endpoints.errors import ConnectionInUse
 from tradewind.features.providers import rules
 from tradewind.features.providers.errors import CredentialRequired
 from tradewind.features.providers.schemas import ConnectionChanges, KnownHost
-from tradewind.features.providers.sealing import Secret
 from tradewind.portal.connection_form import ConnectionForm, changes_of, form_of, read_form
 from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
 from tradewind.portal.form_fields import Fields

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tradewind.db.sealing import Secret
 from tradewind.features.providers.schemas import KnownHost
-from tradewind.features.providers.sealing import Secret
 
 
 class NotTaken(Exception):

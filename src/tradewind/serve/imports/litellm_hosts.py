@@ -13,9 +13,9 @@ from urllib.parse import parse_qs
 import msgspec
 
 from tradewind.core.base_urls import parse_base_url
+from tradewind.db.sealing import Secret
 from tradewind.features.providers.rules import fill_in
 from tradewind.features.providers.schemas import KnownHost
-from tradewind.features.providers.sealing import Secret
 from tradewind.serve.imports.accounts import Account, NotTaken, provider_of
 from tradewind.serve.imports.addresses import is_private, is_same, with_path
 from tradewind.serve.imports.litellm_values import Parameters, Value
@@ -60,8 +60,6 @@ _PREFIXES = {
     "text-completion-openai": Prefix("openai", ("OPENAI_API_KEY",)),
     "anthropic": Prefix("anthropic", ("ANTHROPIC_API_KEY",), Base.V1),
     "gemini": Prefix("google", ("GEMINI_API_KEY", "GOOGLE_API_KEY"), Base.NONE),
-    "vertex_ai": Prefix("google-vertex"),
-    "vertex_ai_beta": Prefix("google-vertex"),
     "mistral": Prefix("mistral", ("MISTRAL_API_KEY",)),
     "cohere": Prefix("cohere", ("COHERE_API_KEY", "CO_API_KEY"), Base.NONE),
     "cohere_chat": Prefix("cohere", ("COHERE_API_KEY", "CO_API_KEY"), Base.NONE),
@@ -127,11 +125,13 @@ _AZURE_HOSTS = {
     ".openai.azure.com": "azure",
     ".cognitiveservices.azure.com": "azure-cognitive-services",
 }
+_AWS = ("bedrock", "bedrock_converse")
+_VERTEX = ("vertex_ai", "vertex_ai_beta")
 _AWS_SIGN_IN = ("aws_role_name", "aws_profile_name", "aws_web_identity_token", "aws_session_name")
 
 
 def prefixes() -> frozenset[str]:
-    return frozenset(_PREFIXES) | {"azure", "azure_text", "azure_ai", "bedrock", "bedrock_converse"}
+    return frozenset(_PREFIXES) | {"azure", "azure_text", "azure_ai", *_AWS, *_VERTEX}
 
 
 def locate(
@@ -147,6 +147,8 @@ def locate(
             return Located(_azure_inference(parameters), model)
         case "bedrock" | "bedrock_converse":
             return _bedrock(model, parameters, hosts)
+        case "vertex_ai" | "vertex_ai_beta":
+            return Located(_vertex(parameters, hosts), model)
         case _:
             entry = _PREFIXES.get(prefix) or _by_name_of_host(prefix, hosts)
     host = hosts.get(entry.host)
@@ -317,6 +319,34 @@ def _bedrock(model: str, parameters: Parameters, hosts: Mapping[str, KnownHost])
             credential_from=key.source,
         ),
         model,
+    )
+
+
+def _vertex(parameters: Parameters, hosts: Mapping[str, KnownHost]) -> Account:
+    """Return the account on Vertex AI. A path of a key's file is not followed: what lies there on
+    this machine need not be what lay there on the other one.
+    """
+    key = parameters.value("vertex_credentials")
+    if key is None or not key.text.startswith("{"):
+        raise NotTaken(
+            "the service account is not in the file: vertex_credentials is no JSON",
+            "add Vertex by hand, with the JSON file of the account's key",
+        )
+    given = parameters.value("vertex_location") or parameters.default("VERTEXAI_LOCATION")
+    if given is None or given.text == "global":
+        raise NotTaken("no vertex_location says in which region it is called", "add Vertex by hand")
+    options = {"location": given.text}
+    if project := parameters.text("vertex_project"):
+        options["project"] = project
+    host = hosts["google-vertex"]
+    return Account(
+        label=_with_source(f"{host.name} {given.text}", key, ()),
+        provider=provider_of(host),
+        base_url=fill_in(host.base_url, options),
+        host=host,
+        options=options,
+        credential=Secret(key.text),
+        credential_from=key.source,
     )
 
 

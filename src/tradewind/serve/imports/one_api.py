@@ -15,9 +15,9 @@ from typing import NamedTuple, cast
 import msgspec
 
 from tradewind.core.errors import InvalidInput
+from tradewind.db.sealing import Secret
 from tradewind.features.providers.rules import fill_in
 from tradewind.features.providers.schemas import HostModel, KnownHost
-from tradewind.features.providers.sealing import Secret
 from tradewind.serve.imports.accounts import Account, NotTaken, provider_of
 from tradewind.serve.imports.addresses import is_same, with_path
 from tradewind.serve.imports.channel_types import (

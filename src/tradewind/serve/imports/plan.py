@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tradewind.db.sealing import Secret
 from tradewind.features.endpoints.schemas import ModelPrice
-from tradewind.features.providers.sealing import Secret
 from tradewind.snapshot.contents import Limits, Operation, Routing
 
 _SHOWN_CHARACTERS = 80

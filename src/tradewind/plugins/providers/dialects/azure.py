@@ -30,8 +30,10 @@ def api_version_of(target: Target, default: str) -> str:
 
 def authorization_of(target: Target) -> bytes:
     """Return the line that opens the host: its key, or with the option `auth` `bearer` a token of
-    Microsoft Entra ID.
+    Microsoft Entra ID. Empty where there is no credential.
     """
+    if not target.credential:
+        return b""
     if target.options.get("auth") == "bearer":
         return b"authorization: Bearer " + target.credential.encode()
     return b"api-key: " + target.credential.encode()

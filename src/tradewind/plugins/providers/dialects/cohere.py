@@ -327,11 +327,15 @@ class _Embedded(msgspec.Struct, frozen=True):
 class CohereRanking:
     """Reads a ranking; gives it the documents again when the client wants them."""
 
-    __slots__ = ("_body", "_documents", "_name", "counts")
+    __slots__ = ("_body", "_documents", "_name", "_searches", "counts")
 
     output_events = 0
 
-    def __init__(self, name: str, documents: list[str] | None) -> None:
+    def __init__(
+        self, name: str, documents: list[str] | None, *, searches: int | None = None
+    ) -> None:
+        """`searches` are billed by a host that does not tell them."""
+        self._searches = searches
         self._body = WholeBody()
         self._name = name
         self._documents = documents
@@ -343,7 +347,10 @@ class CohereRanking:
 
     def finish(self) -> bytes:
         members = members_of(self._body.content())
-        self.counts = count_rerank(members)
+        if self._searches is None:
+            self.counts = count_rerank(members)
+        else:
+            self.counts = TokenCounts(0, None, 0, meters={"requests": self._searches})
         documents = self._documents
         try:
             results = msgspec.json.decode(members["results"], type=list[dict[str, Any]])

@@ -4,6 +4,7 @@ The host's public name (`Target.host`) finds its entry; a target's options say t
 that is not in the table.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
-from tradewind.snapshot.contents import Target
+from tradewind.snapshot.contents import Operation, Target
 from tradewind.wire.chat import Fields, encode
 from tradewind.wire.decoding import UNREADABLE
 from tradewind.wire.errors import ApiError
@@ -39,6 +40,27 @@ HOSTS: dict[str, Quirks] = {
     # `assistant`, `tool`"; its reference of "Create Chat Completion" has `max_tokens` alone.
     "deepseek": Quirks(_OLD_LIMIT, knows_developer=False),
 }
+
+
+# Models that refuse `max_tokens`, by name: those that reason (o1, o3, o4-mini, gpt-5 and later),
+# with or without a prefix. OpenAI's API reference, "Create chat completion": it is deprecated,
+# and not compatible with o-series models.
+_REASONS = re.compile(r"(?:ft:)?(?:o[1-9]|gpt-(?:[5-9]|[1-9]\d)|codex|computer-use)")
+
+
+def for_model(quirks: Quirks, target: Target, operation: Operation) -> Quirks:
+    """Return what holds for a chat with the target's model, unless options say how it is limited.
+
+    Only for hosts whose names of models are OpenAI's.
+    """
+    if quirks.renames or operation is not Operation.CHAT or not _reasons(target.upstream_model):
+        return quirks
+    return quirks._replace(renames=_NEW_LIMIT)
+
+
+@lru_cache(maxsize=1024)
+def _reasons(model: str) -> bool:
+    return _REASONS.match(model) is not None
 
 
 def quirks_of(target: Target) -> Quirks:

@@ -1,4 +1,5 @@
-"""A fake of Amazon Bedrock: Converse, ConverseStream and Titan embeddings, behind signatures.
+"""A fake of Amazon Bedrock: Converse, ConverseStream, and InvokeModel of Titan and Cohere, behind
+signatures.
 
 Sources: docs.aws.amazon.com, Amazon Bedrock API Reference, "Converse", "ConverseStreamOutput",
 "InvokeModel"; Amazon Lex V2, "Event stream encoding". A signature is looked for, not verified.
@@ -63,6 +64,20 @@ class FakeBedrock:
         if model != "model" or unquote(name) != self.model:
             return self.failure(404, "Could not resolve the foundation model.")
         body = request.json
+        if action == "invoke" and "documents" in body:
+            if body.keys() - {"query", "documents", "top_n", "api_version"}:
+                return self.failure(400, "Malformed input request")
+            results = [
+                {"index": index, "relevance_score": 0.9 - index / 100}
+                for index in range(len(body["documents"]))
+            ]
+            return whole(200, {"results": results[: body.get("top_n")]})
+        if action == "invoke" and "texts" in body:
+            if body["embedding_types"] != ["float"] or not body["input_type"]:
+                return self.failure(400, "Malformed input request")
+            vectors = [[0.5, 0.25] for _ in body["texts"]]
+            kind: Json = {"id": "fake", "response_type": "embeddings_by_type"}
+            return whole(200, kind | {"embeddings": {"float": vectors}, "texts": body["texts"]})
         if action == "invoke":
             answer: Json = {"embedding": [0.5, 0.25], "embeddingsByType": {"float": [0.5, 0.25]}}
             if told is not Told.MISSING:

@@ -1,6 +1,7 @@
 """Fakes of hosts that speak OpenAI's dialect, each with its own paths, key and habits.
 
-Sources: OpenAI's API reference, "Chat Completions", "Embeddings", "Moderations", "Images", "Audio";
+Sources: OpenAI's API reference, "Chat Completions", "Embeddings", "Moderations", "Images", "Audio",
+"Files";
 learn.microsoft.com, "Azure OpenAI REST API reference", "Azure AI Model Inference REST API
 reference"; docs.mistral.ai, "Chat Completion"; llama.cpp, `tools/server/README.md`.
 """
@@ -24,6 +25,7 @@ from tradewind.plugins.providers.fakes.base import (
     first_tool,
     whole,
 )
+from tradewind.plugins.providers.fakes.files import FakeFiles
 
 DONE = b"data: [DONE]\n\n"
 _FILTERED: Json = {"hate": {"filtered": False, "severity": "safe"}}
@@ -48,11 +50,14 @@ class Habits(NamedTuple):
     """Members that it refuses."""
     has_progress: bool = False
     """llama-server: tells of the prompt while it reads it, when asked."""
+    files: str = ""
+    """Where its files are, behind the base path; empty: it has none."""
+    upload_status: int = 200
 
 
 HABITS = (
-    Habits("openai"),
-    Habits("openai_compatible"),
+    Habits("openai", files="/files"),
+    Habits("openai_compatible", files="/files"),
     Habits(
         "azure_openai",
         base_path="",
@@ -61,6 +66,8 @@ HABITS = (
         key_header="api-key",
         key_prefix="",
         filters_prompt=True,
+        files="/openai/files",
+        upload_status=201,
     ),
     Habits(
         "azure_inference",
@@ -81,7 +88,7 @@ HABITS = (
 
 
 class FakeOpenAI:
-    """Chat, and for OpenAI itself its other operations."""
+    """Chat, and for OpenAI itself its other operations; where a host has files, it keeps them."""
 
     credential = "fake-key"
     model = "fake-model"
@@ -92,11 +99,16 @@ class FakeOpenAI:
         self.name = habits.name
         self.base_path = habits.base_path
         self.options: dict[str, str] = {}
+        self.files = FakeFiles(habits.upload_status)
 
     def reply(self, request: FakeRequest, told: Told) -> FakeReply:
         habits = self.habits
         if request.headers.get(habits.key_header) != habits.key_prefix + self.credential:
             return self.failure(401, "Incorrect API key provided.")
+        if habits.files and request.path.startswith(habits.base_path + habits.files):
+            path = request.path.removeprefix(habits.base_path + habits.files)
+            if path.endswith(habits.query):
+                return self.files.reply(request, path.removesuffix(habits.query), self.failure)
         start = habits.base_path + habits.prefix
         operation = request.path.removeprefix(start).removesuffix(habits.query)
         if request.path != start + operation + habits.query:
