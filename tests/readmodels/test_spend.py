@@ -1,10 +1,10 @@
 """What was spent by the books, and whether they are complete for a gateway."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 
 from tradewind.features.budgets.schemas import SpendQuestion
 from tradewind.features.metering.tables import (
@@ -12,8 +12,14 @@ from tradewind.features.metering.tables import (
     journal_segment,
     usage_event,
     usage_hour,
+    usage_writer_day,
 )
-from tradewind.readmodels.spend import find_writer_end, read_spend
+from tradewind.readmodels.spend import (
+    find_writer_end,
+    read_spend,
+    read_spends,
+    read_writer_spend,
+)
 
 pytestmark = pytest.mark.postgres
 
@@ -85,6 +91,16 @@ def test_whole_hours_are_summed_by_scope(tx):
     assert read_spend(tx, question(project_id="proj_a", key_id="key1", until=None)) == 10_001
 
 
+def test_many_scopes_are_summed_in_one_statement_and_in_their_order(tx):
+    asked = [question(currency="EUR"), question(), question(currency="CHF")]
+    statements = []
+    event.listen(tx, "before_cursor_execute", lambda *_: statements.append(1))
+    assert read_spends(tx, asked) == [read_spend(tx, each) for each in asked]
+    assert len(statements) == 1 + len(asked)
+    assert read_spends(tx, []) == []
+    assert read_spends(tx, asked[:2] * 300) == [1000, 1 + 2**63] * 300
+
+
 def test_parts_of_hours_are_summed_from_the_events(tx, database):
     with database.connect_raw(autocommit=True) as connection:
         connection.execute(
@@ -117,6 +133,64 @@ def test_parts_of_hours_are_summed_from_the_events(tx, database):
     since, until = HOUR + timedelta(minutes=2), HOUR + timedelta(minutes=3)
     assert read_spend(tx, question(since=since, until=until)) == 10
     assert read_spend(tx, question(since=since, until=None)) == 110
+
+
+def test_what_one_gateway_spent_is_known_by_day_where_all_of_its_journal_was_read(tx):
+    def add_day(day, **changes):
+        row = {
+            "node": "gateway",
+            "boot_ns": 5,
+            "organization_id": "org_a",
+            "day": date(2030, 1, day),
+            "project_id": "proj_a",
+            "key_id": "key1",
+            "currency": "USD",
+            "cost_nanos": 1,
+        }
+        tx.execute(insert(usage_writer_day).values(**(row | changes)))
+
+    def add_segment(number, **changes):
+        row = {
+            "name": f"gateway-5-{number}.journal",
+            "node": "gateway",
+            "boot_ns": 5,
+            "number": number,
+            "read_offset": 1,
+            "next_sequence": 1,
+            "is_finished": True,
+            "quarantined_bytes": 0,
+            "missing_frames": 0,
+            "is_summed_by_writer": True,
+        }
+        tx.execute(insert(journal_segment).values(**(row | changes)))
+
+    january = {
+        "since": datetime(2030, 1, 1, tzinfo=UTC),
+        "until": datetime(2030, 1, 31, tzinfo=UTC),
+    }
+    add_day(1, cost_nanos=2)
+    add_day(30, cost_nanos=3)
+    add_day(31, cost_nanos=100)
+    add_day(1, key_id="key2", cost_nanos=1000)
+    add_day(1, boot_ns=6, cost_nanos=10_000)
+    add_day(1, organization_id="org_b", cost_nanos=10_000)
+    add_day(1, currency="EUR", cost_nanos=10_000)
+    assert read_writer_spend(tx, "gateway", 5, question(**january)) is None, "no segment"
+    add_segment(0)
+    add_segment(1)
+    assert read_writer_spend(tx, "gateway", 5, question(**january)) == 1005
+    of_key = question(project_id="proj_a", key_id="key1", **january)
+    assert read_writer_spend(tx, "gateway", 5, of_key) == 5
+    assert read_writer_spend(tx, "gateway", 5, question(**january | {"until": None})) == 1105
+    for changes in (
+        {"quarantined_bytes": 1},
+        {"missing_frames": 1},
+        {"is_summed_by_writer": False},
+    ):
+        with tx.begin_nested() as point:
+            add_segment(2, **changes)
+            assert read_writer_spend(tx, "gateway", 5, question(**january)) is None
+            point.rollback()
 
 
 def test_the_books_are_complete_when_every_segment_is_and_no_call_is_open(tx):

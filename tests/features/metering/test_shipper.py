@@ -99,6 +99,43 @@ def test_shipping_the_same_segments_again_changes_nothing(
     life.close()
 
 
+def test_what_each_writer_spent_is_summed_by_day_orphans_included(
+    tmp_path: Path, ship: Ship, tables: Tables
+):
+    one, other = Life(tmp_path, node="a"), Life(tmp_path, node="b", boot_ns=7)
+    events, others, orphan = many_events(200, 1), many_events(50, 2), opened_call()
+    one.write(*events, orphan, progress_of(orphan, 5))
+    other.write(*others)
+    ship()
+    one.die()
+    ship()
+    found = {
+        (node, boot): int(cost)
+        for node, boot, cost in tables.query(
+            "SELECT node, boot_ns, sum(cost_nanos) FROM usage_writer_day GROUP BY 1, 2"
+        )
+    }
+    [(of_orphan,)] = tables.query(
+        "SELECT cost_nanos FROM usage_event WHERE outcome = 'orphaned'"
+        " AND event_id = encode(%s, 'hex')::uuid",
+        orphan.event_id,
+    )
+    assert of_orphan > 0
+    assert found == {
+        ("a", 1): sum(event.cost_nanos for event in events) + of_orphan,
+        ("b", 7): sum(event.cost_nanos for event in others),
+    }
+    assert tables.query(
+        "SELECT organization_id, day, key_id, currency, sum(cost_nanos) FROM usage_writer_day"
+        " GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+    ) == tables.query(
+        "SELECT organization_id, (at AT TIME ZONE 'UTC')::date, key_id, currency, sum(cost_nanos)"
+        " FROM usage_event GROUP BY 1, 2, 3, 4 HAVING sum(cost_nanos) > 0 ORDER BY 1, 2, 3, 4"
+    )
+    assert tables.query("SELECT DISTINCT is_summed_by_writer FROM journal_segment") == [(True,)]
+    other.close()
+
+
 def test_a_batch_that_comes_twice_in_one_transaction_counts_once(
     tmp_path: Path, ship: Ship, tables: Tables
 ):

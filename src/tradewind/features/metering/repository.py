@@ -87,8 +87,9 @@ class OpenCall(NamedTuple):
     output_tokens: int | None
 
 
-def store_events(tx: Connection, rows: Sequence[EventRow]) -> int:
-    """Add what is new of `rows` to `usage_event` and to the sums of `usage_hour`; return how many.
+def store_events(tx: Connection, rows: Sequence[EventRow], writer: Writer | None = None) -> int:
+    """Add what is new of `rows` to `usage_event` and to the sums of `usage_hour` and of their
+    writer; return how many.
 
     About 20 us of CPU a row, client and server together. The keys of the hours are sorted, so that
     two shippers cannot lock each other out.
@@ -105,7 +106,10 @@ def store_events(tx: Connection, rows: Sequence[EventRow]) -> int:
                 copy.write_row(
                     [Jsonb(value) if isinstance(value, dict) else value for value in row]
                 )
-    found = tx.execute(_STORE).fetchone()
+    if writer is None:
+        found = tx.execute(_STORE).fetchone()
+    else:
+        found = tx.execute(_STORE_OF_WRITER, [writer.node, writer.boot_ns]).fetchone()
     assert found is not None
     return found[0]
 
@@ -142,7 +146,24 @@ _STORE_LOG = sql.SQL(
     "INSERT INTO request_log ({columns}) SELECT {columns} FROM log_stage"
     " ON CONFLICT (at, event_id) DO NOTHING"
 ).format(columns=_LOG_COLUMNS)
-_STORE = sql.SQL(
+_BY_WRITER = sql.SQL(
+    """, by_writer AS (
+        INSERT INTO usage_writer_day AS kept (
+            node, boot_ns, organization_id, day, project_id, key_id, currency, cost_nanos
+        )
+        SELECT
+            %s, %s, organization_id, (at AT TIME ZONE 'UTC')::date, project_id, key_id, currency,
+            sum(cost_nanos)
+        FROM added
+        WHERE cost_nanos <> 0
+        GROUP BY 3, 4, 5, 6, 7
+        ORDER BY 3, 4, 5, 6, 7
+        ON CONFLICT (
+            node, boot_ns, organization_id, day, project_id, key_id, currency
+        ) DO UPDATE SET cost_nanos = kept.cost_nanos + excluded.cost_nanos
+    )"""
+)
+_STORE_TEXT = sql.SQL(
     """
     WITH added AS (
         INSERT INTO usage_event ({columns}) SELECT {columns} FROM usage_stage
@@ -183,10 +204,12 @@ _STORE = sql.SQL(
             first_token_count = kept.first_token_count + excluded.first_token_count,
             first_token_us_total = kept.first_token_us_total + excluded.first_token_us_total,
             duration_us_total = kept.duration_us_total + excluded.duration_us_total
-    )
+    ){by_writer}
     SELECT count(*) FROM added
     """
-).format(columns=_COLUMNS)
+)
+_STORE = _STORE_TEXT.format(columns=_COLUMNS, by_writer=sql.SQL(""))
+_STORE_OF_WRITER = _STORE_TEXT.format(columns=_COLUMNS, by_writer=_BY_WRITER)
 
 
 def find_segments(
@@ -205,8 +228,8 @@ def begin_segment(tx: Connection, name: SegmentName) -> None:
     """Add a segment at its start. Idempotent."""
     tx.execute(
         "INSERT INTO journal_segment (name, node, boot_ns, number, read_offset, next_sequence,"
-        " is_finished, quarantined_bytes, missing_frames)"
-        " VALUES (%s, %s, %s, %s, 0, 0, false, 0, 0) ON CONFLICT DO NOTHING",
+        " is_finished, quarantined_bytes, missing_frames, is_summed_by_writer)"
+        " VALUES (%s, %s, %s, %s, 0, 0, false, 0, 0, true) ON CONFLICT DO NOTHING",
         [str(name), *name],
     )
 
@@ -378,4 +401,8 @@ def prune_segments(tx: Connection, before: datetime) -> None:
         " RETURNING name)"
         " DELETE FROM journal_quarantine USING gone WHERE segment = gone.name",
         [before],
+    )
+    tx.execute(
+        "DELETE FROM usage_writer_day AS kept WHERE NOT EXISTS (SELECT FROM journal_segment AS one"
+        " WHERE (one.node, one.boot_ns) = (kept.node, kept.boot_ns))"
     )

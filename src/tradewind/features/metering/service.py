@@ -1,9 +1,9 @@
 """What metering does in one transaction; the shipper decides when."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import LiteralString, NamedTuple
 
 import msgspec
 
@@ -62,7 +62,7 @@ def take_over(
         tx, name, state.read_offset, new, missing_frames=found.missing_frames
     ):
         raise SegmentMoved(str(name), state.read_offset)
-    new_events = repository.store_events(tx, found.rows)
+    new_events = repository.store_events(tx, found.rows, name.writer)
     repository.store_log(tx, found.log)
     repository.add_open_calls(
         tx, name.writer, {key: encode_record(opened) for key, opened in found.opened.items()}
@@ -105,13 +105,20 @@ def settle_writer(tx: Connection, writer: Writer) -> Settled:
         rows.append(event_row(event))
         log.append(log_row(event))
     repository.store_log(tx, log)
-    return Settled(repository.store_events(tx, rows), is_done=len(calls) < MAX_BATCH)
+    return Settled(repository.store_events(tx, rows, writer), is_done=len(calls) < MAX_BATCH)
 
 
-def ensure_partitions(tx: Connection, days: Collection[date]) -> None:
-    """Make what is missing of these days' partitions, and the default one. Idempotent."""
+def ensure_partitions(
+    tx: Connection,
+    days: Collection[date],
+    tables: Sequence[LiteralString] = repository.PARTITIONED,
+) -> None:
+    """Make what is missing of these days' partitions, and the default one. Idempotent.
+
+    `tables` may be others with a column `at` that are partitioned by its day.
+    """
     repository.lock_partitions(tx)
-    for table in repository.PARTITIONED:
+    for table in tables:
         repository.create_default_partition(tx, table)
         there = repository.find_partitions(tx, table)
         for day in sorted(days):
@@ -124,6 +131,11 @@ def forget_old_log(tx: Connection, today: date, keep_days: int) -> None:
     that it costs the same however much is in them.
     """
     repository.drop_partitions_before(tx, "request_log", today - timedelta(days=keep_days))
+
+
+def forget_days_before(tx: Connection, table: LiteralString, day: date) -> None:
+    """Drop what a table that is partitioned by day holds of days before this one."""
+    repository.drop_partitions_before(tx, table, day)
 
 
 def forget_old_segments(tx: Connection, now: datetime) -> None:

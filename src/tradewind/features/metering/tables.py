@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Index,
     Integer,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import CHAR
@@ -140,6 +142,30 @@ journal_segment = Table(
     Column("quarantined_bytes", BigInteger, nullable=False),
     Column("missing_frames", BigInteger, nullable=False, comment="by gaps in the sequence"),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column(
+        "is_summed_by_writer",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="all of it is in usage_writer_day; false for what an older release began",
+    ),
+)
+
+usage_writer_day = Table(
+    "usage_writer_day",
+    metadata,
+    Column("node", Text, nullable=False),
+    Column("boot_ns", BigInteger, nullable=False, comment="with node: the writer"),
+    Column("organization_id", Text, nullable=False),
+    Column("day", Date, nullable=False, comment="UTC, when the calls were admitted"),
+    Column("project_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("currency", CHAR(3), nullable=False),
+    Column("cost_nanos", Numeric(38, 0), nullable=False),
+    PrimaryKeyConstraint(
+        "node", "boot_ns", "organization_id", "day", "project_id", "key_id", "currency"
+    ),
+    comment="what each gateway spent, so that a dead one's leases of budgets can be settled",
 )
 
 journal_open = Table(
