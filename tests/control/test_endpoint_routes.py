@@ -55,6 +55,7 @@ def test_an_endpoint_is_made_and_read_back(ask, made, connection):
         "queue_bound": 2,
         "first_token_bound_ms": None,
         "max_attempts": 3,
+        "retry_timeouts": False,
     }
     assert shown["conditions"] == {
         "regions": ["eu-west-1"],

@@ -344,7 +344,7 @@ def test_names_that_people_choose_never_become_markup(
 def test_settings_are_saved(send, world: PortalWorld, viewer: Viewer, small: EndpointRow):
     answer = send(
         f"/endpoints/{small.id}",
-        **values(small, sort="latency", max_attempts="5", queue_bound="0"),
+        **values(small, sort="latency", max_attempts="5", queue_bound="0", retry_timeouts="yes"),
         first_token_bound_ms="1,500",
         regions="eu-west-1, us-east-1",
         zones="eu",
@@ -356,7 +356,7 @@ def test_settings_are_saved(send, world: PortalWorld, viewer: Viewer, small: End
 
     row = now(world, viewer, small)
     assert answer.headers["location"] == f"/endpoints/{small.id}"
-    assert row.routing == Routing("latency", 0, 1500, 5)
+    assert row.routing == Routing("latency", 0, 1500, 5, retry_timeouts=True)
     assert row.conditions == Conditions(
         frozenset({"eu-west-1", "us-east-1"}), frozenset({"eu"}), no_retention=True
     )

@@ -37,6 +37,11 @@ class RoutingBody(Body):
         default=None, description="Time to the first token at which the next tier takes over."
     )
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    retry_timeouts: bool = Field(
+        default=False,
+        description="Go on to another target when one took too long to begin. The first may have "
+        "worked on the call, and may charge for it.",
+    )
 
     @classmethod
     def of(cls, routing: Routing) -> Self:
@@ -47,11 +52,18 @@ class RoutingBody(Body):
                 "queue_bound": routing.queue_bound,
                 "first_token_bound_ms": routing.first_token_bound_ms,
                 "max_attempts": routing.max_attempts,
+                "retry_timeouts": routing.retry_timeouts,
             }
         )
 
     def to_routing(self) -> Routing:
-        return Routing(self.sort, self.queue_bound, self.first_token_bound_ms, self.max_attempts)
+        return Routing(
+            self.sort,
+            self.queue_bound,
+            self.first_token_bound_ms,
+            self.max_attempts,
+            self.retry_timeouts,
+        )
 
 
 class ConditionsBody(Body):

@@ -30,6 +30,7 @@ class EndpointForm:
     queue_bound: str = ""
     first_token_bound_ms: str = ""
     max_attempts: str = ""
+    retry_timeouts: bool = False
     regions: str = ""
     zones: str = ""
     no_retention: bool = False
@@ -49,6 +50,7 @@ def form_of(endpoint: EndpointView) -> EndpointForm:
         queue_bound=_text(routing.queue_bound),
         first_token_bound_ms=_text(routing.first_token_bound_ms),
         max_attempts=str(routing.max_attempts),
+        retry_timeouts=routing.retry_timeouts,
         regions=", ".join(sorted(conditions.regions)),
         zones=", ".join(sorted(conditions.zones)),
         no_retention=conditions.no_retention,
@@ -67,6 +69,7 @@ def read_form(fields: FormFields) -> EndpointForm:
         queue_bound=fields.text("queue_bound"),
         first_token_bound_ms=fields.text("first_token_bound_ms"),
         max_attempts=fields.text("max_attempts"),
+        retry_timeouts=fields.is_checked("retry_timeouts"),
         regions=fields.text("regions")[:_LONGEST_LIST],
         zones=fields.text("zones")[:_LONGEST_LIST],
         no_retention=fields.is_checked("no_retention"),
@@ -119,6 +122,7 @@ def _routing(form: EndpointForm, errors: FieldErrors) -> Routing:
             form, "first_token_bound_ms", "the bound of the first token", errors
         ),
         max_attempts=Routing().max_attempts if attempts is None else attempts,
+        retry_timeouts=form.retry_timeouts,
     )
     for field in ("sort", "queue_bound", "first_token_bound_ms", "max_attempts"):
         with errors.at(field):

@@ -108,6 +108,11 @@ class Cost(msgspec.Struct, frozen=True, array_like=True):
     output_nanos: int
 
 
+ELSEWHERE = "elsewhere"
+"""Stands for the provider of a target that only gateways of another host reach: no member of the
+family has this name, so nothing is ever sent to it, and routing can say why."""
+
+
 class Target(msgspec.Struct, frozen=True, array_like=True):
     """One place that can answer: a replica of an engine, or a model at a provider's host."""
 
@@ -157,6 +162,9 @@ class Routing(msgspec.Struct, frozen=True, array_like=True):
     first_token_bound_ms: int | None = None
     """Time to the first token at which a tier counts as slow."""
     max_attempts: int = 3
+    retry_timeouts: bool = False
+    """Whether a call goes on to another target when one took too long to begin. Off, because the
+    first may have worked on it and may charge for it."""
 
 
 class Endpoint(msgspec.Struct, frozen=True, array_like=True):

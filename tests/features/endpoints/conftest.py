@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import insert
 
 from tradewind.core.ids import ModelVersionId
+from tradewind.db.sealing import Secret
 from tradewind.features.catalog.builtin import SMOLLM2
 from tradewind.features.catalog.tables import model_version
 from tradewind.features.providers.schemas import NewConnection
-from tradewind.features.providers.sealing import Secret
 from tradewind.readmodels.snapshot import compile_endpoints
 
 

@@ -13,7 +13,9 @@ from tradewind.snapshot.contents import Conditions, Cost, Limits, Routing
 
 pytestmark = pytest.mark.postgres
 
-ROUTING = Routing("latency", queue_bound=4, first_token_bound_ms=800, max_attempts=2)
+ROUTING = Routing(
+    "latency", queue_bound=4, first_token_bound_ms=800, max_attempts=2, retry_timeouts=True
+)
 CONDITIONS = Conditions(frozenset({"eu"}), frozenset({"eu-1"}), no_retention=True)
 LIMITS = Limits(600, 100_000, 10)
 

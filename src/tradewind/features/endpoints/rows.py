@@ -57,7 +57,9 @@ def target_row(row: Row[Any]) -> TargetRow:
 
 
 def routing_of(row: Row[Any]) -> Routing:
-    return Routing(row.sort, row.queue_bound, row.first_token_bound_ms, row.max_attempts)
+    return Routing(
+        row.sort, row.queue_bound, row.first_token_bound_ms, row.max_attempts, row.retry_timeouts
+    )
 
 
 def conditions_of(row: Row[Any]) -> Conditions:
@@ -82,6 +84,7 @@ def columns_of_routing(routing: Routing) -> Mapping[str, Any]:
         "queue_bound": routing.queue_bound,
         "first_token_bound_ms": routing.first_token_bound_ms,
         "max_attempts": routing.max_attempts,
+        "retry_timeouts": routing.retry_timeouts,
     }
 
 

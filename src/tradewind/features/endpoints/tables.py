@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -30,6 +31,7 @@ endpoint = Table(
     Column("queue_bound", Integer),
     Column("first_token_bound_ms", Integer),
     Column("max_attempts", Integer, nullable=False),
+    Column("retry_timeouts", Boolean, nullable=False, server_default=text("false")),
     Column("regions", ARRAY(Text), nullable=False),
     Column("zones", ARRAY(Text), nullable=False),
     Column("no_retention", Boolean, nullable=False),
