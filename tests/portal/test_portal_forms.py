@@ -6,6 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tradewind.core import api_keys
+from tradewind.core.permissions import Role
 from tradewind.features.accounts.schemas import KeyPurpose, KeyState, SignedIn
 from tradewind.testing.portal_world import PortalWorld
 
@@ -88,9 +89,49 @@ def test_a_new_key_is_shown_once(browser: TestClient, world: PortalWorld, signed
     assert '<b class="number">1,200</b> requests' in page
 
 
+def test_an_administrator_makes_a_key_for_managing_the_platform(
+    browser: TestClient, world: PortalWorld, signed_in: SignedIn
+):
+    assert "calls no models" in browser.get("/keys/new").text
+
+    answer = browser.post(
+        "/keys",
+        data={
+            "csrf_token": signed_in.viewer.csrf_token,
+            "name": "terraform",
+            "purpose": "management",
+        },
+    )
+
+    assert answer.status_code == 200
+    assert "everything that an administrator can" in answer.text
+    assert f"{world.public_url}/api" in answer.text
+    with world.database.transaction() as tx:
+        rows = world.accounts.list_keys(tx, signed_in.viewer, purposes=tuple(KeyPurpose))
+    assert {row.name: row.purpose for row in rows}["terraform"] is KeyPurpose.MANAGEMENT
+    assert "Management" in browser.get("/keys").text.split("<main")[1]
+
+
+def test_a_developer_is_not_offered_a_management_key_and_gets_none(
+    anonymous: TestClient, world: PortalWorld
+):
+    developer = world.sign_in(Role.DEVELOPER)
+    anonymous.cookies.set("tradewind_session", developer.session_token)
+    assert "calls no models" not in anonymous.get("/keys/new").text
+
+    answer = anonymous.post(
+        "/keys",
+        data={"csrf_token": developer.viewer.csrf_token, "name": "mine", "purpose": "management"},
+    )
+
+    assert answer.status_code == 403
+    assert "mine" not in keys_of(world, developer)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
+        ("purpose", "playground", "no such kind of key"),
         ("name", " ", "name of the key"),
         ("lifetime", "7", "not offered"),
         ("requests_per_minute", "-5", "requests per minute"),

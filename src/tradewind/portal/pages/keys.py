@@ -15,7 +15,9 @@ from tradewind.core.errors import InvalidInput
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.errors import TooManyKeys
 from tradewind.features.accounts.schemas import (
+    PURPOSES_OF_PEOPLE,
     CreatedKey,
+    KeyPurpose,
     KeyRow,
     Viewer,
 )
@@ -58,6 +60,7 @@ class KeyForm:
     """What the person typed, as typed."""
 
     name: str = ""
+    purpose: str = KeyPurpose.CLIENT.value
     lifetime: str = _DEFAULT_LIFETIME
     requests_per_minute: str = ""
     tokens_per_minute: str = ""
@@ -66,6 +69,8 @@ class KeyForm:
 
 @dataclass(frozen=True, slots=True)
 class CreateKeyPage:
+    can_manage: bool
+    """Whether the viewer may make keys that run the platform."""
     form: KeyForm = field(default_factory=KeyForm)
     lifetimes: tuple[tuple[str, str], ...] = LIFETIMES
     error: str | None = None
@@ -125,7 +130,8 @@ def routes(portal: Portal) -> APIRouter:
 
     @router.get("/keys/new")
     def ask(request: Request, viewer: Annotated[Viewer, Depends(may_write)]) -> Response:
-        return portal.shell.page(request, "key_new.html", CreateKeyPage(), viewer=viewer)
+        page = CreateKeyPage(viewer.may(Permission.ACCOUNTS_WRITE))
+        return portal.shell.page(request, "key_new.html", page, viewer=viewer)
 
     @router.post("/keys", dependencies=own_form)
     def create(
@@ -133,26 +139,38 @@ def routes(portal: Portal) -> APIRouter:
         request: Request,
         viewer: Annotated[Viewer, Depends(may_write)],
         name: Annotated[str, Form()] = "",
+        purpose: Annotated[str, Form()] = KeyPurpose.CLIENT.value,
         lifetime: Annotated[str, Form()] = _DEFAULT_LIFETIME,
         requests_per_minute: Annotated[str, Form()] = "",
         tokens_per_minute: Annotated[str, Form()] = "",
         concurrent_requests: Annotated[str, Form()] = "",
     ) -> Response:
-        form = KeyForm(name, lifetime, requests_per_minute, tokens_per_minute, concurrent_requests)
+        form = KeyForm(
+            name, purpose, lifetime, requests_per_minute, tokens_per_minute, concurrent_requests
+        )
         try:
             limits, days = _parse(form)
             expires_at = None if days is None else services.clock.now() + timedelta(days=days)
             with database.transaction() as tx:
                 created = accounts.create_key(
-                    tx, viewer, name=name, expires_at=expires_at, limits=limits
+                    tx,
+                    viewer,
+                    name=name,
+                    expires_at=expires_at,
+                    limits=limits,
+                    purpose=_purpose(form.purpose),
                 )
         except (InvalidInput, TooManyKeys) as error:
-            page = CreateKeyPage(form, error=error.message, hint=error.hint)
+            page = CreateKeyPage(
+                viewer.may(Permission.ACCOUNTS_WRITE), form, error=error.message, hint=error.hint
+            )
             return portal.shell.page(
                 request, "key_new.html", page, viewer=viewer, status=error.status
             )
         # Answered in place: a redirect would have to carry the key in its address.
-        shown = CreatedKeyPage(created, f"{services.public_url()}/v1")
+        is_management = created.row.purpose is KeyPurpose.MANAGEMENT
+        base = "api" if is_management else "v1"
+        shown = CreatedKeyPage(created, f"{services.public_url()}/{base}")
         return portal.shell.page(request, "key_created.html", shown, viewer=viewer)
 
     @router.get("/keys/{key_id}")
@@ -213,6 +231,14 @@ def _parse(form: KeyForm) -> tuple[Limits, int | None]:
         _number(form.concurrent_requests, "requests at once"),
     )
     return limits, int(form.lifetime) if form.lifetime else None
+
+
+def _purpose(text: str) -> KeyPurpose:
+    """Return one of those that people make; who may make which is for accounts to say."""
+    for purpose in PURPOSES_OF_PEOPLE:
+        if text == purpose.value:
+            return purpose
+    raise InvalidInput("there is no such kind of key", hint="choose one from the list")
 
 
 def _number(text: str, what: str) -> int | None:
