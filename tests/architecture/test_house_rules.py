@@ -16,7 +16,10 @@ PROCESS_EDGES = {
     "src/tradewind/plugins/engines/keeper.py": "the care for one replica; work for another thread",
     "src/tradewind/plugins/engines/registry.py": "code of a third party, loaded by entry point",
     "src/tradewind/serve/up.py": "starting: whatever happens, what was started is stopped again",
+    "src/tradewind/worker/outbox.py": "one message; the others of its batch are handled",
+    "src/tradewind/worker/webhooks.py": "one delivery; the others must go out",
     "src/tradewind/worker/reconcile.py": "a thread that must go on; engines of third parties",
+    "src/tradewind/serve/loops.py": "a thread, whose error the main thread raises again",
     "src/tradewind/serve/worker.py": "a thread, whose error the main thread raises again",
 }
 VAGUE_NAMES = {"common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
@@ -119,6 +122,28 @@ def test_members_of_a_plugin_family_do_not_know_each_other():
             if imported.startswith(f"{family}.") and imported.split(".")[3] in others
         ]
     assert not strays
+
+
+def test_undecoded_members_have_no_other_type():
+    """`Raw | None` takes nothing but null: every other value is refused as malformed, which only
+    the rare answer that has one shows. An absent member is an empty `Raw`, or `null`.
+    """
+    strays = [
+        f"{module.name}:{node.lineno}"
+        for module in checkout.source_modules()
+        for record in ast.walk(module.tree)
+        if isinstance(record, ast.ClassDef)
+        for member in record.body
+        if isinstance(member, ast.AnnAssign)
+        for node in ast.walk(member.annotation)
+        if isinstance(node, ast.BinOp) and any(map(_is_raw, (node.left, node.right)))
+    ]
+    assert not strays, "give the member the type Raw and a default instead"
+
+
+def _is_raw(node: ast.AST) -> bool:
+    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    return name == "Raw"
 
 
 def test_rules_read_no_clock():

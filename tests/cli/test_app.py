@@ -46,6 +46,8 @@ def test_help_names_the_verbs_and_their_options(run):
     assert ended.returncode == 0
     assert "up" in ended.stdout
     assert "sign-in-link" in ended.stdout
+    assert "gateway" in ended.stdout
+    assert "keys" in ended.stdout
     ended = run("up", "--help")
     for option in ("--data", "--host", "--port", "--once", "--json"):
         assert option in ended.stdout

@@ -8,6 +8,7 @@ from scripted_upstream import ScriptedUpstream
 
 from tradewind.gateway.gemini import METHODS
 from tradewind.gateway.routes import (
+    FILE_ROUTES,
     OPERATIONS,
     PREFIXES,
     RESPONSE_ROUTES,
@@ -51,6 +52,11 @@ async def test_every_route_of_the_table_is_described(description):
     for part, found in RESPONSE_ROUTES.items():
         for route in found:
             expected.add((route.method.decode(), "/v1/responses/{response_id}" + part.decode()))
+    for part, found in FILE_ROUTES.items():
+        for route in found:
+            for prefix in ("/v1/", "/openai/", "/openai/v1/"):
+                path = f"{prefix}files/{{file_id}}{part.decode()}"
+                expected.add((route.method.decode(), path))
     for method in METHODS:
         expected.add(("POST", f"/v1beta/models/{{model}}:{method.decode()}"))
         expected.add(("POST", f"/v1/models/{{model}}:{method.decode()}"))

@@ -16,15 +16,15 @@ from tradewind.core import api_keys
 from tradewind.core.ids import OrganizationId, ProjectId
 from tradewind.core.permissions import Role
 from tradewind.db.database import Database
+from tradewind.db.sealing import HeldKeys
 from tradewind.features.accounts.passwords import Passwords
 from tradewind.features.accounts.schemas import FirstRun, KeyPurpose, Viewer
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.accounts.tables import api_key, organization, project
 from tradewind.features.budgets.service import Budgets
-from tradewind.features.providers.sealing import HeldKeys
 from tradewind.readmodels.models import ServedModel
 from tradewind.readmodels.project_usage import ProjectUsage, UsageLine, UsageQuestion
-from tradewind.readmodels.spend import read_spend
+from tradewind.readmodels.spend import read_spends
 from tradewind.serve.services import Services, build_services
 
 NOW = datetime(2030, 1, 31, 12, 34, 56, tzinfo=UTC)
@@ -108,14 +108,18 @@ def built() -> Services:
 
 @pytest.fixture
 def services(
-    database: Database, accounts: Accounts, usage: AskedUsage, built: Services
+    database: Database,
+    accounts: Accounts,
+    usage: AskedUsage,
+    built: Services,
 ) -> ControlServices:
     return ControlServices(
         database=database,
         accounts=accounts,
         providers=built.providers,
         endpoints=built.endpoints,
-        budgets=Budgets(accounts, StandingClock(), read_spend),
+        budgets=Budgets(accounts, StandingClock(), read_spends),
+        webhooks=built.webhooks,
         clock=StandingClock(),
         list_models=lambda _tx: [a_model(name) for name in ("tw/a", "tw/b", "tw/c")],
         read_usage=usage,

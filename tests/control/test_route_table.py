@@ -11,8 +11,10 @@ from tradewind.core import api_keys
 from tradewind.core.ids import (
     BudgetId,
     ConnectionId,
+    DeliveryId,
     EndpointId,
     ProjectId,
+    WebhookId,
     request_id,
     uuid7_bytes,
 )
@@ -31,6 +33,7 @@ ROUTES = {
     ("GET", "/usage"),
     ("GET", "/requests"),
     ("GET", "/requests/{request_id}"),
+    ("GET", "/requests/{request_id}/content"),
     ("GET", "/hosts"),
     ("GET", "/hosts/{host_id}/models"),
     ("GET", "/connections"),
@@ -55,6 +58,15 @@ ROUTES = {
     ("GET", "/budgets/{budget_id}"),
     ("PATCH", "/budgets/{budget_id}"),
     ("DELETE", "/budgets/{budget_id}"),
+    ("GET", "/webhooks"),
+    ("POST", "/webhooks"),
+    ("GET", "/webhooks/{webhook_id}"),
+    ("PATCH", "/webhooks/{webhook_id}"),
+    ("DELETE", "/webhooks/{webhook_id}"),
+    ("POST", "/webhooks/{webhook_id}/secret"),
+    ("POST", "/webhooks/{webhook_id}/test"),
+    ("GET", "/webhooks/{webhook_id}/deliveries"),
+    ("POST", "/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver"),
 }
 # A body that each route that takes one can read, so that refusals are about who asks.
 BODIES = {
@@ -68,6 +80,8 @@ BODIES = {
     ("PUT", "/limits/{subject_id}"): {},
     ("POST", "/budgets"): {"name": "b", "currency": "USD", "amount": "1", "period": "day"},
     ("PATCH", "/budgets/{budget_id}"): {},
+    ("POST", "/webhooks"): {"url": "https://hooks.example/", "events": ["budget.alert"]},
+    ("PATCH", "/webhooks/{webhook_id}"): {},
 }
 CLIENT = KEY_PERMISSIONS[KeyPurpose.CLIENT]
 EVERY_KEY = Permission.MODELS_READ
@@ -89,6 +103,8 @@ def ask(client, routes, foreign_key_id):
         "{endpoint_id}": EndpointId.new(),
         "{subject_id}": ProjectId.new(),
         "{budget_id}": BudgetId.new(),
+        "{webhook_id}": WebhookId.new(),
+        "{delivery_id}": DeliveryId.new(),
     }
 
     def ask(route, **how):
@@ -179,7 +195,7 @@ def test_a_key_that_only_calls_models_gets_403_elsewhere(ask, guarded, with_weak
 
 def test_a_client_key_gets_403_where_the_platform_is_run(ask, guarded, with_key, problem):
     refused = {route: who for route, who in guarded.items() if who not in CLIENT}
-    assert len(refused) == 24
+    assert len(refused) == 34
     for route in refused:
         body = problem(ask(route, headers=with_key), 403, "forbidden")
         assert "management key" in body["hint"]
@@ -189,7 +205,7 @@ def test_what_is_not_there_or_of_another_organization_is_not_found(
     ask, guarded, with_management_key, problem
 ):
     with_object = [route for route in guarded if "{" in route[1] and "{host_id}" not in route[1]]
-    assert len(with_object) == 17
+    assert len(with_object) == 25
     for route in with_object:
         problem(ask(route, headers=with_management_key), 404, "not_found")
 

@@ -9,8 +9,8 @@ from sqlalchemy import insert
 from tradewind.core.clock import SystemClock
 from tradewind.core.ids import OrganizationId, ProjectId
 from tradewind.core.permissions import PERMISSIONS, Permission, Role
+from tradewind.db.sealing import HeldKeys
 from tradewind.features.accounts.tables import organization
-from tradewind.features.providers.sealing import HeldKeys
 from tradewind.serve.services import build_services
 
 

@@ -33,6 +33,7 @@ BODIES = {
     "audio/speech": (Operation.SPEECH, {"input": "Hello", "voice": "a"}),
     "audio/transcriptions": (Operation.TRANSCRIPTION, FORM),
     "audio/translations": (Operation.TRANSCRIPTION, FORM),
+    "files": (Operation.CHAT, FORM),
     "generateContent": (Operation.CHAT, GEMINI),
     "streamGenerateContent": (Operation.CHAT, GEMINI),
     "embedContent": (Operation.EMBEDDINGS, EMBED),
@@ -72,7 +73,7 @@ def request_to(path):
     body = of(path)[1]
     if body is not FORM:
         return json.dumps({"model": MODEL, **body}).encode(), "application/json"
-    parts = {"model": MODEL, "prompt": "Hello", "file": "RIFF", "image": "PNG"}
+    parts = {"model": MODEL, "prompt": "Hello", "file": "RIFF", "image": "PNG", "purpose": "batch"}
     lines = []
     for name, value in parts.items():
         named = '; filename="a.wav"' if name in {"file", "image"} else ""

@@ -20,6 +20,8 @@ from gateway_parts import (
 )
 from scripted_upstream import ScriptedUpstream
 
+from tradewind.gateway.http.limits import UpstreamTimeouts
+from tradewind.snapshot.contents import Routing
 from tradewind.usage.event import Opened, Outcome, Usage, UsageSource
 from tradewind.usage.journal import Journal
 from tradewind.wire.sse import DONE
@@ -304,6 +306,26 @@ async def test_a_busy_target_is_passed_over(world, upstream, second):
     assert (await world.chat()).status == 200
     assert (len(upstream.calls), len(second.calls)) == (1, 1)
     assert (await world.event()).deployment_id == "dep_of_rep_b"
+
+
+@pytest.mark.parametrize(("retries", "status"), [(True, 200), (False, 504)])
+async def test_a_target_that_does_not_begin_is_passed_over_where_the_endpoint_says_so(
+    tmp_path, upstream, second, retries, status
+):
+    async def silent(call):
+        await call.gone()
+
+    upstream.script, second.script = silent, answer_whole
+    world = World(tmp_path)
+    targets = (
+        world.target(upstream.address, "rep_a"),
+        world.target(second.address, "rep_b", tier=1),
+    )
+    world.publish(world.endpoint(*targets, routing=Routing(retry_timeouts=retries)))
+    async with assembled(world, Journal.open(world.journal, node="gateway")) as state:
+        state.timeouts = UpstreamTimeouts(first_byte_s=1.0)
+        assert (await world.chat()).status == status
+    assert (len(upstream.calls), len(second.calls)) == (1, int(retries))
 
 
 async def test_after_the_first_byte_no_other_target_goes_on(world, upstream, second):

@@ -10,6 +10,7 @@ from gateway_parts import (
     ORGANIZATION,
     PRICE,
     PROJECT,
+    World,
     cost_of,
     now_us,
     text_event,
@@ -119,6 +120,21 @@ async def test_a_stream_is_passed_on_event_by_event(world, upstream):
     assert (event.outcome, event.http_status) == (Outcome.COMPLETED, 200)
     assert event.usage == Usage(10, 4, 2, UsageSource.UPSTREAM)
     assert event.cost_nanos == cost_of(10, 4, 2)
+
+
+async def test_a_stream_that_may_be_held_has_the_same_events(tmp_path, upstream):
+    events = [text_event(word) for word in ("He", "l", "lo")]
+    upstream.script = answering(*events, usage_event(10, 4, 3), DONE)
+    world = World(tmp_path, stream_coalesce_ms=40)
+    world.publish(world.endpoint(world.target(upstream.address)))
+    await world.start()
+    try:
+        client = await world.client()
+        await client.stream()
+        raw = b"".join([piece async for piece in client.pieces()])
+    finally:
+        await world.stop()
+    assert raw == b"".join(events).replace(b"upstream-model", MODEL.encode()) + DONE
 
 
 async def test_a_stream_shows_its_usage_to_who_asked(world, upstream):

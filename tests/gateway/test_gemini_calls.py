@@ -260,6 +260,11 @@ async def test_refusals_are_told_as_this_dialect_tells_them(world, upstream):
     assert (answer.status, answer.error["status"]) == (401, "UNAUTHENTICATED")
     answer = await ask(world, "/v1beta/nothing")
     assert (answer.status, answer.error["status"]) == (404, "NOT_FOUND")
+    for path in (f"/v1beta/models/{MODEL}:predict", f"/v1beta/models/{MODEL}"):
+        answer = await ask(world, path)
+        assert (answer.status, answer.error["code"]) == (404, 404)
+        assert answer.error["status"] == "NOT_FOUND"
+    assert (await ask(world, f"/v1beta/models/{MODEL}:predict", key="wrong")).status == 401
     answer = await ask(world, GENERATE, method="GET")
     assert (answer.status, answer.header("allow")) == (405, "POST")
     assert upstream.calls == []

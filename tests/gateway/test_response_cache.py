@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from gateway_parts import ORGANIZATION, World, ask_for, until
 from hypothesis import given
@@ -9,7 +10,15 @@ from hypothesis import strategies as st
 
 from tradewind.gateway.response_cache import CachedAnswer, ResponseCache, key_of
 from tradewind.snapshot import file
-from tradewind.snapshot.contents import Endpoint, Operation, Price, Snapshot, Target, Terms
+from tradewind.snapshot.contents import (
+    Conditions,
+    Endpoint,
+    Operation,
+    Price,
+    Snapshot,
+    Target,
+    Terms,
+)
 from tradewind.usage.event import UsageSource
 
 TARGET = Target("dep", "rep", "openai_compatible", "h:1", "m", "key")
@@ -117,6 +126,36 @@ async def test_a_stream_is_given_again_as_the_events_it_was(caching, upstream):
     assert second.body.endswith(b"data: [DONE]\n\n")
     assert second.header("content-type") == first.header("content-type")
     assert len(upstream.calls) == 1
+
+
+async def test_an_answer_of_a_host_that_the_conditions_now_leave_out_is_not_given(
+    tmp_path, upstream
+):
+    upstream.script = numbered(upstream)
+    world = World(tmp_path)
+
+    def publish(conditions):
+        targets = [
+            msgspec.structs.replace(world.target(upstream.address, f"rep_{region}"), region=region)
+            for region in ("eu", "us")
+        ]
+        second = msgspec.structs.replace(targets[1], tier=1)
+        terms = Terms(ORGANIZATION, cache_ttl_s=60, conditions=conditions)
+        endpoint = world.endpoint(targets[0], second)
+        world.version += 1
+        snapshot = Snapshot(world.version, 1, (world.grant,), (endpoint,), (terms,))
+        file.write(world.snapshot_path, snapshot)
+
+    publish(Conditions())
+    await world.start()
+    first = await world.chat()
+    assert (await world.chat()).header("x-tradewind-cache") == "hit"
+    publish(Conditions(regions=frozenset({"us"})))
+    await world.in_force()
+    again = await world.chat()
+    await world.stop()
+    assert again.header("x-tradewind-cache") is None
+    assert again.body != first.body
 
 
 async def test_another_request_is_not_answered_from_it(caching, upstream):

@@ -3,12 +3,19 @@
 import pytest
 from gateway_parts import MODEL, ask_for
 
-from tradewind.gateway.routes import ROUTES
+from tradewind.gateway.routes import FILE_ROUTES, ROUTES
 
 ALL = [
     (path.decode(), route.method.decode()) for path, routes in ROUTES.items() for route in routes
 ]
-ALL.append(("/v1/models/" + MODEL, "GET"))
+ALL += [
+    ("/v1/models/" + MODEL, "GET"),
+    *(
+        (f"/v1/files/file-1{part.decode()}", route.method.decode())
+        for part, routes in FILE_ROUTES.items()
+        for route in routes
+    ),
+]
 every_route = pytest.mark.parametrize(("path", "method"), ALL)
 
 
@@ -45,13 +52,15 @@ async def test_every_route_needs_a_key_before_it_tells_of_methods(world, path, m
 
 
 @every_route
-async def test_every_route_takes_its_one_method(world, path, method):
+async def test_every_route_takes_its_methods_alone(world, path, method):
     client = await world.client()
-    for other in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - {method}:
+    taken = [each for known, each in ALL if known == path]
+    assert method in taken
+    for other in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - set(taken):
         answer = await client.call(other, path)
         assert answer.status == 405
         assert code_of(answer) in ("method_not_allowed", "invalid_request_error")
-        assert answer.header("allow") == method
+        assert answer.header("allow") == ", ".join(taken)
     head = await client.call("HEAD", path)
     assert (head.status, head.body) == (405, b"")
 

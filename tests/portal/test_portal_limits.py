@@ -22,7 +22,7 @@ from tradewind.testing.portal_world import PortalWorld
 from tradewind.wire.stored_responses import StoredResponse
 
 HOSTILE = '<script>alert("x")</script>'
-POLICY = {"cache_ttl_s": "300", "response_days": "30"}
+POLICY = {"cache_ttl_s": "300", "response_days": "30", "content_days": "0"}
 
 
 @pytest.fixture
@@ -205,6 +205,7 @@ def test_the_policy_is_saved_and_the_limits_stay(send, world: PortalWorld, viewe
         is_cached="yes",
         cache_ttl_s="600",
         response_days="7",
+        content_days="3",
         regions="eu-west-1, eu-north-1",
         zones="eu",
         no_retention="yes",
@@ -218,6 +219,7 @@ def test_the_policy_is_saved_and_the_limits_stay(send, world: PortalWorld, viewe
         ),
         cache_ttl_s=600,
         response_days=7,
+        content_days=3,
     )
 
 
@@ -236,6 +238,8 @@ def test_a_cache_that_is_switched_off_holds_nothing(send, world: PortalWorld, vi
         ("cache_ttl_s", "", "policy-cache"),
         ("response_days", "366", "policy-days"),
         ("response_days", "", "policy-days"),
+        ("content_days", "91", "policy-content"),
+        ("content_days", "", "policy-content"),
         ("regions", "EU!", "policy-regions"),
         ("zones", HOSTILE, "policy-zones"),
     ],
@@ -256,7 +260,7 @@ def test_a_policy_that_is_wrong_is_said_at_its_field(
 def test_a_policy_that_is_out_of_date_changes_nothing(send, world: PortalWorld, viewer: Viewer):
     put(world, viewer, viewer.organization_id, response_days=3)
 
-    answer = send("/limits/policy", revision="0", cache_ttl_s="300", response_days="9")
+    answer = send("/limits/policy", revision="0", **(POLICY | {"response_days": "9"}))
 
     assert answer.status_code == 412
     assert "Now: <b>3</b>" in answer.text
@@ -267,16 +271,11 @@ def test_fewer_days_hold_for_what_is_stored_already(send, world: PortalWorld, vi
     made = datetime.now(UTC).replace(microsecond=0)
     _store(world, viewer, made, timedelta(days=30))
 
-    assert (
-        send("/limits/policy", revision="0", cache_ttl_s="300", response_days="2").status_code
-        == 303
-    )
+    fewer, more = POLICY | {"response_days": "2"}, POLICY | {"response_days": "90"}
+    assert send("/limits/policy", revision="0", **fewer).status_code == 303
     assert _expiries(world) == [made + timedelta(days=2)]
 
-    assert (
-        send("/limits/policy", revision="1", cache_ttl_s="300", response_days="90").status_code
-        == 303
-    )
+    assert send("/limits/policy", revision="1", **more).status_code == 303
     assert _expiries(world) == [made + timedelta(days=2)], "more days bring nothing back"
 
 

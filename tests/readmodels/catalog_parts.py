@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import insert
 
 from tradewind.core.ids import ModelVersionId, ReplicaId
+from tradewind.db.sealing import HeldKeys
+from tradewind.db.vault import Vault
 from tradewind.features.catalog.builtin import SMOLLM2
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.catalog.tables import model_version
@@ -13,9 +15,7 @@ from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport
 from tradewind.features.deployments.service import Deployments
 from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.market.service import Market
-from tradewind.features.providers.sealing import HeldKeys
 from tradewind.features.providers.service import Providers
-from tradewind.features.providers.vault import Vault
 from tradewind.readmodels.snapshot import compile_endpoints
 
 START = datetime(2030, 1, 1, tzinfo=UTC)

@@ -9,11 +9,11 @@ from sqlalchemy import insert
 from tradewind.core.errors import NotFound
 from tradewind.core.ids import OrganizationId, ProjectId, ReplicaId
 from tradewind.core.permissions import Permission
+from tradewind.db.sealing import Secret
 from tradewind.features.accounts.tables import organization
 from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport
 from tradewind.features.endpoints.schemas import EndpointChanges, NewEndpoint, NewTarget
 from tradewind.features.providers.schemas import ConnectionChanges, NewConnection
-from tradewind.features.providers.sealing import Secret
 from tradewind.readmodels import connections, endpoints
 from tradewind.readmodels.endpoints import EndpointQuestion
 

@@ -7,9 +7,9 @@ from catalog_parts import CatalogWorld
 from sqlalchemy import update
 
 from tradewind.core.ids import OrganizationId, ProjectId
+from tradewind.db.sealing import Secret
 from tradewind.features.endpoints.schemas import EndpointChanges, NewEndpoint, NewTarget
 from tradewind.features.providers.schemas import ConnectionChanges, NewConnection
-from tradewind.features.providers.sealing import Secret
 from tradewind.features.providers.tables import provider_connection
 from tradewind.readmodels.models import get_model
 from tradewind.snapshot import file

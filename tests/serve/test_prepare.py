@@ -9,9 +9,9 @@ from sqlalchemy.exc import IntegrityError
 from tradewind.core import api_keys
 from tradewind.core.ids import ReplicaId
 from tradewind.db.database import Database
+from tradewind.db.sealing import HeldKeys
 from tradewind.features.catalog.builtin import MINILM, SMOLLM2
 from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport
-from tradewind.features.providers.sealing import HeldKeys
 from tradewind.readmodels.models import list_models
 from tradewind.readmodels.snapshot import compile_endpoints
 from tradewind.serve.prepare import prepare

@@ -26,15 +26,15 @@ from tradewind.core.ids import DeploymentId
 from tradewind.db.database import Database
 from tradewind.db.embedded import EmbeddedPostgres
 from tradewind.db.notify import SNAPSHOT_CHANNEL, Listener
+from tradewind.db.sealing import HeldKeys
+from tradewind.db.vault import Vault
 from tradewind.features.catalog.builtin import SMOLLM2
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.deployments.service import Deployments
 from tradewind.features.deployments.tables import deployment
 from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.market.service import Market
-from tradewind.features.providers.sealing import HeldKeys
 from tradewind.features.providers.service import Providers
-from tradewind.features.providers.vault import Vault
 from tradewind.plugins.engines.base import Engine, Launch, LaunchSpec
 from tradewind.plugins.engines.fake import FakeEngine
 from tradewind.plugins.engines.local import LocalProcesses

@@ -42,6 +42,11 @@ imports = typer.Typer(
 )
 cli.add_typer(imports, name="import")
 
+keys = typer.Typer(
+    help="Turn the key that the credentials of providers are sealed under.", no_args_is_help=True
+)
+cli.add_typer(keys, name="keys")
+
 DataOption = Annotated[Path | None, typer.Option(help="Folder of everything the platform keeps.")]
 DryRunOption = Annotated[bool, typer.Option(help="Show the report and change nothing.")]
 JsonOption = Annotated[bool, typer.Option(help="Print the report as one JSON object.")]
@@ -91,12 +96,64 @@ def up(  # noqa: PLR0917  options of a command, always named
 
 
 @cli.command()
+def gateway(  # noqa: PLR0917  options of a command, always named
+    data: DataOption = None,
+    host: Annotated[str | None, typer.Option(help="Address of the port.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Gateway processes that share the port.")
+    ] = None,
+    node: Annotated[
+        str | None, typer.Option(help="Name of this host; by default the host's own.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option(help="Print one JSON object when calls are served.")
+    ] = False,
+) -> None:
+    """Start gateways on another machine, with the platform's DATABASE_URL and its secrets."""
+    settings = _settings(data=data, host=host, port=port, workers=workers, node=node)
+    from tradewind.serve.gateway_node import run_gateway_node  # noqa: PLC0415
+
+    run_gateway_node(settings, is_json=json)
+
+
+@cli.command()
 def sign_in_link(data: DataOption = None) -> None:
     """Print a new one-time sign-in link for the administrator of a running platform."""
     settings = _settings(data=data)
     from tradewind.serve.sign_in_link import make_sign_in_link  # noqa: PLC0415
 
     typer.echo(make_sign_in_link(settings))
+
+
+@keys.command("rotate")
+def rotate_keys(data: DataOption = None) -> None:
+    """Make a new sealing key for a running platform, and seal with it from now on."""
+    settings = _settings(data=data)
+    from tradewind.serve import turn_keys  # noqa: PLC0415
+
+    turned = turn_keys.rotate_keys(settings)
+    typer.echo(f"The sealing key is now {turned.key_id}.")
+    if turned.rewrapped is None:
+        nodes = ", ".join(turned.elsewhere)
+        typer.echo(
+            f"Copy {turned.path} to the nodes {nodes}, then run `tradewind keys rewrap`;"
+            " until then the former key stays in use."
+        )
+    else:
+        typer.echo(f"Data keys that were wrapped with it: {turned.rewrapped}.")
+
+
+@keys.command("rewrap")
+def rewrap_keys(data: DataOption = None) -> None:
+    """Bring everything sealed under the newest sealing key, once every machine has it."""
+    settings = _settings(data=data)
+    from tradewind.serve import turn_keys  # noqa: PLC0415
+
+    turned = turn_keys.rewrap_keys(settings)
+    typer.echo(f"Data keys that were wrapped with {turned.key_id}: {turned.rewrapped}.")
 
 
 @imports.command("litellm")

@@ -23,6 +23,7 @@ from tradewind.control.provider_routes import add_provider_routes
 from tradewind.control.request_routes import add_request_routes
 from tradewind.control.services import ControlServices
 from tradewind.control.span import span_of
+from tradewind.control.webhook_routes import add_webhook_routes
 from tradewind.core.permissions import Permission
 from tradewind.readmodels.project_usage import UsageGroup, UsageQuestion
 
@@ -91,5 +92,6 @@ def api_routes(services: ControlServices) -> Routes:
     add_provider_routes(routes, services)
     add_endpoint_routes(routes, services)
     add_limit_routes(routes, services)
-    add_request_routes(routes)
+    add_request_routes(routes, services.clock)
+    add_webhook_routes(routes, services)
     return routes

@@ -7,6 +7,7 @@ from msgspec import UNSET
 from pydantic import BaseModel, Field, SecretStr, StringConstraints
 
 from tradewind.control.bodies import Body, Name, Place, amount_of
+from tradewind.db.sealing import Secret
 from tradewind.features.providers.schemas import (
     HOST_CURRENCY,
     ConnectionChanges,
@@ -16,7 +17,6 @@ from tradewind.features.providers.schemas import (
     KnownHost,
     NewConnection,
 )
-from tradewind.features.providers.sealing import Secret
 
 _Credential = Annotated[SecretStr, Field(max_length=16_384)]
 _Url = Annotated[str, StringConstraints(max_length=2048)]

@@ -1,14 +1,15 @@
 """What the routes of the request log answer. Amounts are decimal strings, durations whole
-microseconds. None of it holds a prompt or an answer: the log does not either.
+microseconds. Only `ContentAnswer` holds a prompt or an answer: the log does not either.
 """
 
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
 from tradewind.core.ids import request_id
 from tradewind.core.money import format_nanos
+from tradewind.readmodels.request_content import ContentPart, ContentState, RequestContent
 from tradewind.readmodels.requests import (
     LoggedAttempt,
     LoggedRequest,
@@ -150,4 +151,35 @@ class RequestAnswer(BaseModel):
             trace_parent=detail.trace_parent,
             user_agent=detail.user_agent,
             tags=detail.tags,
+        )
+
+
+class ContentPartAnswer(BaseModel):
+    """A prompt or an answer, redacted."""
+
+    value: Any = Field(description="As it was sent; of a stream, what it said put together.")
+    is_truncated: bool
+
+    @classmethod
+    def of(cls, part: ContentPart | None) -> Self | None:
+        return None if part is None else cls(value=part.value, is_truncated=part.is_truncated)
+
+
+class ContentAnswer(BaseModel):
+    """What is kept of a call's content, and why there is none."""
+
+    state: ContentState = Field(
+        description="`off`: the organization keeps none, see `content_days` of its limits."
+    )
+    days: int = Field(description="For how many days contents are kept now.")
+    prompt: ContentPartAnswer | None
+    answer: ContentPartAnswer | None
+
+    @classmethod
+    def of(cls, content: RequestContent) -> Self:
+        return cls(
+            state=content.state,
+            days=content.days,
+            prompt=ContentPartAnswer.of(content.prompt),
+            answer=ContentPartAnswer.of(content.answer),
         )

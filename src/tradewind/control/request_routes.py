@@ -6,8 +6,14 @@ from typing import Annotated
 from fastapi import Path, Query
 
 from tradewind.control.access import Call, Routes
-from tradewind.control.request_answers import RequestAnswer, RequestLine, RequestList
+from tradewind.control.request_answers import (
+    ContentAnswer,
+    RequestAnswer,
+    RequestLine,
+    RequestList,
+)
 from tradewind.control.span import in_utc
+from tradewind.core.clock import Clock
 from tradewind.core.permissions import Permission
 from tradewind.readmodels.request_addresses import (
     LONGEST_PLACE,
@@ -15,6 +21,7 @@ from tradewind.readmodels.request_addresses import (
     read_place,
     write_place,
 )
+from tradewind.readmodels.request_content import show_content
 from tradewind.readmodels.requests import (
     MOST_LISTED,
     MOST_SEARCH_TEXT,
@@ -43,7 +50,7 @@ _Text = Annotated[
 ]
 
 
-def add_request_routes(routes: Routes) -> None:
+def add_request_routes(routes: Routes, clock: Clock) -> None:
     """Add everything below `/requests`."""
     reads = Permission.REQUESTS_READ
 
@@ -92,3 +99,18 @@ def add_request_routes(routes: Routes) -> None:
             project_id=call.holder.project_id,
         )
         return RequestAnswer.of(found)
+
+    @routes.get(
+        "/requests/{request_id}/content",
+        permission=Permission.CONTENT_READ,
+        summary="The prompt and the answer of a call of this project",
+    )
+    def content(call: Call, request_id: Annotated[str, Path(max_length=100)]) -> ContentAnswer:
+        holder = call.holder
+        found = find_request(
+            call.tx, holder.organization_id, request_id, project_id=holder.project_id
+        )
+        content = show_content(
+            call.tx, holder, holder.key_id, holder.organization_id, found, clock.now()
+        )
+        return ContentAnswer.of(content)

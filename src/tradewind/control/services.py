@@ -12,6 +12,7 @@ from tradewind.features.accounts.service import Accounts
 from tradewind.features.budgets.service import Budgets
 from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.providers.service import Providers
+from tradewind.features.webhooks.service import Webhooks
 from tradewind.readmodels.models import ServedModel
 from tradewind.readmodels.project_usage import ProjectUsage, UsageQuestion
 
@@ -33,6 +34,7 @@ class ControlServices:
     providers: Providers
     endpoints: Endpoints
     budgets: Budgets
+    webhooks: Webhooks
     clock: Clock
     list_models: Callable[[Connection], Sequence[ServedModel]]
     read_usage: Callable[[Connection, UsageQuestion], ProjectUsage]

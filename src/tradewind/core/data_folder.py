@@ -34,8 +34,23 @@ class DataFolder(NamedTuple):
         return self.root / "journal"
 
     @property
+    def content(self) -> Path:
+        """Prompts and answers of organizations that keep them, on their way to the database."""
+        return self.root / "content"
+
+    @property
     def snapshot(self) -> Path:
         return self.root / "snapshot" / "current"
+
+    @property
+    def live_gateways(self) -> Path:
+        """How many gateways there are, for those of this host; stays when the database is away."""
+        return self.root / "snapshot" / "live-gateways"
+
+    @property
+    def installation(self) -> Path:
+        """Tells this data folder from all others."""
+        return self.root / "installation"
 
     @property
     def models(self) -> Path:

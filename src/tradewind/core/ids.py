@@ -147,6 +147,21 @@ class BudgetId(Id):
     prefix = "bud_"
 
 
+class MessageId(Id):
+    __slots__ = ()
+    prefix = "msg_"
+
+
+class WebhookId(Id):
+    __slots__ = ()
+    prefix = "wh_"
+
+
+class DeliveryId(Id):
+    __slots__ = ()
+    prefix = "del_"
+
+
 def request_id(event_id: bytes) -> str:
     """Return the public `x-request-id` of a usage event; hex because it is made on the hot path."""
     return "req_" + event_id.hex()

@@ -15,6 +15,8 @@ class Permission(StrEnum):
     USAGE_READ = "usage:read"
     REQUESTS_READ = "requests:read"
     """What became of single calls. The log holds no prompt and no answer."""
+    CONTENT_READ = "content:read"
+    """Prompts and answers of single calls, where the organization keeps them."""
     DEPLOYMENTS_READ = "deployments:read"
     DEPLOYMENTS_WRITE = "deployments:write"
     PROVIDERS_READ = "providers:read"
@@ -23,6 +25,8 @@ class Permission(StrEnum):
     ENDPOINTS_WRITE = "endpoints:write"
     LIMITS_READ = "limits:read"
     LIMITS_WRITE = "limits:write"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
     ACCOUNTS_READ = "accounts:read"
     ACCOUNTS_WRITE = "accounts:write"
 

@@ -5,6 +5,8 @@ that its process carries no pydantic.
 """
 
 import os
+import re
+import socket
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
+NODE_MAX = 48
+"""Characters of a node's name: with the name of a gateway behind it, it is part of file names."""
 
 
 def default_data_folder() -> Path:
@@ -21,6 +25,11 @@ def default_data_folder() -> Path:
         return here
     home = os.environ.get("XDG_DATA_HOME")
     return (Path(home) if home else Path.home() / ".local" / "share") / "tradewind"
+
+
+def default_node() -> str:
+    """Return the host's name, made fit for a node's."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname()).strip("-_")[:NODE_MAX] or "node"
 
 
 class Durability(StrEnum):
@@ -63,8 +72,21 @@ class Settings(BaseSettings):
     """An own llama-server program to use instead of the packaged one."""
     workers: int = Field(default=1, ge=1, le=64)
     """Gateway processes that share the public port; one for each core that should serve calls."""
+    stream_coalesce_ms: int = Field(default=0, ge=0, le=1000)
+    """Milliseconds that an event of a stream may wait so that those which follow leave in the same
+    write; 0 sends each at once.
+    """
+    node: str = Field(
+        default_factory=default_node, pattern=rf"^[A-Za-z0-9][A-Za-z0-9_-]{{0,{NODE_MAX - 1}}}$"
+    )
+    """Name of this host among all whose gateways serve one database; unique among them."""
     valkey_url: str | None = Field(default=None, repr=False)
     """A Valkey or Redis server in which the gateways of several hosts count limits together."""
+    metrics_key: str | None = Field(
+        default=None, repr=False, min_length=16, max_length=256, pattern=r"^[!-~]+$"
+    )
+    """What a scraper of `/metrics` must send as its bearer token; without it, only this machine may
+    scrape."""
     durability: Durability = Durability.PROCESS
     max_body_bytes: int = Field(default=32 * MIB, ge=1024)
     """Largest request body; a larger one is refused with 413."""

@@ -1,6 +1,5 @@
 """What the HTTP server calls: our own routes are answered here, every other path is relayed."""
 
-import dataclasses
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,6 +8,8 @@ from tradewind.gateway.authenticate import authenticate
 from tradewind.gateway.dialects import surfaces
 from tradewind.gateway.dialects.surfaces import Surface
 from tradewind.gateway.http.server import Exchange
+from tradewind.gateway.metrics_sampler import Sampler
+from tradewind.gateway.metrics_scrape import answer_scrape
 from tradewind.gateway.refusals import refuse
 from tradewind.gateway.relay import relay
 from tradewind.gateway.routes import Route, find
@@ -18,7 +19,6 @@ from tradewind.snapshot.view import SnapshotView
 from tradewind.wire.errors import ApiError
 
 _JSON = b"content-type: application/json\r\n"
-_LOOPBACK = ("::1", "unix")
 
 
 class _Routed(NamedTuple):
@@ -41,8 +41,7 @@ class GatewayApplication:
         server_counters: Callable[[], dict[str, int]],
     ) -> None:
         self._state = state
-        self._open_connections = open_connections
-        self._server_counters = server_counters
+        self.sampler = Sampler(state, open_connections, server_counters)
 
     def begin(self, exchange: Exchange) -> int | None:
         """Find the route and check the key before the body is read, so that a stranger cannot make
@@ -77,7 +76,7 @@ class GatewayApplication:
         if path == b"/healthz":
             self._health(exchange)
         elif path == b"/metrics":
-            self._metrics(exchange)
+            answer_scrape(self._state, self.sampler, exchange)
         else:
             relay(self._state, exchange)
 
@@ -109,46 +108,6 @@ class GatewayApplication:
             exchange.respond(503, _JSON, b'{"status":"unavailable","reason":"%b"}' % reason)
         else:
             exchange.respond(200, _JSON, b'{"status":"ok"}')
-
-    def _metrics(self, exchange: Exchange) -> None:
-        """Counts name models and amounts, so they are for scrapers on this machine only."""
-        peer = exchange.request.peer
-        if not (peer.startswith("127.") or peer in _LOOPBACK):
-            exchange.respond(403, _JSON, b'{"error":"scrape /metrics from this machine"}')
-            return
-        state = self._state
-        text = state.metrics.exposition(
-            [
-                (
-                    "tradewind_calls_waiting",
-                    "Calls that are neither admitted nor refused yet.",
-                    state.admissions.waiting,
-                ),
-                ("tradewind_calls_in_flight", "Calls at an upstream.", state.router.in_flight),
-                ("tradewind_open_connections", "Client connections.", self._open_connections()),
-                ("tradewind_snapshot_version", "Snapshot in force.", state.view.version),
-                ("tradewind_journal_healthy", "1 while usage is kept.", state.recorder.is_healthy),
-            ],
-            [
-                ("tradewind_http", "Of the public port, by kind.", self._server_counters()),
-                (
-                    "tradewind_upstream",
-                    "Calls to upstreams and how they failed, by kind.",
-                    dataclasses.asdict(state.upstream.counters),
-                ),
-                (
-                    "tradewind_admission",
-                    "What went another way than usual in admitting calls, by kind.",
-                    state.admissions.counters,
-                ),
-                (
-                    "tradewind_routing",
-                    "Choices of targets that were not the usual one, by kind.",
-                    {**dataclasses.asdict(state.router.counters), "rests": state.router.rests},
-                ),
-            ],
-        )
-        exchange.respond(200, b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n", text)
 
 
 def _nothing_there(method: bytes, path: bytes) -> ApiError:

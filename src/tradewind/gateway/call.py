@@ -15,6 +15,7 @@ from tradewind.core.ids import request_id
 from tradewind.gateway.admission.base import Admission, Ask, Waiting
 from tradewind.gateway.answer_headers import answer_lines, cost_lines, spillover_lines
 from tradewind.gateway.client_facts import client_facts
+from tradewind.gateway.content.log import KeptCall
 from tradewind.gateway.dialects.base import Inbound
 from tradewind.gateway.dialects.output_cap import capped
 from tradewind.gateway.http.server import Exchange
@@ -86,6 +87,7 @@ class Call:
         "_before_end",
         "_candidates",
         "_collecting",
+        "_content",
         "_error_body",
         "_exchange",
         "_first_byte_at",
@@ -164,6 +166,7 @@ class Call:
         self._is_counted = False
         self._passes_bytes = False
         self._collecting: Collecting | None = None
+        self._content: KeptCall | None = None
         self._status = 0
         self._overhead_s = 0.0
         self._queued_s = 0.0
@@ -229,7 +232,11 @@ class Call:
         """Give the answer that the same request got before, where its organization wants that."""
         state, inbound, request = self._state, self._inbound, self._exchange.request
         terms = state.view.terms(self._grant.organization_id)
-        if terms is None or not terms.cache_ttl_s or inbound.dialect is Dialect.RESPONSES:
+        if terms is None:
+            return False
+        if terms.content_days:
+            self._content = state.contents.begin(request)
+        if not terms.cache_ttl_s or inbound.dialect is Dialect.RESPONSES:
             return False
         wish = request.headers.get(b"cache-control", b"")
         if b"no-store" in wish:
@@ -237,12 +244,17 @@ class Call:
         endpoint = self._ask.endpoint
         key = key_of(terms.id, request.path, request.query, endpoint, request.body)
         cached = None if b"no-cache" in wish else state.response_cache.get(key, time.monotonic())
+        if cached is not None and not state.router.allows(endpoint, self._route, cached.target):
+            # Made at a host that this caller's conditions leave out, or that is gone.
+            cached = None
         if cached is None:
             self._collecting = Collecting(key, terms.cache_ttl_s)
             return False
         self._target, self._why = cached.target, "cache"
         self._open(endpoint, cached.target)
         self._first_byte_at = time.perf_counter()
+        if self._content is not None:
+            self._content.add(cached.body)
         cost = self._close(Outcome.COMPLETED, 200, FROM_CACHE)
         headers = (
             self._headers(cached.content_type)
@@ -298,6 +310,8 @@ class Call:
             self._open(self._ask.endpoint, target)
         self._provider, self._target, self._why = provider, target, choice.why
         self._reader = inbound.reader_for(request, prepared.reader)
+        if self._content is not None:
+            self._reader = self._content.tap(self._reader)
         self._passes_bytes = prepared.passes_bytes
         self._media_type = prepared.content_type
         self._status = 0
@@ -380,22 +394,37 @@ class Call:
                 self._start_stream()
             self._attempt_ended(AttemptResult.OK, "")
             self._close(Outcome.COMPLETED, 200, usage)
-            self._let_end(rest, self._end_stream)
+            if self._before_end is None:
+                self._end_stream(rest)
+            else:
+                self._before_end(rest, self._end_stream)
         else:
             self._first_byte_at = time.perf_counter()
             self._attempt_ended(AttemptResult.OK, "")
             cost = self._close(Outcome.COMPLETED, 200, usage)
             headers = self._headers(_JSON) + cost_lines(cost, self._ask.endpoint.price.currency)
-            self._let_end(rest, lambda body: self._respond(200, headers, body))
+            if self._before_end is None:
+                self._respond(200, headers, rest)
+            else:
+                self._before_end(rest, lambda body: self._respond(200, headers, body))
 
     def response_failed(self, failure: UpstreamFailure) -> None:
         self._upstream = None
         result = _RESULTS_OF_FAILURES.get(failure.kind, AttemptResult.FAILED)
         self._attempt_ended(result, failure.kind)
         error = _error_of_failure(failure)
-        if failure.nothing_received and failure.kind not in _TIMEOUTS and self._try_next(error):
+        if failure.nothing_received and self._may_repeat(failure) and self._try_next(error):
             return
         self._fail(error)
+
+    def _may_repeat(self, failure: UpstreamFailure) -> bool:
+        """Say whether another target may be asked after a failure that told the client nothing.
+
+        A host that took too long has the call, and may charge for it: its operator says.
+        """
+        if failure.kind is FailureKind.FIRST_BYTE_TIMEOUT:
+            return self._ask.endpoint.routing.retry_timeouts
+        return failure.kind not in _TIMEOUTS
 
     # What the client's connection calls.
 
@@ -435,6 +464,16 @@ class Call:
         ):
             self._cancel_upstream(AttemptResult.CALLER)
             self._fail(_budget_spent())
+            return
+        coalescer = self._state.coalescer
+        if coalescer is not None and self._upstream is not None and not self._passes_bytes:
+            self._upstream.pause()
+            coalescer.wait(self)
+
+    def read_on(self) -> None:
+        """What came of a stream meanwhile may be read, and leaves as one write."""
+        if self._upstream is not None and not self._exchange.is_full:
+            self._upstream.resume()
 
     def _start_stream(self) -> None:
         self._phase = _Phase.STREAMING
@@ -463,16 +502,13 @@ class Call:
         self._progress_at = now
         self._state.recorder.progress(self._opened, written)
 
-    def _let_end(self, last: bytes, send: Callable[[bytes], None]) -> None:
-        if self._before_end is None:
-            send(last)
-        else:
-            self._before_end(last, send)
-
     def _respond(self, status: int, headers: bytes, body: bytes) -> None:
         """Send a whole answer, once the FINAL frame is safe."""
-        exchange = self._exchange
-        self._state.recorder.when_safe(lambda _: exchange.respond(status, headers, body))
+        exchange, recorder = self._exchange, self._state.recorder
+        if recorder.is_safe_at_once:
+            exchange.respond(status, headers, body)
+        else:
+            recorder.when_safe(lambda _: exchange.respond(status, headers, body))
 
     def _end_stream(self, rest: bytes) -> None:
         """Send what tells the client that this was all, once the FINAL frame is safe."""
@@ -579,9 +615,11 @@ class Call:
                 self._end_stream(surface.failure_events(error, request_id(self._opened.event_id)))
         else:
             # The client has nothing in its hands, so it has nothing to pay for.
+            body = surface.error(error, request_id(self._opened.event_id))
+            if self._content is not None:
+                self._content.replace(body)
             self._close(Outcome.FAILED, error.status, NOTHING, error.code)
             headers = self._headers(_JSON) + error.headers
-            body = surface.error(error, request_id(self._opened.event_id))
             self._respond(error.status, headers, body)
 
     def _usage(self, outcome: Outcome) -> Usage:
@@ -626,6 +664,8 @@ class Call:
         if self._admission is not None:
             used = usage.input_tokens + usage.output_tokens
             self._admission.settle(used, cost, time.monotonic())
+        if self._content is not None:
+            self._content.end(self._opened, self._media_type)
         return cost
 
     def _headers(self, content_type: bytes) -> bytes:

@@ -25,9 +25,14 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Certificate authorities (PEM) to trust beside the system's, for hosts of providers."""
     snapshot_path: Path
     journal_folder: Path
+    content_folder: Path | None = None
+    """Where contents of calls wait to be shipped; None keeps none, whatever an organization says.
+    """
     pepper_path: Path
     control_socket: Path | None = None
     """Unix socket of the control plane; None answers its paths with 404."""
+    portal_url: str | None = None
+    """Where portal and control API are when not here: said in that 404."""
     backstage: str | None = None
     """Unix socket (or `host:port`) of the control plane's `backstage`; None is a gateway that
     stands alone."""
@@ -35,12 +40,21 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """File in which all gateway processes of this host count limits; None counts in memory."""
     valkey_url: str | None = None
     """Server in which the gateways of all hosts count limits; wins over `limits_file`."""
+    live_gateways_path: Path | None = None
+    """File that says how many gateways share the limits; None is this host alone."""
+    metrics_folder: Path | None = None
+    """Where the gateway processes of this host keep their metrics, so that each can answer for all;
+    None keeps them in memory."""
+    metrics_key: str | None = None
+    """Whoever scrapes must send it as a bearer token; None lets this machine alone scrape."""
     durability: Durability = "process"
     node: str = "gateway"
     """Name of this gateway in the journal; unique among gateways of one installation."""
     max_body_bytes: int = 32 * MIB
     snapshot_poll_s: float = 0.1
     drain_timeout_s: float = 20.0
+    stream_coalesce_ms: float = 0.0
+    """How long an event of a stream may wait for those that follow; 0 sends each at once."""
 
 
 def load(path: Path) -> GatewayConfig:

@@ -1,10 +1,12 @@
 """The main path of one call, from parsed request to dispatched call. Read this first."""
 
 import time
+from collections.abc import Sequence
 
 from tradewind.gateway.admission.base import Ask
 from tradewind.gateway.call import BeforeEnd, Call
 from tradewind.gateway.dialects.base import Inbound
+from tradewind.gateway.files_references import may_name_files, resolve_files
 from tradewind.gateway.http.server import Exchange
 from tradewind.gateway.names import endpoint_of
 from tradewind.gateway.queueing import queue_s_of
@@ -22,24 +24,61 @@ def handle(
     grant: Grant,
     inbound: Inbound,
     before_end: BeforeEnd | None = None,
+    *,
+    earlier: Sequence[bytes] = (),
 ) -> None:
-    """Find what the call may use, and have it admitted and sent. It answers for itself."""
+    """Find what the call may use, and have it admitted and sent. It answers for itself.
+
+    `earlier` are bodies of JSON that the request goes on from.
+    """
     arrived = time.perf_counter()
+    body = exchange.request.body
+    if not (may_name_files(body) or earlier):
+        _start(state, exchange, grant, inbound, before_end, arrived)
+        return
+
+    def resolved(found: Inbound, connection: str) -> None:
+        _start(state, exchange, grant, found, before_end, arrived, connection)
+
+    try:
+        resolve_files(state, exchange, grant, inbound, bodies=(body, *earlier), resolved=resolved)
+    except ApiError as error:
+        _refuse(state, exchange, grant, inbound, error)
+
+
+def _start(  # noqa: PLR0917  called above alone, and keywords cost on the hot path
+    state: GatewayState,
+    exchange: Exchange,
+    grant: Grant,
+    inbound: Inbound,
+    before_end: BeforeEnd | None,
+    arrived: float,
+    connection: str = "",
+) -> None:
+    """`connection` is the only one whose targets may answer, if any is named."""
     try:
         candidates = _candidates(state, exchange, grant, inbound)
     except ApiError as error:
-        refuse(
-            state,
-            exchange,
-            inbound.surface,
-            error,
-            grant,
-            operation=inbound.operation,
-            requested_model=inbound.model,
-        )
+        _refuse(state, exchange, grant, inbound, error)
         return
+    if connection:
+        candidates = [(ask, route._replace(connection=connection)) for ask, route in candidates]
     call = Call(state, exchange, grant, inbound, arrived=arrived, before_end=before_end)
     call.start(candidates)
+
+
+def _refuse(
+    state: GatewayState, exchange: Exchange, grant: Grant, inbound: Inbound, error: ApiError
+) -> None:
+    refuse(
+        state,
+        exchange,
+        inbound.surface,
+        error,
+        grant,
+        operation=inbound.operation,
+        requested_model=inbound.model,
+    )
 
 
 def _candidates(
@@ -68,14 +107,15 @@ def _candidates(
         return ask_of(grant, named.endpoint, inbound, queue_s), route
 
     called = inbound.model
+    if not wish.models and not wish.spillover:
+        ask, route = candidate(called)
+        check_length(ask, route, inbound)
+        return [(ask, route)]
+    # One that is not there is refused: a fallback nobody noticed to be missing is none.
     candidates = [candidate(called)]
-    if wish.models or wish.spillover:
-        # One that is not there is refused: a fallback nobody noticed to be missing is none.
-        candidates += [candidate(name) for name in wish.models if name != called]
-        if wish.spillover and wish.spillover != called:
-            candidates.append(candidate(wish.spillover, called))
-    else:
-        check_length(*candidates[0], inbound)
+    candidates += [candidate(name) for name in wish.models if name != called]
+    if wish.spillover and wish.spillover != called:
+        candidates.append(candidate(wish.spillover, called))
     return candidates
 
 

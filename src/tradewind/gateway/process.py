@@ -23,6 +23,7 @@ from tradewind.core.errors import StartupError
 from tradewind.core.parent_death import end_with_parent
 from tradewind.gateway.admission.build import close_admissions
 from tradewind.gateway.application import GatewayApplication
+from tradewind.gateway.coalescing import Coalescer
 from tradewind.gateway.config import GatewayConfig, load
 from tradewind.gateway.http.batch import WriteBatch
 from tradewind.gateway.http.limits import ServerLimits, UpstreamLimits, UpstreamTimeouts
@@ -30,6 +31,7 @@ from tradewind.gateway.http.server import HttpServer
 from tradewind.gateway.http.server_tls import server_context
 from tradewind.gateway.http.upstream import UpstreamClient
 from tradewind.gateway.http.upstream_tls import build_ssl_context
+from tradewind.gateway.live_gateways import LiveGatewaysWatch
 from tradewind.gateway.metrics import Metrics
 from tradewind.gateway.record import Recorder
 from tradewind.gateway.snapshots import SnapshotWatch
@@ -45,7 +47,7 @@ _log = logging.getLogger("tradewind.gateway")
 _MOST_CONNECTIONS_OF_A_HOST = 10_000
 
 _DELIVERY_S = 3.0
-"""For stored responses that are not delivered when a gateway stops."""
+"""For stored responses, and for contents, that are not delivered when a gateway stops."""
 
 
 def main() -> None:
@@ -91,7 +93,7 @@ async def running(config: GatewayConfig) -> AsyncGenerator[str]:
         UpstreamLimits(max_connections_per_address=_MOST_CONNECTIONS_OF_A_HOST),
         ssl_context=None if config.ca_bundle is None else build_ssl_context(config.ca_bundle),
     )
-    metrics = Metrics()
+    metrics = Metrics(config.metrics_folder, config.node)
     state = GatewayState(
         config=config,
         pepper=pepper,
@@ -106,6 +108,9 @@ async def running(config: GatewayConfig) -> AsyncGenerator[str]:
         upstream=upstream,
         providers=providers(),
         timeouts=UpstreamTimeouts(),
+        coalescer=Coalescer(loop, wait_ms / 1000)
+        if (wait_ms := config.stream_coalesce_ms)
+        else None,
     )
 
     def swap(view: SnapshotView) -> None:
@@ -114,6 +119,7 @@ async def running(config: GatewayConfig) -> AsyncGenerator[str]:
 
     watch = SnapshotWatch(config.snapshot_path, swap, config.snapshot_poll_s)
     watch.load_first()
+    live = _live_gateways(config, state)
     application = GatewayApplication(
         state, lambda: server.open_connections, lambda: dataclasses.asdict(server.counters)
     )
@@ -124,17 +130,22 @@ async def running(config: GatewayConfig) -> AsyncGenerator[str]:
         url = await _listen(server, config)
     except StartupError:
         await journal.close()
+        metrics.close()
         raise
     # What lives from now on is short-lived and mostly without cycles: older objects need not be
     # looked at by each collection, and one each 700 objects costs 6 % of a request's CPU.
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    watching = asyncio.create_task(watch.run(), name="snapshot-watch")
+    watching = [asyncio.create_task(watch.run(), name="snapshot-watch")]
+    if live is not None:
+        watching.append(asyncio.create_task(live.run(), name="live-gateways-watch"))
+    application.sampler.start(loop)
     try:
         yield url
     finally:
         state.is_draining = True
-        watching.cancel()
+        for task in watching:
+            task.cancel()
         await asyncio.gather(
             server.drain(config.drain_timeout_s),
             state.background_responses.close(config.drain_timeout_s),
@@ -144,8 +155,20 @@ async def running(config: GatewayConfig) -> AsyncGenerator[str]:
         await upstream.close()
         batch.flush_now()
         await journal.close()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
+        application.sampler.stop()
+        metrics.close()
+        await asyncio.to_thread(state.contents.close, _DELIVERY_S)
+        for task in watching:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+def _live_gateways(config: GatewayConfig, state: GatewayState) -> LiveGatewaysWatch | None:
+    if config.live_gateways_path is None:
+        return None
+    watch = LiveGatewaysWatch(config.live_gateways_path, state.admissions.share_with)
+    watch.look()
+    return watch
 
 
 def _flush(journal: Journal) -> None:

@@ -9,7 +9,7 @@ from tradewind.core.ids import Uuid7Source
 from tradewind.core.money import round_to_nanos
 from tradewind.gateway.metrics import Metrics
 from tradewind.plugins.providers.base import TokenCounts
-from tradewind.snapshot.contents import Endpoint, Grant, Operation, Price, Target
+from tradewind.snapshot.contents import Endpoint, Grant, Price, Target
 from tradewind.usage.event import (
     Opened,
     Outcome,
@@ -43,9 +43,10 @@ def usage_of(
     A call that failed before anything was generated is free.
     """
     meters = counts.meters or {}
-    # All fields but the meters, which are the last one.
-    if not all(0 <= (count or 0) <= _MOST_CREDIBLE_TOKENS for count in counts[:7]):
-        counts = TokenCounts()
+    for count in counts[:7]:  # all fields but the meters, which are the last one
+        if count and not 0 < count <= _MOST_CREDIBLE_TOKENS:
+            counts = TokenCounts()
+            break
     if meters and not all(0 <= count <= _MOST_CREDIBLE_TOKENS for count in meters.values()):
         meters = {}
     read, written = counts.input_tokens, counts.output_tokens
@@ -118,7 +119,8 @@ class Recorder:
         self._metrics = metrics
         self._ids = Uuid7Source()
         self._schedule_flush = schedule_flush
-        self._waits_for_disk = waits_for_disk
+        self.is_safe_at_once = not waits_for_disk
+        """Whether `when_safe` calls back at once, always."""
         self._refusals_left = float(_MOST_REFUSALS)
         self._refusal_at_us = 0
 
@@ -126,6 +128,11 @@ class Recorder:
     def writer(self) -> Writer:
         """Who this gateway is, for what has to be matched with its journal."""
         return self._journal.writer
+
+    @property
+    def journal(self) -> Journal:
+        """For its numbers."""
+        return self._journal
 
     @property
     def is_healthy(self) -> bool:
@@ -138,7 +145,7 @@ class Recorder:
         endpoint: Endpoint,
         target: Target,
         *,
-        operation: Operation,
+        operation: str,
         is_stream: bool,
         input_estimate: int,
     ) -> Opened:
@@ -163,6 +170,8 @@ class Recorder:
             cached_input_nanos=price.cached_input_nanos,
         )
         self._append(opened)
+        if is_stream:
+            self._metrics.open_streams += 1
         return opened
 
     def progress(self, opened: Opened, output_tokens: int) -> None:
@@ -209,7 +218,17 @@ class Recorder:
                 trail=trail,
             )
         )
-        self._metrics.add_call(endpoint.name, outcome, usage, first_token_us, duration_us)
+        self._metrics.add_call(
+            opened.operation,
+            endpoint.name,
+            target.host,
+            outcome=outcome,
+            usage=usage,
+            first_token_us=first_token_us,
+            duration_us=duration_us,
+            is_stream=opened.is_stream,
+            trail=trail,
+        )
         return cost
 
     def refused(
@@ -261,10 +280,10 @@ class Recorder:
         At once with durability `process`: the flush that sends it writes the journal first. With
         `disk` after the group commit; false says that the disk refused.
         """
-        if self._waits_for_disk:
-            self._journal.when_durable(callback)
-        else:
+        if self.is_safe_at_once:
             callback(True)
+        else:
+            self._journal.when_durable(callback)
 
     def _append(self, record: Record) -> None:
         self._journal.append(record)

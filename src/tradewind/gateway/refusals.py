@@ -25,7 +25,7 @@ def refuse(
 
     The answer names its entry there, so that whoever asks why can be told.
     """
-    state.metrics.add_refusal(error.status)
+    state.metrics.add_refusal(error.status, error.code, operation)
     name, headers = "", _JSON + error.headers
     if grant is not None:
         event_id = state.recorder.refused(

@@ -37,6 +37,7 @@ _FORWARDED = frozenset(
 )
 _DROPPED_FROM_REQUEST = _HOP_BY_HOP | _FORWARDED | {b"content-length"}
 _DROPPED_FROM_ANSWER = _HOP_BY_HOP | {b"content-length", b"date", b"server"}
+_TEXT = b"content-type: text/plain; charset=utf-8\r\n"
 _STARTING = (
     b"<!doctype html><html lang=en><meta charset=utf-8><title>Starting</title>"
     b"<h1>The portal is starting</h1>"
@@ -48,7 +49,7 @@ def relay(state: GatewayState, exchange: Exchange) -> None:
     """Send the request to the control plane and its answer back."""
     socket = state.config.control_socket
     if socket is None:
-        exchange.respond(404, b"content-type: text/plain\r\n", b"There is nothing at this path.\n")
+        exchange.respond(404, _TEXT, _nothing_here(state.config.portal_url))
         return
     answer = _RelayedAnswer(exchange)
     call = answer.call = state.upstream.send(
@@ -57,6 +58,14 @@ def relay(state: GatewayState, exchange: Exchange) -> None:
     exchange.on_client_gone = call.cancel
     exchange.on_pause = call.pause
     exchange.on_resume = call.resume
+
+
+def _nothing_here(portal_url: str | None) -> bytes:
+    # Not a redirect: where a load balancer spreads that very address over all hosts, it would lead
+    # back here.
+    if portal_url is None:
+        return b"There is nothing at this path.\n"
+    return b"There is nothing at this path. The portal is at %b\n" % portal_url.encode()
 
 
 def _head(exchange: Exchange) -> bytes:

@@ -222,13 +222,12 @@ class _NewResponse:
             chain=chain,
             stores=self._stores,
         )
+        earlier = [bytes(each) for link in chain for each in (link.input, link.response)]
         if self._request.background:
-            self._run_in_background(inbound)
-        elif self._stores:
-            keep = functools.partial(self._keep, inbound)
-            handle(self._state, self._exchange, self._grant, inbound, keep)
-        else:
-            handle(self._state, self._exchange, self._grant, inbound)
+            self._run_in_background(inbound, earlier)
+            return
+        keep = functools.partial(self._keep, inbound) if self._stores else None
+        handle(self._state, self._exchange, self._grant, inbound, keep, earlier=earlier)
 
     def _keep(self, inbound: ResponsesInbound, last: bytes, send: Callable[[bytes], None]) -> None:
         """Store the answer, then send its end."""
@@ -269,7 +268,7 @@ class _NewResponse:
             )
         return tuple(found.links)
 
-    def _run_in_background(self, inbound: ResponsesInbound) -> None:
+    def _run_in_background(self, inbound: ResponsesInbound, earlier: list[bytes]) -> None:
         draft, grant, state = inbound.draft, self._grant, self._state
         stored = StoredResponse(
             grant.organization_id,
@@ -302,7 +301,7 @@ class _NewResponse:
             detached = state.background_responses.begin(stored, inbound, exchange.request)
             queued = msgspec.structs.replace(draft, status="queued")
             exchange.respond(200, _JSON, encode(queued))
-            handle(state, detached, grant, inbound)
+            handle(state, detached, grant, inbound, earlier=earlier)
 
         state.responses.begin(stored, begun)
 

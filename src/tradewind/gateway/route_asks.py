@@ -38,7 +38,7 @@ def route_ask_of(  # noqa: PLR0917  all of them are needed, and it is called onc
     return RouteAsk(
         operation,
         inbound.dialect,
-        _conditions(view, grant, endpoint),
+        conditions_of(view, grant, endpoint),
         wish,
         named.sort,
         inbound.parameters if provider is not None and provider.require_parameters else _NONE,
@@ -70,7 +70,7 @@ def check_length(ask: Ask, route: RouteAsk, inbound: Inbound) -> None:
         )
 
 
-def _conditions(view: SnapshotView, grant: Grant, endpoint: Endpoint) -> tuple[Conditions, ...]:
+def conditions_of(view: SnapshotView, grant: Grant, endpoint: Endpoint) -> tuple[Conditions, ...]:
     """Return the conditions the call is under; commonly none."""
     stated = ()
     for terms in (view.terms(grant.organization_id), view.terms(grant.project_id)):

@@ -23,6 +23,13 @@ from tradewind.gateway.dialects.base import Inbound
 from tradewind.gateway.dialects.messages import MessagesInbound
 from tradewind.gateway.dialects.openai import OpenAIChat, OpenAIEmbeddings
 from tradewind.gateway.dialects.surfaces import Surface
+from tradewind.gateway.files import (
+    delete_file,
+    list_files,
+    show_file,
+    show_file_content,
+    upload_file,
+)
 from tradewind.gateway.gemini import METHODS as GEMINI_METHODS
 from tradewind.gateway.gemini import list_gemini_models, show_gemini_model
 from tradewind.gateway.handle import handle
@@ -50,6 +57,9 @@ Make = Callable[[Request, Surface, str | None], Inbound]
 body's. Raises ApiError 400."""
 
 
+_LONGEST_SHOWN = 64
+
+
 class Route(NamedTuple):
     method: bytes
     surface: Surface
@@ -67,10 +77,19 @@ class Found(NamedTuple):
         return self.routes[0].surface
 
     def by_method(self, method: bytes) -> Route:
-        """Raises ApiError 405 that names the methods there are."""
+        """Raises ApiError 405 that names the methods there are; 404 for one of Google's that is
+        not there, since it is part of the path.
+        """
         for route in self.routes:
             if route.method == method:
                 return route
+        if method == b"POST" and self.surface is surfaces.GEMINI:
+            called = self.name.rpartition(":")[2][:_LONGEST_SHOWN]
+            raise ApiError(
+                404,
+                f"There is no method {called!r} here; a call ends in ':generateContent', for one.",
+                code="unknown_url",
+            )
         allowed = ", ".join(route.method.decode() for route in self.routes)
         raise ApiError(
             405,
@@ -104,6 +123,8 @@ def _under_v1(rest: bytes) -> Found | None:
         return _gemini_method(rest[7:]) or shown
     if rest.startswith(b"responses/"):
         return _response(rest[10:])
+    if rest.startswith(b"files/"):
+        return _file(rest[6:])
     return None
 
 
@@ -111,6 +132,13 @@ def _response(rest: bytes) -> Found | None:
     """`/v1/responses/{id}`, with `/cancel` or `/input_items` behind it."""
     name, slash, part = rest.partition(b"/")
     routes = RESPONSE_ROUTES.get(slash + part)
+    return None if routes is None or not name else Found(routes, _decoded(name))
+
+
+def _file(rest: bytes) -> Found | None:
+    """`/v1/files/{id}`, with `/content` behind it."""
+    name, slash, part = rest.partition(b"/")
+    routes = FILE_ROUTES.get(slash + part)
     return None if routes is None or not name else Found(routes, _decoded(name))
 
 
@@ -155,6 +183,8 @@ def addresses() -> Iterator[Address]:
     of_v1["models/{model}"] = (Route(b"GET", surfaces.OPENAI, show_model),)
     for part, routes in RESPONSE_ROUTES.items():
         of_v1["responses/{response_id}" + part.decode()] = routes
+    for part, routes in FILE_ROUTES.items():
+        of_v1["files/{file_id}" + part.decode()] = routes
     others = {path.decode(): found for path, found in ROUTES.items() if path[:4] != b"/v1/"}
     tables = [("", others), *((prefix, of_v1) for prefix in ("/v1/", "/openai/v1/", "/openai/"))]
     for prefix, table in tables:
@@ -247,6 +277,10 @@ ROUTES: dict[bytes, tuple[Route, ...]] = {
         b"/v1/" + path: _post(surfaces.OPENAI, _operation(make, surfaces.OPENAI))
         for path, make in OPERATIONS.items()
     },
+    b"/v1/files": (
+        Route(b"GET", surfaces.OPENAI, list_files),
+        Route(b"POST", surfaces.OPENAI, upload_file),
+    ),
     b"/v1/messages": _post(surfaces.MESSAGES, _operation(_messages, surfaces.MESSAGES)),
     b"/v1/admission:check": _post(surfaces.OPENAI, check_admission),
     b"/v1/messages/count_tokens": _post(surfaces.MESSAGES, count_tokens),
@@ -268,6 +302,15 @@ RESPONSE_ROUTES: dict[bytes, tuple[Route, ...]] = {
     b"/input_items": (Route(b"GET", surfaces.OPENAI, list_input_items),),
 }
 """By what follows the id of a response."""
+
+FILE_ROUTES: dict[bytes, tuple[Route, ...]] = {
+    b"": (
+        Route(b"GET", surfaces.OPENAI, show_file),
+        Route(b"DELETE", surfaces.OPENAI, delete_file),
+    ),
+    b"/content": (Route(b"GET", surfaces.OPENAI, show_file_content),),
+}
+"""By what follows the id of a file."""
 
 FindUnder = Callable[[bytes], Found | None]
 PREFIXES: tuple[tuple[bytes, Surface, FindUnder], ...] = (

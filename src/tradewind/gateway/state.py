@@ -3,7 +3,10 @@
 from tradewind.gateway.admission.build import build_admissions
 from tradewind.gateway.background_responses import BackgroundResponses
 from tradewind.gateway.backstage import Backstage
+from tradewind.gateway.coalescing import Coalescer
 from tradewind.gateway.config import GatewayConfig
+from tradewind.gateway.content.log import ContentLog
+from tradewind.gateway.files_store import FilesStore
 from tradewind.gateway.http.limits import UpstreamTimeouts
 from tradewind.gateway.http.upstream import UpstreamClient
 from tradewind.gateway.metrics import Metrics
@@ -22,7 +25,10 @@ class GatewayState:
         "admissions",
         "background_responses",
         "backstage",
+        "coalescer",
         "config",
+        "contents",
+        "files",
         "is_draining",
         "metrics",
         "pepper",
@@ -47,7 +53,9 @@ class GatewayState:
         upstream: UpstreamClient,
         providers: dict[str, Provider],
         timeouts: UpstreamTimeouts,
+        coalescer: Coalescer | None = None,
     ) -> None:
+        """`coalescer` None passes each event of a stream on at once."""
         self.config = config
         self.pepper = pepper
         self.view = view
@@ -56,12 +64,15 @@ class GatewayState:
         self.upstream = upstream
         self.providers = providers
         self.timeouts = timeouts
+        self.coalescer = coalescer
         self.backstage = Backstage(upstream, config.backstage)
+        self.files = FilesStore(self.backstage)
         self.responses = StoredResponses(self.backstage)
         self.background_responses = BackgroundResponses(self.responses)
         self.admissions = build_admissions(
             config, lambda: self.view, self.backstage, recorder.writer
         )
         self.response_cache = ResponseCache()
+        self.contents = ContentLog(config.content_folder, config.node)
         self.router = Router(providers)
         self.is_draining = False

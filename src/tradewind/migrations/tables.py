@@ -15,8 +15,9 @@ def load_tables() -> MetaData:
     Found rather than listed: a feature that were forgotten here would lose its tables in the next
     drafted migration.
     """
-    # The one table that is no feature's: every feature writes to it.
-    importlib.import_module("tradewind.db.change_feed")
+    # The tables that are no feature's: every feature may write to them.
+    for shared in ("change_feed", "node_roll", "outbox", "vault"):
+        importlib.import_module(f"tradewind.db.{shared}")
     package = tradewind.features
     for feature in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         if not feature.ispkg:

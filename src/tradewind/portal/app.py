@@ -27,6 +27,8 @@ from tradewind.portal.pages import (
     set_up,
     sign_in,
     usage,
+    webhook,
+    webhooks,
 )
 from tradewind.portal.parts import Portal
 from tradewind.portal.services import PortalServices
@@ -51,6 +53,8 @@ _PAGES = (
     endpoint,
     limits,
     budgets,
+    webhooks,
+    webhook,
 )
 
 

@@ -57,6 +57,7 @@ class PolicyForm:
     is_cached: bool = False
     cache_ttl_s: str = ""
     response_days: str = ""
+    content_days: str = ""
     regions: str = ""
     zones: str = ""
     no_retention: bool = False
@@ -126,6 +127,7 @@ def policy_form_of(row: TermsRow) -> PolicyForm:
         is_cached=bool(terms.cache_ttl_s),
         cache_ttl_s=str(terms.cache_ttl_s or _DEFAULT_CACHE_S),
         response_days=str(terms.response_days),
+        content_days=str(terms.content_days),
         regions=", ".join(sorted(terms.conditions.regions)),
         zones=", ".join(sorted(terms.conditions.zones)),
         no_retention=terms.conditions.no_retention,
@@ -139,6 +141,7 @@ def read_policy_form(fields: FormFields) -> PolicyForm:
         is_cached=fields.is_checked("is_cached"),
         cache_ttl_s=fields.text("cache_ttl_s")[:_LONGEST_NUMBER],
         response_days=fields.text("response_days")[:_LONGEST_NUMBER],
+        content_days=fields.text("content_days")[:_LONGEST_NUMBER],
         regions=fields.text("regions")[:_LONGEST_LIST],
         zones=fields.text("zones")[:_LONGEST_LIST],
         no_retention=fields.is_checked("no_retention"),
@@ -163,6 +166,9 @@ def terms_with_policy(form: PolicyForm, row: TermsRow, errors: FieldErrors) -> N
         rules.RESPONSE_DAYS_MAX,
         errors,
     )
+    content_days = _number(
+        form.content_days, "content_days", "the number of days", rules.CONTENT_DAYS_MAX, errors
+    )
     regions, zones = _words(form.regions), _words(form.zones)
     with errors.at("regions"):
         rules.check_terms(NewTerms(conditions=Conditions(regions=regions)))
@@ -171,7 +177,13 @@ def terms_with_policy(form: PolicyForm, row: TermsRow, errors: FieldErrors) -> N
     if errors:
         return None
     conditions = Conditions(regions, zones, form.no_retention, form.no_training)
-    return replace(row.terms, conditions=conditions, cache_ttl_s=seconds, response_days=days)
+    return replace(
+        row.terms,
+        conditions=conditions,
+        cache_ttl_s=seconds,
+        response_days=days,
+        content_days=content_days,
+    )
 
 
 def _read_models(fields: FormFields) -> Iterator[LimitTexts]:

@@ -44,6 +44,7 @@ NAV = (
             NavItem("API keys", "/keys", "key", Permission.KEYS_READ, "k"),
             NavItem("Limits", "/limits", "gauge", Permission.LIMITS_READ, "l"),
             NavItem("Budgets", "/budgets", "wallet", Permission.LIMITS_READ, "b"),
+            NavItem("Webhooks", "/webhooks", "bell", Permission.WEBHOOKS_READ, "w"),
         ),
     ),
 )

@@ -11,6 +11,7 @@ from tradewind.features.accounts.service import Accounts
 from tradewind.features.budgets.service import Budgets
 from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.providers.service import Providers
+from tradewind.features.webhooks.service import Webhooks
 from tradewind.portal.live_tail import LiveTails
 from tradewind.readmodels.models import ServedModel, get_model, list_models
 
@@ -24,6 +25,7 @@ class PortalServices:
     providers: Providers
     endpoints: Endpoints
     budgets: Budgets
+    webhooks: Webhooks
     clock: Clock
     public_url: Callable[[], str]
     """Origin under which browsers reach the platform, without a trailing slash. Asked for on each

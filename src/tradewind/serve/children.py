@@ -72,6 +72,11 @@ class Child:
         self._started_at = time.monotonic()
         self._restart_at = None
 
+    @property
+    def exit_status(self) -> int | None:
+        """What it ended with; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 

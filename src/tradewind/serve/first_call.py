@@ -62,7 +62,7 @@ def make_first_call(
         if not go_on():
             return None
         try:
-            connection = _connection(host, port, certificate)
+            connection = connect(host, port, certificate)
             return _ask(connection, key, model, deadline=deadline, go_on=go_on)
         except _Stopped:
             return None
@@ -72,7 +72,8 @@ def make_first_call(
     raise StartupError(f"the first call was not answered: {refusal}", hint="see the logs folder")
 
 
-def _connection(host: str, port: int, certificate: Path | None) -> http.client.HTTPConnection:
+def connect(host: str, port: int, certificate: Path | None) -> http.client.HTTPConnection:
+    """Return a connection to our own port, which is not opened yet."""
     if certificate is None:
         return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
     # We know whom we talk to by the very certificate, whatever name is in it and whoever signed it.

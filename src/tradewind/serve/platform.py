@@ -1,6 +1,5 @@
 """All parts of the platform on one machine, as one thing that starts, stays up and stops."""
 
-import json
 import logging
 import os
 import socket
@@ -17,15 +16,25 @@ from tradewind.core.run_folder import prepare_run_folder, remove_run_folder
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
 from tradewind.db.embedded import EmbeddedPostgres
+from tradewind.db.node_roll import join_roll
 from tradewind.gateway.http.server_tls import server_context
 from tradewind.plugins.engines.registry import engines
 from tradewind.plugins.engines.weights import find_weights
 from tradewind.serve.children import Child
+from tradewind.serve.gateway_configs import (
+    Surroundings,
+    forget_metrics,
+    gateway_config,
+    gateway_name,
+    write_config,
+)
 from tradewind.serve.guard import is_loopback, listen_on, lock_data_folder
+from tradewind.serve.node_entry import node_of
 from tradewind.serve.prepare import Prepared, prepare
 from tradewind.serve.secret_files import (
     load_or_create_key_encryption,
     load_or_create_pepper,
+    load_or_create_signing_key,
     pepper_path,
 )
 from tradewind.serve.services import build_services
@@ -82,6 +91,8 @@ class Platform:
         is_pepper_new = not pepper_path(folder.secrets).exists()
         pepper = load_or_create_pepper(folder.secrets)
         keys = load_or_create_key_encryption(folder.secrets)
+        # Made before the processes that use it start side by side.
+        load_or_create_signing_key(folder.secrets)
         run = prepare_run_folder(folder)
         url = self._start_postgres()
         environment = self._environment(url)
@@ -96,6 +107,8 @@ class Platform:
         prepared = prepare(self.database, services, currency=settings.currency)
         if is_pepper_new and prepared.first_key is None:
             self._refuse_new_pepper()
+        with self.database.transaction() as tx:
+            join_roll(tx, node_of(settings, folder, pepper))
         _log.info("database is prepared")
         if not is_local:
             self._listen(self._host_for(prepared))
@@ -245,11 +258,13 @@ class Platform:
     def _start_gateways(self, environment: Mapping[str, str], run: Path) -> None:
         assert self._listeners
         (run / BASE_URL_FILE).write_text(self.base_url)
-        is_alone = len(self._listeners) == 1
+        around = Surroundings(self._settings, self._folder, run, run / "control.sock")
+        count = len(self._listeners)
+        forget_metrics(run)
         for number, listener in enumerate(self._listeners):
-            name = "gateway" if is_alone else f"gateway-{number}"
+            name = gateway_name(number, count)
             path = run / f"{name}.json"
-            path.write_text(json.dumps(self._gateway_config(name, listener, run)))
+            write_config(path, gateway_config(around, name, listener, is_alone=count == 1))
             self._start_child(
                 name,
                 "tradewind.gateway.process",
@@ -257,31 +272,6 @@ class Platform:
                 environment,
                 inherited_fds=[listener.fileno()],
             )
-
-    def _gateway_config(
-        self, name: str, listener: socket.socket, run: Path
-    ) -> dict[str, str | int | None]:
-        folder, settings = self._folder, self._settings
-        certificate, key = settings.tls_certificate, settings.tls_key
-        return {
-            "host": self.host,
-            "port": self.port,
-            "listen_fd": listener.fileno(),
-            "tls_certificate": None if certificate is None else str(certificate.resolve()),
-            "tls_key": None if key is None else str(key.resolve()),
-            "ca_bundle": None if settings.ca_bundle is None else str(settings.ca_bundle.resolve()),
-            "snapshot_path": str(folder.snapshot),
-            "journal_folder": str(folder.journal),
-            "pepper_path": str(pepper_path(folder.secrets)),
-            "control_socket": str(run / "control.sock"),
-            "backstage": str(run / "backstage.sock"),
-            # One process counts in its memory; several share a file.
-            "limits_file": str(run / "limits") if len(self._listeners) > 1 else None,
-            "valkey_url": settings.valkey_url,
-            "durability": settings.durability,
-            "node": name,
-            "max_body_bytes": settings.max_body_bytes,
-        }
 
     def _start_child(
         self,
@@ -309,4 +299,6 @@ class Platform:
             **os.environ,
             "TRADEWIND_DATA": str(self._folder.root),
             "TRADEWIND_DATABASE_URL": database_url,
+            "TRADEWIND_NODE": self._settings.node,
+            "TRADEWIND_WORKERS": str(self._settings.workers),
         }

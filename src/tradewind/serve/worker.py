@@ -8,23 +8,39 @@ import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+from tradewind.core.clock import Clock
 from tradewind.core.data_folder import DataFolder
 from tradewind.core.parent_death import end_with_parent
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
+from tradewind.db.node_roll import Node, NodeRefused
 from tradewind.db.notify import SNAPSHOT_CHANNEL, Listener
+from tradewind.db.outbox import OUTBOX_CHANNEL
 from tradewind.features.metering.rules import EventRow, LogRow
 from tradewind.features.metering.shipper import run_shipper
+from tradewind.features.webhooks.schemas import EventKind
+from tradewind.features.webhooks.service import WEBHOOKS_CHANNEL
 from tradewind.readmodels.snapshot import compile_endpoints
 from tradewind.readmodels.terms import compile_budgets, compile_terms, with_key_budgets
+from tradewind.serve.gateway_configs import METRICS_FOLDER
+from tradewind.serve.node_entry import node_of
 from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
 from tradewind.serve.services import build_services
+from tradewind.telemetry.families import WORKER_TEXT
 from tradewind.telemetry.logs import log_to_stderr
 from tradewind.worker.budgets import look_after_budgets
+from tradewind.worker.content import ship_contents, sweep_contents
+from tradewind.worker.files import sweep_files
+from tradewind.worker.node_roll import stay_on_roll
+from tradewind.worker.outbox import relay_messages
+from tradewind.worker.provider_tokens import keep_tokens
 from tradewind.worker.publish import Publisher
+from tradewind.worker.report import WorkerReport
 from tradewind.worker.request_lines import RequestLines
 from tradewind.worker.responses import sweep_responses
 from tradewind.worker.spans import open_spans
+from tradewind.worker.webhook_post import Poster, SystemConnector, SystemResolver, trusted
+from tradewind.worker.webhooks import Deliveries
 
 _log = logging.getLogger("tradewind.worker")
 
@@ -47,10 +63,10 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
     """Run until `stop` is set. Raises what a loop died of."""
     assert settings.database_url is not None, "whoever starts the worker hands it the database"
     folder = DataFolder(settings.data.resolve())
-    database = Database(settings.database_url, application_name="tradewind-worker", pool_size=4)
-    services = build_services(
-        load_or_create_pepper(folder.secrets), load_or_create_key_encryption(folder.secrets)
-    )
+    database = Database(settings.database_url, application_name="tradewind-worker", pool_size=8)
+    pepper = load_or_create_pepper(folder.secrets)
+    services = build_services(pepper, load_or_create_key_encryption(folder.secrets))
+    node = node_of(settings, folder, pepper)
     publisher = Publisher(
         database,
         folder.snapshot,
@@ -61,10 +77,19 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
         endpoints=lambda tx: compile_endpoints(tx, services.providers.open_connections),
     )
     listener = Listener(database, [SNAPSHOT_CHANNEL])
+    messages = Listener(database, [OUTBOX_CHANNEL])
+    to_deliver = Listener(database, [WEBHOOKS_CHANNEL])
+    names = SystemResolver()
+    poster = Poster(names, SystemConnector(), trusted(settings.ca_bundle))
+    deliveries = Deliveries(database, services.courier, poster)
+    handlers = {kind.value: services.courier.take_in for kind in EventKind}
     lines = RequestLines(folder.logs / "requests.jsonl")
     spans = open_spans(os.environ, share=settings.trace_share)
 
+    report = WorkerReport(folder.run / METRICS_FOLDER / WORKER_TEXT, publisher, services.clock)
+
     def observe(rows: Sequence[EventRow], log: Sequence[LogRow]) -> None:
+        report.observe(rows)
         lines.write(rows, log)
         if spans is not None:
             spans.write(rows, log)
@@ -91,23 +116,46 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
                 database,
                 folder.journal,
                 stop,
+                counters=report.shipper,
                 log_days=settings.request_log_days,
                 observe=observe,
             ),
         ),
+        loop(
+            "ship-contents",
+            lambda: ship_contents(database, folder.content, services.clock, stop),
+        ),
+        loop("sweep-contents", lambda: sweep_contents(database, services.clock, stop)),
+        loop("report", lambda: report.run(stop)),
         loop("sweep-responses", lambda: sweep_responses(database, services.clock, stop)),
+        loop("sweep-files", lambda: sweep_files(database, services.clock, stop)),
+        loop("roll", lambda: _stay_on_roll(database, node, folder, services.clock, stop)),
         loop("budgets", lambda: look_after_budgets(database, services.budget_upkeep, stop)),
+        loop("tokens", lambda: keep_tokens(database, services.providers, poster, stop)),
+        loop("outbox", lambda: relay_messages(database, handlers, messages.wait, stop)),
+        loop("webhooks", lambda: deliveries.run(to_deliver.wait, stop)),
     ]
     stop.wait()
     for thread in threads:
         thread.join()
-    listener.close()
+    for each in (listener, messages, to_deliver, names):
+        each.close()
     lines.close()
     if spans is not None:
         spans.close()
     database.close()
     if died:
         raise died[0]
+
+
+def _stay_on_roll(
+    database: Database, node: Node, folder: DataFolder, clock: Clock, stop: threading.Event
+) -> None:
+    try:
+        stay_on_roll(database, node, folder.live_gateways, clock, stop)
+    except NodeRefused as error:
+        # What this process does for all hosts is needed all the same.
+        _log.error("limits are divided by the number of nodes of before: %s", error)
 
 
 def _setter(stop: threading.Event) -> Callable[[int, FrameType | None], None]:

@@ -25,6 +25,8 @@ from tradewind.core.clock import SystemClock
 from tradewind.core.ids import DeploymentId, ReplicaId, request_id
 from tradewind.core.permissions import Role
 from tradewind.db.database import Database
+from tradewind.db.sealing import HeldKeys, Secret
+from tradewind.db.vault import Vault
 from tradewind.features.accounts.passwords import Passwords
 from tradewind.features.accounts.schemas import SignedIn, Viewer
 from tradewind.features.accounts.service import Accounts
@@ -40,14 +42,15 @@ from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.market.service import Market
 from tradewind.features.metering.tables import usage_hour
 from tradewind.features.providers.schemas import ConnectionRow, NewConnection
-from tradewind.features.providers.sealing import HeldKeys, Secret
 from tradewind.features.providers.service import Providers
-from tradewind.features.providers.vault import Vault
+from tradewind.features.webhooks.courier import Courier
+from tradewind.features.webhooks.schemas import DestinationRow, NewDestination, Outcome
+from tradewind.features.webhooks.service import Webhooks
 from tradewind.portal.app import create_portal
 from tradewind.portal.live_tail import LiveTails
 from tradewind.portal.services import PortalServices
 from tradewind.readmodels.models import ServedModel
-from tradewind.readmodels.spend import read_spend
+from tradewind.readmodels.spend import read_spends
 from tradewind.testing.logged_calls import log_calls
 from tradewind.usage.event import Refused, UsageEvent
 
@@ -116,18 +119,22 @@ class PortalWorld:
         self.accounts = Accounts(_PEPPER, SystemClock(), Passwords(hasher))
         clock = SystemClock()
         self.catalog, self.market = Catalog(clock), Market(clock)
-        self.providers = Providers(Vault(HeldKeys([bytes(32)]), clock), clock)
+        vault = Vault(HeldKeys([bytes(32)]), clock)
+        self.providers = Providers(vault, clock)
+        self.webhooks = Webhooks(vault, clock)
+        self.courier = Courier(vault, clock)
         self.deployments = Deployments(self.catalog, clock)
         self.endpoints = Endpoints(
             self.catalog, self.market, self.providers, self.deployments, clock
         )
-        self.budgets = Budgets(self.accounts, clock, read_spend)
+        self.budgets = Budgets(self.accounts, clock, read_spends)
         self.services = PortalServices(
             database=self.database,
             accounts=self.accounts,
             providers=self.providers,
             endpoints=self.endpoints,
             budgets=self.budgets,
+            webhooks=self.webhooks,
             clock=SystemClock(),
             public_url=lambda: self.public_url,
             list_models=self._list_models,
@@ -203,6 +210,22 @@ class PortalWorld:
         }
         with self.database.transaction() as tx:
             return self.budgets.add_budget(tx, viewer, NewBudget(name, **values | how))
+
+    def add_webhook(self, viewer: Viewer, url: str = "", **how: Any) -> DestinationRow:
+        """Add a webhook for alerts of budgets, unless told otherwise."""
+        values: dict[str, Any] = {"kinds": ("budget.alert",), "description": "On call"}
+        new = NewDestination(url or "https://hooks.example.org/tradewind", **values | how)
+        with self.database.transaction() as tx:
+            return self.webhooks.add_webhook(tx, viewer, new).row
+
+    def deliver(self, viewer: Viewer, webhook_id: str, *outcomes: Outcome) -> None:
+        """Have test events sent, and pretend that these things came of them."""
+        for outcome in outcomes:
+            with self.database.transaction() as tx:
+                self.webhooks.send_test(tx, viewer, webhook_id)
+            with self.database.transaction() as tx:
+                for attempt in self.courier.claim(tx, 1):
+                    self.courier.settle(tx, attempt, outcome)
 
     def add_calls(self, viewer: Viewer, *calls: UsageEvent | Refused) -> list[str]:
         """Log calls as made in the viewer's project; return their request ids."""

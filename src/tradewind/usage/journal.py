@@ -51,6 +51,8 @@ class Journal:
     dropped: int
     """Records thrown away because the disk refused for so long that the memory for them was full.
     """
+    synced_at: float
+    """When all that was written until then was brought to disk, on the monotonic clock."""
 
     @classmethod
     def open(
@@ -92,6 +94,22 @@ class Journal:
     def writer(self) -> Writer:
         """Who writes: this life of this process."""
         return self._segment.name.writer
+
+    @property
+    def unsynced_bytes(self) -> int:
+        """Bytes of frames that are not on disk yet."""
+        return self._appended - self._synced
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """For /metrics."""
+        return {
+            "frames": self.frames,
+            "bytes_written": self.bytes_written,
+            "fsyncs": self.fsyncs,
+            "errors": self.errors,
+            "dropped": self.dropped,
+        }
 
     def append(self, record: Record) -> None:
         """Remember a record until the next flush. No system call. Raises RecordTooLarge."""
@@ -170,6 +188,7 @@ class Journal:
         self.fsyncs = 0
         self.errors = 0
         self.dropped = 0
+        self.synced_at = time.monotonic()
         self._folder = folder
         self._segment = segment
         self._segment_bytes = segment_bytes
@@ -289,6 +308,7 @@ class Journal:
         is_safe = done.error is None
         if is_safe:
             self._synced = covered
+            self.synced_at = time.monotonic()
         else:
             self._distrust_segment(done.error)
         was_refusing, self._is_refusing_syncs = (

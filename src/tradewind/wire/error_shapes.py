@@ -53,7 +53,7 @@ def azure_openai(error: ApiError, request_id: str) -> bytes:  # noqa: ARG001
         {
             "error": {
                 "code": code,
-                "message": error.message,
+                "message": error.told,
                 "type": error.type,
                 "param": error.param,
                 "status": error.status,
@@ -68,11 +68,11 @@ def azure_inference(error: ApiError, request_id: str) -> bytes:  # noqa: ARG001
     members: dict[str, object] = {
         "status": error.status,
         "code": error.code,
-        "message": error.message,
+        "message": error.told,
         "param": error.param,
         "type": error.type,
         # The official client reads `error` as all Azure clients do.
-        "error": {"code": error.code, "message": error.message},
+        "error": {"code": error.code, "message": error.told},
     }
     if error.status == 422:
         members["detail"] = [{"loc": ["body", *([error.param] if error.param else [])]}]

@@ -12,6 +12,7 @@ import msgspec
 
 _encode = msgspec.json.Encoder().encode
 
+_TOO_LONG = "The prompt is too long: it exceeds the context window of the model."
 INVALID_REQUEST = "invalid_request_error"
 
 
@@ -42,12 +43,23 @@ class ApiError(Exception):
         self.details = details
         """More members of the error object where a vendor documents them: `innererror`."""
 
+    @property
+    def told(self) -> str:
+        """What it says to clients of OpenAI's dialects.
+
+        LangChain shortens a conversation when it reads one of these phrases in the message, and
+        reads no code (langchain-openai, `_handle_openai_bad_request`, `_handle_openai_api_error`).
+        """
+        if self.code != "context_length_exceeded" or _TOO_LONG in self.message:
+            return self.message
+        return f"{self.message} {_TOO_LONG}"
+
     def body(self) -> bytes:
         """Return the JSON body of the answer."""
         return _encode(
             {
                 "error": {
-                    "message": self.message,
+                    "message": self.told,
                     "type": self.type,
                     "param": self.param,
                     "code": self.code,

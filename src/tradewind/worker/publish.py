@@ -94,6 +94,10 @@ class Publisher:
         self._read_at = clock.monotonic()
         self._comparison: Generator[_Suspects] | None = None
         self._compare_at = clock.monotonic()
+        self.published_at = 0.0
+        """Unix seconds of the last publication that changed something, while `run`."""
+        self.published_in_s = 0.0
+        self.failures = 0
 
     def publish(self) -> bool:
         """Bring the files up to date with the feed, and compare a part of everything when that is
@@ -128,12 +132,17 @@ class Publisher:
         """
         try:
             while not stop.is_set():
+                began = self._clock.monotonic()
                 try:
-                    self.publish()
+                    has_written = self.publish()
                 except (Unavailable, OSError) as error:
+                    self.failures += 1
                     _log.warning("the snapshot was not published: %s", error)
                     stop.wait(0.5)
                 else:
+                    if has_written:
+                        self.published_in_s = self._clock.monotonic() - began
+                        self.published_at = self._clock.now().timestamp()
                     wait_for_change(_POLL_S if self._comparison is None else _COMPARING_POLL_S)
         finally:
             self.close()

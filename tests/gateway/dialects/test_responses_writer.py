@@ -250,6 +250,26 @@ def test_a_failure_before_the_first_word_has_its_beginning_all_the_same():
     }
 
 
+def test_both_names_of_reasoning_are_read():
+    _, streamed = stream(chunk(reasoning="Hm"), chunk(reasoning_content=", well"), chunk("stop"))
+    answer = {"choices": [{"message": {"content": "Hi", "reasoning": "Hm, well"}}]}
+    whole = json.loads(writer().whole(json.dumps(answer).encode(), COUNTS))
+    for told in (streamed, whole):
+        assert told["output"][0]["content"][0]["text"] == "Hm, well"
+
+
+def test_an_event_may_say_that_there_is_no_error():
+    data = {"choices": [{"index": 0, "delta": {"content": "Hi"}}], "error": None}
+    out = writer().events(b"data: " + json.dumps(data).encode() + b"\n\n")
+    assert b'"delta":"Hi"' in out
+
+
+def test_a_prompt_that_is_too_long_says_so_in_words_that_clients_look_for():
+    # langchain-openai tells it by these words alone.
+    error = ApiError(400, "8 of 4 tokens.", code="context_length_exceeded")
+    assert b"exceeds the context window" in writer().failure(error)
+
+
 def test_logprobs_are_shown_to_who_asks_for_them():
     given_ = [{"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": []}]
     pieces = (chunk(content="Hi", logprobs=given_), chunk("stop"))

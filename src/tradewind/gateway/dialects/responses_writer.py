@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from tradewind.gateway.dialects.responses_items import CallItem, Item, MessageItem, ReasoningItem
 from tradewind.plugins.providers.base import TokenCounts
@@ -29,6 +30,8 @@ _MOST_ITEMS = 1024
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _FAILURE_CODES = {400: "invalid_prompt", 402: "rate_limit_exceeded", 429: "rate_limit_exceeded"}
 """By our status; the reference has no others that we could mean."""
+
+_NULL = Raw(b"null")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -72,7 +75,8 @@ class _Answer(msgspec.Struct, frozen=True):
 
     choices: list[_Choice] = []
     service_tier: str | None = None
-    error: msgspec.Raw | None = None
+    error: Raw = _NULL
+    """Not `Raw | None`: that takes nothing but null."""
 
 
 _decode = msgspec.json.Decoder(_Answer).decode
@@ -148,7 +152,7 @@ class ResponsesWriter:
             answer = _decode(data)
         except UNREADABLE:
             raise broken_answer() from None
-        if answer.error is not None and bytes(answer.error) != b"null":
+        if bytes(answer.error) != b"null":
             raise broken_answer()
         self._begin()
         if answer.service_tier is not None:
@@ -280,7 +284,7 @@ def failed(draft: ResponseObject, error: ApiError) -> ResponseObject:
         draft,
         status="failed",
         store=False,
-        error=ResponseFailure(_FAILURE_CODES.get(error.status, "server_error"), error.message),
+        error=ResponseFailure(_FAILURE_CODES.get(error.status, "server_error"), error.told),
     )
 
 
