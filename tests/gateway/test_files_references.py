@@ -294,4 +294,4 @@ def test_a_form_with_a_files_name_in_it_is_no_reference():
     assert not may_name_files(b'--b\r\ncontent-disposition: form-data; name="file_id"\r\n')
     assert may_name_files(b'{"file_id"')
     assert may_name_files(rb'{"file\u005fid"')
-    assert not may_name_files(rb'{"text": "caf\u00e9 \u003cb\u003e"}')
+    assert not may_name_files(rb'{"text": "\u00e9 \u003cb\u003e"}')

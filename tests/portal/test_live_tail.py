@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import Message
 
+from tradewind.core.clock import SystemClock
 from tradewind.core.errors import LimitExceeded, Unavailable
 from tradewind.core.permissions import Role
 from tradewind.portal.live_tail import Follower, LiveTails, Pace, TailResponse, follow
@@ -20,7 +22,7 @@ class Entry:
     event_id: int
 
 
-class TurningClock:
+class TurningClock(SystemClock):
     """Each look at it is a second later."""
 
     def __init__(self) -> None:
@@ -132,11 +134,11 @@ async def test_a_client_that_is_gone_before_the_first_byte_keeps_no_place():
     tails = LiveTails()
     response = TailResponse(tails, Log().follower(), TurningClock())
 
-    async def receive() -> dict:
+    async def receive() -> Message:
         assert tails.open == 1
         return {"type": "http.disconnect"}
 
-    async def send(_message: dict) -> None:
+    async def send(message: Message) -> None:
         pass
 
     await response({"type": "http", "asgi": {"spec_version": "2.3"}}, receive, send)

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from starlette.testclient import TestClient
 
 from tradewind.core.clock import SystemClock
-from tradewind.core.ids import OrganizationId
+from tradewind.core.ids import OrganizationId, ProjectId, UserId
 from tradewind.core.permissions import Role
 from tradewind.db.database import Database
 from tradewind.features.accounts.schemas import SignedIn, Viewer
@@ -176,12 +176,12 @@ def _admin_beside(world: PortalWorld, tx) -> Viewer:
         insert(organization).values(id=organization_id, name="Else", created_at=SystemClock().now())
     )
     return Viewer(
-        user_id="user_x",
+        user_id=UserId.new(),
         email="x@example.org",
         name="X",
         organization_id=organization_id,
         organization_name="Else",
-        project_id="proj_x",
+        project_id=ProjectId.new(),
         project_name="",
         role=Role.ADMIN,
         has_password=True,

@@ -7,6 +7,7 @@ from html import unescape
 
 import pytest
 
+from tradewind.core.ids import OrganizationId
 from tradewind.core.permissions import Role
 from tradewind.testing.kept_contents import keep_content, set_content_days
 from tradewind.testing.logged_calls import ended_call, refused_call
@@ -122,7 +123,7 @@ def test_a_role_without_the_right_sees_the_request_and_no_content(world, anonymo
 def test_content_of_another_organization_is_not_shown(browser, days, world, signed_in):
     days(7)
     call = ended()
-    keep_content(world.database, call, "org_of_somebody_else")
+    keep_content(world.database, call, OrganizationId.new())
     [request_id] = world.add_calls(signed_in.viewer, call)
     assert "Mistral" not in text_of(browser.get(f"/requests/{request_id}"))
 

@@ -158,6 +158,7 @@ def test_pages_follow_one_another_without_gap_or_repeat(browser: TestClient, add
 
     seen: list[str] = []
     path = "/requests?state=answered"
+    answer = browser.get(path)
     pages = 0
     while path:
         answer = browser.get(path)

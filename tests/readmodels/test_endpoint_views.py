@@ -23,7 +23,7 @@ class Operator:
     organization_id: OrganizationId
     project_id: ProjectId
 
-    def may(self, _permission: Permission) -> bool:
+    def may(self, permission: Permission) -> bool:
         return True
 
 
@@ -47,14 +47,14 @@ class ViewWorld(CatalogWorld):
         with self.database.transaction() as tx:
             return self.endpoints.add_endpoint(tx, actor, NewEndpoint("tw/small", **how))
 
-    def report(self, deployment_id, state: str, detail: str = "") -> None:
+    def set_state(self, deployment_id, state: str, detail: str = "") -> None:
         access = ReplicaAccess("llama_server", "small", "/run/x.sock", "secret-of-a-replica")
         with self.database.transaction() as tx:
             self.deployments.report(
                 tx, deployment_id, ReplicaId.new(), ReplicaReport(state, detail), access
             )
 
-    def read(self, actor: Operator, endpoint_id: str):
+    def show(self, actor: Operator, endpoint_id: str):
         with self.database.transaction() as tx:
             return endpoints.get_endpoint(tx, actor.organization_id, endpoint_id)
 
@@ -89,7 +89,7 @@ def test_everybodys_and_ones_own_are_seen_and_nobody_elses(world, operator):
     assert ([view.id for view in seen.endpoints], seen.found, seen.total) == ([everybodys.id], 1, 1)
     assert world.list(stranger, host=own.id).found == 0
     with pytest.raises(NotFound):
-        world.read(stranger, mine.id)
+        world.show(stranger, mine.id)
     with world.database.transaction() as tx:
         listed = connections.list_connections(tx, stranger.organization_id)
         assert [view.id for view in listed] == [shared.id]
@@ -142,7 +142,7 @@ def test_a_target_has_what_it_says_itself_and_else_what_its_connection_says(worl
     ]
     made = world.add_endpoint(operator, name="x", targets=targets)
 
-    first, second = world.read(operator, made.id).targets
+    first, second = world.show(operator, made.id).targets
 
     assert (first.region, first.zone, first.context_tokens) == ("eu-west-1", "eu", 4096)
     assert (first.retains_data, first.trains_on_data) == (False, True)
@@ -163,7 +163,7 @@ def test_a_target_has_what_it_says_itself_and_else_what_its_connection_says(worl
 def test_own_capacity_is_as_ready_as_its_replicas(world, operator, reports, state, detail):
     deployment_id = world.add_served()
     for report in reports:
-        world.report(deployment_id, *report)
+        world.set_state(deployment_id, *report)
     (view,) = world.list(operator).endpoints
 
     (target,) = view.targets
@@ -178,7 +178,7 @@ def test_the_state_of_an_endpoint_is_what_a_call_would_find(world, operator):
     made = world.add_endpoint(operator, name="x")
 
     def state() -> str:
-        return world.read(operator, made.id).state
+        return world.show(operator, made.id).state
 
     assert state() == "unpriced"
     world.set_price(added)
@@ -205,7 +205,7 @@ def test_the_price_is_the_newest_one(world, operator):
     world.set_price(added, input_nanos=1)
     newest = world.set_price(added, input_nanos=9, currency="EUR")
 
-    price = world.read(operator, made.id).price
+    price = world.show(operator, made.id).price
 
     assert price is not None
     assert (price.id, price.input_nanos, price.currency) == (newest, 9, "EUR")
@@ -242,7 +242,7 @@ def test_the_deployments_of_a_model_are_told_with_their_replicas(world, operator
     other = world.add_served("other")
     world.set_price(added)
     deployment_id = world.deploy(added, replicas=2)
-    world.report(deployment_id, "ready")
+    world.set_state(deployment_id, "ready")
 
     with world.database.transaction() as tx:
         (view,) = endpoints.deployments_of_model(tx, added.model_id)

@@ -44,7 +44,8 @@ def a_call(number: int, *, trail=None, **changes):
         user_agent=f"client/{number}",
         tags={"team": "search"},
     )
-    return end_of(opened, **({"trail": trail} | changes))
+    changes.setdefault("trail", trail)
+    return end_of(opened, **changes)
 
 
 def a_refusal(number: int, **changes):

@@ -13,6 +13,7 @@ from tests.gateway.http.tls_parts import Authority
 from tests.worker.webhook_parts import Receiver, answer
 from tradewind.core.errors import Unavailable
 from tradewind.core.permissions import Role
+from tradewind.db.database import Database
 from tradewind.db.sealing import HeldKeys, Secret, new_key
 from tradewind.features.accounts.schemas import Viewer
 from tradewind.features.providers.schemas import NewConnection
@@ -140,7 +141,10 @@ async def test_one_account_that_fails_does_not_keep_another_from_its_token(
 
 
 def test_the_loop_outlives_a_database_that_is_away(services, caplog):
-    class Away:
+    class Away(Database):
+        def __init__(self):
+            """It connects to nothing."""
+
         def transaction(self):
             stop.set()
             raise Unavailable("the database is away")
@@ -150,5 +154,10 @@ def test_the_loop_outlives_a_database_that_is_away(services, caplog):
             return self.is_set()
 
     stop = Stop()
-    keep_tokens(Away(), services.providers, Poster(None, None, ssl.create_default_context()), stop)
+    keep_tokens(
+        Away(),
+        services.providers,
+        Poster(SystemResolver(), SystemConnector(), ssl.create_default_context()),
+        stop,
+    )
     assert "the database is away" in caplog.text

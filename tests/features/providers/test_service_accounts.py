@@ -34,6 +34,7 @@ def decoded(part):
 
 def test_the_request_holds_an_assertion_that_the_accounts_key_has_signed(key):
     account = service_account_of(account_file(key))
+    assert account is not None
     form = parse_qs(token_request(account, 1_700_000_000).decode())
     assert form["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
     head, claims, signature = form["assertion"][0].split(".")

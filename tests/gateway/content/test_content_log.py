@@ -86,6 +86,12 @@ async def answering(call):
         await call.answer(json.dumps(body).encode())
 
 
+def begun(log, body):
+    call = log.begin(request_of(body))
+    assert call is not None
+    return call
+
+
 async def test_prompt_and_answer_are_kept_redacted_under_the_id_of_the_call(keeping, upstream):
     upstream.script = answering
     answer = await keeping.chat(**asked(f"{CANARY} {SECRET}"))
@@ -264,7 +270,7 @@ def test_memory_is_bounded_and_given_back(tmp_path):
 
 def test_a_stream_that_is_too_long_is_kept_from_its_start(tmp_path):
     log = ContentLog(tmp_path, "g", most_held_bytes=200)
-    call = log.begin(request_of(b"{}"))
+    call = begun(log, b"{}")
     for _ in range(20):
         call.add(b'data: {"choices":[{"index":0,"delta":{"content":"ab"}}]}\n\n')
     call.end(opened_call(is_stream=True), b"")
@@ -277,7 +283,7 @@ def test_a_stream_that_is_too_long_is_kept_from_its_start(tmp_path):
 
 def test_what_a_former_attempt_said_is_forgotten(tmp_path):
     log = ContentLog(tmp_path, "g")
-    call = log.begin(request_of(b""))
+    call = begun(log, b"")
     call.add(b'"former"')
     call.replace(b'"latter"')
     call.end(opened_call(), b"")
@@ -290,7 +296,7 @@ def test_what_a_former_attempt_said_is_forgotten(tmp_path):
 def test_what_waits_at_the_end_is_written(tmp_path):
     log = ContentLog(tmp_path, "g", gather_s=3600)
     for number in range(5):
-        log.begin(request_of(b"%d" % number)).end(opened_call(), b"")
+        begun(log, b"%d" % number).end(opened_call(), b"")
     log.close(30)
     assert [record.prompt for record in kept_in(tmp_path)] == [b"0", b"1", b"2", b"3", b"4"]
     assert len(list_segments(tmp_path)) == 1
