@@ -67,6 +67,7 @@ REACH_NO_MODEL = (
     "/messages/count_tokens",
     ":countTokens",
     "/cancel",
+    "/files",
 )
 """Endings of POST paths. A GET or DELETE never reaches one."""
 
