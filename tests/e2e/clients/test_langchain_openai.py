@@ -80,7 +80,7 @@ def test_its_azure_class_says_the_same(story: Story) -> None:
     [
         ("wrong_key", "ModelAuthenticationError", "invalid_api_key"),
         ("unknown_model", "ModelNotFoundError", "model_not_found"),
-        ("too_long", "ModelInvalidRequestError", "context_length_exceeded"),
+        ("too_long", "ContextOverflowError", "context_length_exceeded"),
     ],
 )
 def test_refusals_are_the_errors_it_knows(story: Story, asked: str, kind: str, code: str) -> None:
