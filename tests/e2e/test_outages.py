@@ -249,6 +249,11 @@ def assert_all_is_in_the_books(platform: RunningPlatform, promises: Promises) ->
     raise AssertionError(f"{account}\n{log[-3000:]}")
 
 
+def other_than(key: str) -> str:
+    """Return a key that nobody has."""
+    return key[:-1] + ("y" if key.endswith("x") else "x")
+
+
 def test_no_call_fails_while_the_database_is_stopped(running: RunningPlatform, promises: Promises):
     port, key = port_of(running), running.api_key
     with load(port, key) as callers:
@@ -260,7 +265,7 @@ def test_no_call_fails_while_the_database_is_stopped(running: RunningPlatform, p
             wait_for_another_call(callers)
             assert not is_database_there(running), "it was away all that time"
             assert ask(port, key, path="/v1/models").status == 200
-            assert ask(port, key[:-1] + "x", path="/v1/models").status == 401
+            assert ask(port, other_than(key), path="/v1/models").status == 401
         time.sleep(2)
     assert gather(callers, promises) > 0
     assert_all_is_in_the_books(running, promises)
@@ -322,7 +327,7 @@ def test_a_gateway_starts_alone_from_its_last_snapshot_and_serves(
             assert ask(port, key, path="/healthz").status == 200
             models = json.loads(ask(port, key, path="/v1/models").body)["data"]
             assert CHAT_MODEL in [model["id"] for model in models]
-            assert ask(port, key[:-1] + "x", path="/v1/models").status == 401
+            assert ask(port, other_than(key), path="/v1/models").status == 401
             assert ask(port, key, path="/sign-in").status in (502, 503)
             with load(port, key) as callers:
                 time.sleep(OUTAGE_S / 3)
