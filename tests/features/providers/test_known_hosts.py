@@ -102,7 +102,7 @@ def test_a_price_that_went_through_a_float_is_mended():
 
 
 def test_rounding_to_nanos_takes_away_the_noise_of_floats_and_nothing_else():
-    packed = resources.files("tradewind.features.providers") / "data" / "models-dev.jsonl.gz"
+    packed = resources.files("tradewind.plugins.sources") / "data" / "models-dev.jsonl.gz"
     lines = gzip.decompress(packed.read_bytes()).splitlines()
     models = [json.loads(line, parse_float=Decimal) for line in lines]
     compared = 0
