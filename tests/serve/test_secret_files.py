@@ -14,7 +14,9 @@ from tradewind.serve.secret_files import (
     key_encryption_path,
     load_or_create_key_encryption,
     load_or_create_pepper,
+    load_or_create_signing_key,
     pepper_path,
+    signing_key_path,
 )
 
 
@@ -159,3 +161,17 @@ def test_there_are_not_more_keys_than_anyone_can_need(folder: Path):
     path.write_bytes(path.read_bytes() * 100)
     with pytest.raises(StartupError, match="100 keys"):
         add_key_encryption_key(folder)
+
+
+def test_the_signing_key_is_made_once_and_readable_by_its_owner_alone(folder: Path):
+    key = load_or_create_signing_key(folder)
+    assert len(key) == 32
+    assert load_or_create_signing_key(folder) == key
+    assert mode(signing_key_path(folder)) == 0o600
+
+
+def test_a_damaged_signing_key_is_told(folder: Path):
+    load_or_create_signing_key(folder)
+    signing_key_path(folder).write_bytes(b"short")
+    with pytest.raises(StartupError, match="has 5 bytes, not 32"):
+        load_or_create_signing_key(folder)

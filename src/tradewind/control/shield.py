@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tradewind.core.ids import request_id, uuid7_bytes
 
 MAX_BODY_BYTES = 1024 * 1024
+MAX_PART_BYTES = 16 * 1024 * 1024
+"""Of a part of an upload, which goes to disk as it comes."""
 
 # Defaults: what is mounted on this application, the portal above all, sets its own where pages
 # need more. An answer that forgot to is shut tight.
@@ -24,6 +26,7 @@ _DEFAULT_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+_PART = re.compile(r"/api/uploads/[a-z0-9_]{1,100}/parts/[0-9]{1,5}")
 _REQUEST_ID = re.compile(r"req_[0-9a-f]{32}")
 
 
@@ -51,19 +54,24 @@ class Shield:
                 headers.setdefault("x-request-id", identifier)
             await send(message)
 
-        await self._app(scope, _bounded(receive), send_shielded)
+        await self._app(scope, _bounded(receive, _most_bytes(scope)), send_shielded)
 
 
-def _bounded(receive: Receive) -> Receive:
+def _most_bytes(scope: Scope) -> int:
+    is_part = scope["method"] == "PUT" and _PART.fullmatch(scope["path"]) is not None
+    return MAX_PART_BYTES if is_part else MAX_BODY_BYTES
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
     received = 0
 
     async def receive_bounded() -> Message:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MAX_BODY_BYTES:
+        if received > most:
             # Raised where the body is read, so the application's own handler writes the answer.
-            raise HTTPException(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+            raise HTTPException(413, f"the body is larger than {most} bytes")
         return message
 
     return receive_bounded

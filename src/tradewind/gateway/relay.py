@@ -55,7 +55,7 @@ def relay(state: GatewayState, exchange: Exchange) -> None:
     call = answer.call = state.upstream.send(
         str(socket), _head(exchange), exchange.request.body, answer, state.timeouts
     )
-    exchange.on_client_gone = call.cancel
+    exchange.on_client_gone = answer.client_gone
     exchange.on_pause = call.pause
     exchange.on_resume = call.resume
 
@@ -113,9 +113,25 @@ class _RelayedAnswer:
         self._exchange.send(data)
 
     def response_ended(self) -> None:
+        self._let_go()
         self._exchange.end()
 
+    def client_gone(self) -> None:
+        call = self.call
+        self._let_go()
+        call.cancel()
+
+    def _let_go(self) -> None:
+        """Break the ring of exchange, call and answer, so that the request's body goes at once.
+
+        Rings are looked for rarely here: of an upload in parts of 16 MiB, hundreds were held.
+        """
+        exchange = self._exchange
+        exchange.on_client_gone = exchange.on_pause = exchange.on_resume = None
+        del self.call
+
     def response_failed(self, failure: UpstreamFailure) -> None:  # noqa: ARG002
+        self._let_go()
         if self._exchange.started:
             self._exchange.abort()
             return
