@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tradewind.gateway.routing.ask import OWN
 from tradewind.snapshot.contents import OPERATIONS_OF, Endpoint, Grant, Operation
 from tradewind.snapshot.view import SnapshotView
-from tradewind.wire.errors import ApiError, model_not_found
+from tradewind.wire.errors import ApiError, model_not_found, model_retired
 
 _SORT_OF_POLICY = {
     "nitro": "throughput",
@@ -91,11 +91,29 @@ def find_endpoint(view: SnapshotView, grant: Grant, name: str) -> Named:
             param="model",
             code="model_not_allowed",
         )
+    if endpoint.ending is not None and endpoint.ending.is_retired:
+        raise model_retired(endpoint.name, endpoint.ending.replacement)
+    if endpoint.gate and not _may_pass(view, grant, endpoint.gate):
+        model = endpoint.gate.partition(" ")[0]
+        raise ApiError(
+            403,
+            f"The licence of '{model}' has to be accepted first: an administrator of the"
+            f" organization does so on /models/{model}.",
+            param="model",
+            code="licence_not_accepted",
+        )
     return Named(endpoint, sort)
 
 
+def _may_pass(view: SnapshotView, grant: Grant, gate: str) -> bool:
+    terms = view.terms(grant.organization_id)
+    return terms is not None and gate in terms.licences
+
+
 def may_call(grant: Grant, endpoint: Endpoint) -> bool:
-    """Tell whether this key may call this endpoint at all."""
+    """Tell whether this key may call this endpoint at all. A retired model is called by nobody."""
+    if endpoint.ending is not None and endpoint.ending.is_retired:
+        return False
     return _may_see(grant, endpoint) and (grant.models is None or endpoint.name in grant.models)
 
 
