@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -39,11 +38,11 @@ from tradewind.plugins.engines.base import Engine, Launch, LaunchSpec
 from tradewind.plugins.engines.fake import FakeEngine
 from tradewind.plugins.engines.local import LocalProcesses
 from tradewind.plugins.engines.registry import engines
-from tradewind.plugins.engines.weights import find_weights
 from tradewind.readmodels.models import ServedModel, get_model
 from tradewind.readmodels.snapshot import compile_endpoints
 from tradewind.snapshot.contents import Target
-from tradewind.worker.reconcile import Reconciler
+from tradewind.worker.engine_weights import EngineWeights, Placed
+from tradewind.worker.reconcile import Patience, Reconciler
 
 pytestmark = pytest.mark.postgres
 
@@ -56,6 +55,7 @@ _KEEP_HISTORY = """
     );
     CREATE FUNCTION keep_history() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
+        IF TG_OP = 'UPDATE' AND NEW.state = OLD.state THEN RETURN NULL; END IF;
         INSERT INTO history (transaction, replica_id, state, detail) VALUES (
             pg_current_xact_id(), coalesce(NEW.id, OLD.id), coalesce(NEW.state, 'gone'), NEW.detail
         );
@@ -95,17 +95,18 @@ class World:
             tx.execute(text(_KEEP_HISTORY))
         self.listener.wait(0)
 
-    def start(self, *more: Engine) -> Reconciler:
+    def start(self, *more: Engine, patience: Patience | None = None) -> Reconciler:
         """Start a reconciler that has `more` engines beside ours."""
         family: Mapping[str, Engine] = engines(processes=self._processes, entry_points=())
         reconciler = Reconciler(
             self.database,
             self.deployments,
             {**family, **{engine.name: engine for engine in more}},
-            partial(find_weights, models=self.folder / "models"),
+            EngineWeights(self.folder / "models"),
             run=self.folder,
             logs=self.folder / "logs",
             report=self.reports.append,
+            patience=patience,
         )
         self._reconcilers.append(reconciler)
         reconciler.start()
@@ -469,17 +470,19 @@ def test_stopping_without_the_database_leaves_no_process(world: World, switch: S
 def test_stopping_while_a_model_is_being_made_waits_for_it(world: World, processes: LocalProcesses):
     begun, go_on = threading.Event(), threading.Event()
 
-    def locate(artifact: str, *, report: Callable[[str], None]) -> Path:
+    def place(
+        artifact: str, *, report: Callable[[str], None], progress: Callable[[int], None]
+    ) -> Placed:
         begun.set()
         assert go_on.wait(PATIENCE_S)
-        return Path("/none")
+        return Placed(Path("/none"), 1)
 
     world.deploy()
     reconciler = Reconciler(
         world.database,
         world.deployments,
         {"fake": FakeEngine(processes)},
-        locate,
+        place,
         run=world.folder,
         logs=world.folder / "logs",
         report=world.reports.append,
@@ -497,9 +500,176 @@ def test_one_that_was_never_started_can_be_stopped(world: World, processes: Loca
         world.database,
         world.deployments,
         {"fake": FakeEngine(processes)},
-        partial(find_weights, models=world.folder),
+        EngineWeights(world.folder),
         run=world.folder,
         logs=world.folder,
         report=world.reports.append,
     ).stop()
     assert world.reports == []
+
+
+class NeverReady(FakeEngine):
+    """An engine that loads for ever once it is asked for another number of slots."""
+
+    name: ClassVar[str] = "never_ready"
+
+    def plan(self, spec: LaunchSpec, *, replica_id: str, run: Path, secret: str) -> Launch:
+        arguments = ("--never-ready",) if spec.slots == 3 else ()
+        spec = msgspec.structs.replace(spec, extra_arguments=arguments)
+        return super().plan(spec, replica_id=replica_id, run=run, secret=secret)
+
+
+class BrokenWhenChanged(FakeEngine):
+    """An engine that gives up once it is asked for another number of slots."""
+
+    name: ClassVar[str] = "broken_when_changed"
+
+    def plan(self, spec: LaunchSpec, *, replica_id: str, run: Path, secret: str) -> Launch:
+        arguments = ("--fail-start", "too many slots") if spec.slots == 3 else ()
+        spec = msgspec.structs.replace(spec, extra_arguments=arguments)
+        return super().plan(spec, replica_id=replica_id, run=run, secret=secret)
+
+
+class Mute(FakeEngine):
+    """An engine that says it is ready, and answers nothing."""
+
+    name: ClassVar[str] = "mute"
+
+    def plan(self, spec: LaunchSpec, *, replica_id: str, run: Path, secret: str) -> Launch:
+        spec = msgspec.structs.replace(spec, extra_arguments=("--fault", "[[status=500]]"))
+        return super().plan(spec, replica_id=replica_id, run=run, secret=secret)
+
+
+def change(world: World, deployment_id: DeploymentId, slots: int) -> None:
+    """Make and run a second revision, with other slots."""
+    with world.database.transaction() as tx:
+        tx.execute(
+            text(
+                "INSERT INTO deployment_revision SELECT deployment_id, 2, model_version_id, engine,"
+                " :slots, NULL, 1, 'new', 'changed', '{}', false, 'a test', now()"
+                " FROM deployment_revision WHERE deployment_id = :id"
+            ),
+            {"slots": slots, "id": deployment_id},
+        )
+        tx.execute(
+            update(deployment)
+            .where(deployment.c.id == deployment_id)
+            .values(revision=2, slots=slots)
+        )
+
+
+def revisions(world: World) -> list[tuple[int, str, str]]:
+    with world.database.transaction() as tx:
+        rows = tx.execute(
+            text("SELECT number, state, reason FROM deployment_revision ORDER BY number")
+        )
+        return [(row.number, row.state, row.reason) for row in rows]
+
+
+def current(world: World) -> tuple[int, int | None]:
+    with world.database.transaction() as tx:
+        row = tx.execute(text("SELECT revision, good_revision FROM deployment")).one()
+        return row.revision, row.good_revision
+
+
+def test_a_replica_comes_through_its_stages_each_with_its_time(world: World):
+    world.start()
+    world.deploy()
+    [target] = world.until_ready(1)
+    with world.database.transaction() as tx:
+        row = tx.execute(
+            text("SELECT stage, stages, number FROM replica WHERE id = :id"),
+            {"id": target.replica_id},
+        ).one()
+    names = [name for name, _ in row.stages]
+    assert names == ["queued", "verifying", "loading", "warming_up", "ready"]
+    times = [at for _, at in row.stages]
+    assert times == sorted(times)
+    assert (row.stage, row.number) == ("ready", 1)
+    assert current(world) == (1, 1)
+    assert revisions(world) == [(1, "good", "deployed")]
+
+
+def test_a_ready_replica_that_hangs_is_replaced(world: World):
+    world.start(patience=Patience(watch_every_s=0.05, hung_after_s=0.2, grace_s=0.1))
+    world.deploy()
+    [former] = world.until_ready(1)
+    pid = world.pid_of(former)
+    os.kill(pid, signal.SIGSTOP)
+    world.until(lambda: [seen.state for seen in world.history()].count("ready") == 2)
+    failed = [seen for seen in world.history() if seen.state == "failed"]
+    assert [seen.replica_id for seen in failed] == [former.replica_id]
+    assert (failed[0].detail or "").startswith("it has not answered its probe for")
+    assert wait_gone(pid)
+
+
+def test_a_start_that_takes_too_long_is_given_up(world: World, processes: LocalProcesses):
+    world.start(
+        NeverReady(processes), patience=Patience(grace_s=0.1, start_limit_s=lambda _size: 0.5)
+    )
+    deployment_id = world.deploy(engine="never_ready")
+    with world.database.transaction() as tx:
+        tx.execute(text("UPDATE deployment SET slots = 3"))
+        tx.execute(text("UPDATE deployment_revision SET slots = 3"))
+    del deployment_id
+    world.until(lambda: any(seen.state == "failed" for seen in world.history()))
+    [reason] = {seen.detail for seen in world.history() if seen.state == "failed"}
+    assert (reason or "").startswith("it was not ready within")
+
+
+def test_one_that_loads_and_answers_nothing_is_not_ready(world: World, processes: LocalProcesses):
+    world.start(Mute(processes))
+    world.deploy(engine="mute")
+    world.until(lambda: any(seen.state == "failed" for seen in world.history()))
+    states = [seen.state for seen in world.history()]
+    assert "ready" not in states
+    [reason] = {seen.detail for seen in world.history() if seen.state == "failed"}
+    assert (reason or "").startswith("it loaded, and then answered a question with status 500")
+
+
+def test_a_change_runs_beside_what_was_until_it_is_ready(world: World):
+    world.start()
+    deployment_id = world.deploy()
+    [former] = world.until_ready(1)
+    change(world, deployment_id, 1)
+    world.until(lambda: current(world) == (2, 2))
+    world.until(lambda: former.replica_id not in world.replica_ids())
+    shown = list(shown_after_each_transaction(world.history()))
+    first = next(index for index, each in enumerate(shown) if former.replica_id in each)
+    assert all(shown[first:]), "there always was one"
+    [target] = world.targets()
+    assert target.slots == 1
+
+
+@pytest.mark.parametrize("engine", [BrokenWhenChanged, NeverReady])
+def test_a_revision_that_never_becomes_ready_gives_way_to_the_last_good_one(
+    world: World, processes: LocalProcesses, engine: type[FakeEngine]
+):
+    world.start(engine(processes), patience=Patience(grace_s=0.1, start_limit_s=lambda _size: 5.0))
+    deployment_id = world.deploy(engine=engine.name)
+    [former] = world.until_ready(1)
+    pid = world.pid_of(former)
+    change(world, deployment_id, 3)
+    world.until(lambda: current(world) == (1, 1))
+    assert [(number, state) for number, state, _ in revisions(world)] == [
+        (1, "good"),
+        (2, "failed"),
+    ]
+    world.until(lambda: world.replica_ids() == {former.replica_id})
+    assert world.pid_of(world.targets()[0]) == pid, "it ran on all the time"
+    assert any("back to revision 1" in line for line in world.reports)
+
+
+def test_each_replica_writes_a_log_of_its_own_that_goes_with_the_deployment(world: World):
+    world.start()
+    deployment_id = world.deploy(wanted=2)
+    world.until_ready(2)
+    logs = world.folder / "logs"
+    names = {f"engine-{deployment_id}.log", f"engine-{deployment_id}.2.log"}
+    assert {path.name for path in logs.iterdir()} == names
+    with world.database.transaction() as tx:
+        tx.execute(deployment.delete().where(deployment.c.id == deployment_id))
+    deadline = time.monotonic() + PATIENCE_S
+    while any(logs.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,7 +1,8 @@
 """Makes the engines of this machine what the deployments want: starts, watches, stops them.
 
 What the reconciler knows is in its memory; the database is told of it. Losing the database changes
-nothing here: what was wanted last is kept, started again when it ends, and told later.
+nothing here: what was wanted last is kept, started again when it ends, and told later. One thread
+decides; verifying weights and asking engines is done by others, and wakes it.
 """
 
 import logging
@@ -9,16 +10,24 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple
 
 from tradewind.core.errors import TradewindError, Unavailable
-from tradewind.core.ids import DeploymentId, ReplicaId
+from tradewind.core.ids import DeploymentId
 from tradewind.db.database import Database
-from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport, restart_delay_s
-from tradewind.features.deployments.service import Deployments, DesiredDeployment
-from tradewind.plugins.engines.base import Engine, Launch, LaunchSpec, Process
+from tradewind.features.deployments.rules import (
+    ReplicaAccess,
+    Stage,
+    gives_way,
+    restart_delay_s,
+    start_limit_s,
+)
+from tradewind.features.deployments.service import Deployments
+from tradewind.plugins.engines.base import Engine, LaunchSpec, Probe
+from tradewind.worker.engine_weights import Place
+from tradewind.worker.reconcile_fleet import Fleet, Replica, log_path, remove_logs
 
 _log = logging.getLogger(__name__)
 
@@ -26,71 +35,26 @@ _TICK_S = 0.25
 # While an engine loads its model, each tick is time to the first answer.
 _STARTING_TICK_S = 0.02
 _READ_DESIRED_S = 1.0
-_GRACE_S = 10.0
 _LEAVE_S = 1.0
 # One that was ready this long was well: its next end starts the delays anew.
 _WELL_S = 60.0
 _MOST_STOPPED_AT_ONCE = 16
+_MOST_ASKED_AT_ONCE = 8
+# Each telling has the snapshot compiled anew; percentages need not be that fresh.
+_TELL_PERCENT_S = 1.0
 
 
-class Locate(Protocol):
-    """Turns a version's artifact into a model file, telling its progress; may take its time."""
+class Patience(NamedTuple):
+    """How long engines are waited for."""
 
-    def __call__(self, artifact: str, *, report: Callable[[str], None]) -> Path: ...
-
-
-class _Shown:
-    """A replica as the database shows it, and what it was told so far."""
-
-    def __init__(self, replica_id: ReplicaId, access: ReplicaAccess, report: ReplicaReport) -> None:
-        self.id = replica_id
-        self.access = access
-        self.report = report
-        self.told: ReplicaReport | None = None
-
-
-class _Replica(_Shown):
-    """One engine process and what was seen of it."""
-
-    def __init__(
-        self, replica_id: ReplicaId, engine: Engine, launch: Launch, process: Process, alias: str
-    ) -> None:
-        super().__init__(
-            replica_id,
-            ReplicaAccess(engine.provider, alias, launch.address, launch.credential),
-            ReplicaReport("starting", "the engine is loading the model"),
-        )
-        self.engine = engine
-        self.launch = launch
-        self.process = process
-        self.ready_at: float | None = None
-
-
-class _Fleet:
-    """The replicas of one deployment on this machine."""
-
-    def __init__(self, desired: DesiredDeployment) -> None:
-        self.desired = desired
-        self.replicas: list[_Replica] = []
-        self.failed: list[_Shown] = []
-        """Ended by themselves or never begun; shown with their reason until the next start."""
-        self.ended: list[_Shown] = []
-        """Gone, but the database was not told yet."""
-        self.model: Future[Path] | None = None
-        """The model file, while it is looked for or made. Looked for again at each start: a file
-        that is gone by then is made anew."""
-        self.failures = 0
-        self.start_at = 0.0
-
-    def is_starting(self) -> bool:
-        """Say whether something is about to happen: a model being made, an engine loading."""
-        return self.model is not None or any(
-            replica.report.state == "starting" for replica in self.replicas
-        )
-
-    def is_forgotten(self) -> bool:
-        """Say whether nothing is left of it to run, to show or to tell."""
-        return not (self.desired.replicas or self.replicas or self.failed or self.ended)
+    watch_every_s: float = 10.0
+    """A ready one is probed again so often: a process may live and answer nobody."""
+    hung_after_s: float = 60.0
+    """One that has not answered a probe for so long is replaced. A busy machine starves probes
+    for many seconds, and replacing an engine that only works hard loses all its calls."""
+    grace_s: float = 10.0
+    start_limit_s: Callable[[int], float] = start_limit_s
+    """Given the size of the weights."""
 
 
 class Reconciler:
@@ -101,25 +65,31 @@ class Reconciler:
         database: Database,
         deployments: Deployments,
         engines: Mapping[str, Engine],
-        locate: Locate,
+        place: Place,
         *,
         run: Path,
         logs: Path,
         report: Callable[[str], None],
+        patience: Patience | None = None,
     ) -> None:
         self._database = database
         self._deployments = deployments
         self._engines = engines
-        self._locate = locate
+        self._place = place
         self._run_folder = run
         self._logs = logs
         self._report = report
-        self._fleets: dict[DeploymentId, _Fleet] = {}
+        self._patience = patience or Patience()
+        self._fleets: dict[DeploymentId, Fleet] = {}
         self._read_at = 0.0
         self._tell_at = 0.0
+        self._told_percent_at = 0.0
         self._is_database_away = False
         self._stop = threading.Event()
-        self._preparing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prepare-model")
+        self._wake = threading.Event()
+        self._placing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="place-weights")
+        self._asking = ThreadPoolExecutor(_MOST_ASKED_AT_ONCE, thread_name_prefix="ask-engine")
+        self._ending = ThreadPoolExecutor(_MOST_STOPPED_AT_ONCE, thread_name_prefix="end-engine")
         self._thread = threading.Thread(target=self._loop, name="reconcile")
 
     def start(self) -> None:
@@ -128,43 +98,53 @@ class Reconciler:
     def stop(self) -> None:
         """Stop every engine and wait until it is gone."""
         self._stop.set()
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._preparing.shutdown(wait=True, cancel_futures=True)
-        leaving: list[_Replica] = []
+        self._placing.shutdown(wait=True, cancel_futures=True)
+        leaving: list[Replica] = []
         for fleet in self._fleets.values():
-            leaving += _take_out(fleet, 0)
+            fleet.desired = fleet.desired._replace(replicas=0)
+            leaving += fleet.replicas
+            fleet.take_out(list(fleet.replicas))
         self._end(leaving)
+        for pool in (self._ending, self._asking):
+            pool.shutdown(wait=True, cancel_futures=True)
         # If the database is away, the next start drops what it still says of replicas.
         self._ask_database(self._tell)
 
     def _loop(self) -> None:
         while not self._stop.is_set():
+            self._wake.clear()
             try:
                 self._tick(time.monotonic())
             except Exception:  # noqa: BLE001 - this thread's edge: engines must stay watched
                 _log.exception("looking after the engines failed")
                 self._stop.wait(_READ_DESIRED_S)
             is_starting = any(fleet.is_starting() for fleet in self._fleets.values())
-            self._stop.wait(_STARTING_TICK_S if is_starting else _TICK_S)
+            self._wake.wait(_STARTING_TICK_S if is_starting else _TICK_S)
 
     def _tick(self, now: float) -> None:
         for fleet in self._fleets.values():
-            self._look(fleet, now)
+            for replica in tuple(fleet.replicas):
+                self._look(fleet, replica, now)
         if now >= self._read_at:
             self._read_at = now + _READ_DESIRED_S
             self._ask_database(self._read_desired)
         for fleet in self._fleets.values():
-            wanted = fleet.desired.replicas
-            if len(fleet.replicas) < wanted:
-                if now >= fleet.start_at:
-                    self._grow(fleet, now)
-            elif len(fleet.replicas) > wanted or (fleet.failed and not wanted):
-                self._shrink(fleet, wanted)
-            else:
-                fleet.model = None
+            self._follow(fleet, now)
         if now >= self._tell_at:
             self._tell_at = now if self._ask_database(self._tell) else now + _READ_DESIRED_S
+
+    def _follow(self, fleet: Fleet, now: float) -> None:
+        """Bring a fleet one step closer to what is wanted."""
+        if fleet.gives_way is not None:
+            self._ask_database(lambda: self._give_way(fleet))
+        leaving = fleet.leaving()
+        if leaving or (fleet.failed and not fleet.desired.replicas):
+            self._shrink(fleet, leaving)
+        elif fleet.lacks_one() and now >= fleet.start_at:
+            self._grow(fleet)
 
     def _ask_database(self, question: Callable[[], None]) -> bool:
         """Return whether it was there. That it is away is logged once, not at every tick."""
@@ -187,103 +167,197 @@ class Reconciler:
             fleet.desired = fleet.desired._replace(replicas=0)
             if fleet.is_forgotten():
                 del self._fleets[deployment_id]
+                remove_logs(self._logs, deployment_id)
         for deployment_id, desired in found.items():
-            fleet = self._fleets.setdefault(deployment_id, _Fleet(desired))
-            fleet.desired = desired
+            self._fleets.setdefault(deployment_id, Fleet(desired)).want(desired)
 
-    def _look(self, fleet: _Fleet, now: float) -> None:
-        """See how each replica is; take out those that have ended."""
-        for replica in tuple(fleet.replicas):
-            ended = replica.process.exit
-            if ended is not None:
-                fleet.replicas.remove(replica)
-                replica.report = ReplicaReport.failed(ended.reason)
-                fleet.failed.append(replica)
-                was_well = replica.ready_at is not None and now - replica.ready_at > _WELL_S
-                self._note_failure(fleet, ended.reason, now, is_first=was_well)
-            elif replica.report.state == "starting" and replica.engine.probe(replica.launch).ready:
-                replica.ready_at = now
-                replica.report = ReplicaReport("ready")
-                _log.info("%s: replica %s is ready", fleet.desired.version.name, replica.id)
+    # --- one replica ---------------------------------------------------------------------------
 
-    def _grow(self, fleet: _Fleet, now: float) -> None:
-        """Start one replica, once its model file is there."""
-        desired = fleet.desired
-        if fleet.model is None:
-            fleet.model = self._preparing.submit(
-                self._locate, desired.version.artifact, report=self._report
-            )
-        if not fleet.model.done():
+    def _look(self, fleet: Fleet, replica: Replica, now: float) -> None:
+        """See how a replica is, and take it a step on."""
+        if replica.process is None:
+            self._look_at_weights(fleet, replica, now)
             return
-        model, fleet.model = fleet.model, None
+        ended = replica.process.exit
+        if ended is not None:
+            was_well = replica.ready_at is not None and now - replica.ready_at > _WELL_S
+            self._fail(fleet, replica, ended.reason, now, is_first=was_well)
+            return
+        if replica.asking is not None and replica.asking.done():
+            self._hear(fleet, replica, now)
+        elif replica.asking is None and now >= replica.ask_at:
+            self._ask(replica)
+        limit_s = self._patience.start_limit_s(replica.placed.size if replica.placed else 0)
+        if not replica.is_ready and now - replica.began_at > limit_s:
+            reason = f"it was not ready within {limit_s:.0f} s ({replica.report.detail})"
+            self._fail(fleet, replica, reason, now, is_last=True)
+
+    def _look_at_weights(self, fleet: Fleet, replica: Replica, now: float) -> None:
+        placing = replica.placing
+        assert placing is not None, "a replica without a process waits for its weights"
+        if placing.running() and replica.stage is Stage.QUEUED:
+            replica.come_to(Stage.VERIFYING)
+        if not placing.done():
+            replica.show_percent()
+            return
+        if replica.stage is Stage.QUEUED:
+            replica.come_to(Stage.VERIFYING)
+        replica.placing = None
         try:
-            replica = self._start_replica(desired, model.result())
+            replica.placed = placing.result()
+            self._launch(replica, now)
         except (TradewindError, OSError) as error:
-            self._show_failure(fleet, str(error), now)
+            self._fail(fleet, replica, str(error), now)
         except Exception as error:  # noqa: BLE001 - the edge to code that is not ours
             # A damaged model file, an engine from another package: this deployment fails, the
             # others must not.
-            _log.exception("%s does not start", desired.version.name)
-            self._show_failure(fleet, f"{type(error).__name__}: {error}", now)
+            _log.exception("%s does not start", fleet.desired.version.name)
+            self._fail(fleet, replica, f"{type(error).__name__}: {error}", now)
         else:
-            _log.info("%s: replica %s starts", desired.version.name, replica.id)
-            fleet.replicas.append(replica)
-            fleet.ended += fleet.failed
-            fleet.failed = []
+            _log.info("%s: replica %s starts", fleet.desired.version.name, replica.id)
+            fleet.loads()
 
-    def _start_replica(self, desired: DesiredDeployment, model: Path) -> _Replica:
+    def _launch(self, replica: Replica, now: float) -> None:
+        desired, placed = replica.desired, replica.placed
+        assert placed is not None
         engine = self._engines.get(desired.engine)
         if engine is None:
             raise Unavailable(
                 f"there is no engine '{desired.engine}' here", hint="see the docs on engines"
             )
-        replica_id, alias = ReplicaId.new(), desired.version.name
+        alias = desired.version.name
         launch = engine.plan(
             LaunchSpec(
                 engine=desired.engine,
-                model_path=model,
+                model_path=placed.path,
                 alias=alias,
                 operation=desired.version.operation,
-                context_tokens=desired.version.context_tokens,
+                context_tokens=desired.context,
                 slots=desired.slots,
+                threads=desired.threads,
             ),
-            replica_id=replica_id,
+            replica_id=replica.id,
             run=self._run_folder,
             secret=secrets.token_urlsafe(32),
         )
-        process = engine.start(launch, self._logs / f"engine-{desired.deployment_id}.log")
-        return _Replica(replica_id, engine, launch, process, alias)
+        log = log_path(self._logs, desired.deployment_id, replica.number)
+        replica.process = engine.start(launch, log)
+        replica.engine, replica.launch = engine, launch
+        replica.access = ReplicaAccess(engine.provider, alias, launch.address, launch.credential)
+        replica.began_at = now
+        replica.come_to(Stage.LOADING)
 
-    def _shrink(self, fleet: _Fleet, wanted: int) -> None:
-        leaving = _take_out(fleet, wanted)
+    def _ask(self, replica: Replica) -> None:
+        engine, launch, desired = replica.engine, replica.launch, replica.desired
+        assert engine is not None
+        assert launch is not None
+        if replica.stage is Stage.WARMING_UP:
+            version = desired.version
+            replica.asking = self._asking.submit(
+                engine.warm_up, launch, version.operation, version.name
+            )
+        else:
+            replica.asking = self._asking.submit(engine.probe, launch)
+        replica.asking.add_done_callback(lambda _: self._wake.set())
+
+    def _hear(self, fleet: Fleet, replica: Replica, now: float) -> None:
+        """Take note of what an engine answered."""
+        assert replica.asking is not None
+        seen = _answer_of(replica)
+        match replica.stage:
+            case Stage.LOADING if seen.ready:
+                replica.come_to(Stage.WARMING_UP)
+            case Stage.LOADING:
+                replica.ask_at = now + _STARTING_TICK_S
+            case Stage.WARMING_UP if seen.ready:
+                replica.ready_at = now
+                replica.ask_at = now + self._patience.watch_every_s
+                replica.release()  # the engine has its files open
+                replica.come_to(Stage.READY)
+                _log.info("%s: replica %s is ready", fleet.desired.version.name, replica.id)
+            case Stage.WARMING_UP:
+                self._fail(fleet, replica, f"it loaded, and then {seen.detail}", now)
+            case _:
+                self._watch(fleet, replica, seen, now)
+
+    def _watch(self, fleet: Fleet, replica: Replica, seen: Probe, now: float) -> None:
+        """A ready replica was probed again."""
+        if seen.ready:
+            replica.silent_since = None
+            replica.ask_at = now + self._patience.watch_every_s
+            return
+        since = replica.silent_since or now
+        replica.silent_since = since
+        replica.ask_at = now + min(self._patience.watch_every_s, 1.0)
+        if now - since >= self._patience.hung_after_s:
+            reason = f"it has not answered its probe for {now - since:.0f} s: {seen.detail}"
+            self._fail(fleet, replica, reason, now)
+
+    # --- fleets --------------------------------------------------------------------------------
+
+    def _grow(self, fleet: Fleet) -> None:
+        """Begin with one replica: its weights are looked for."""
+        artifact = fleet.desired.version.artifact
+        seen: list[Replica] = []
+
+        def progress(percent: int) -> None:
+            if seen:
+                seen[0].percent = percent
+
+        placing = self._placing.submit(
+            self._place, artifact, report=self._report, progress=progress
+        )
+        replica = Replica(fleet.desired, fleet.free_number(), placing)
+        seen.append(replica)
+        placing.add_done_callback(lambda _: self._wake.set())
+        fleet.replicas.append(replica)
+
+    def _shrink(self, fleet: Fleet, leaving: list[Replica]) -> None:
+        fleet.take_out(leaving)
         try:
             self._ask_database(self._tell)
         finally:
-            if leaving:
+            if any(replica.process is not None for replica in leaving):
                 # Given a moment: gateways must have stopped sending to them.
                 self._stop.wait(_LEAVE_S)
                 self._end(leaving)
 
-    def _end(self, replicas: Sequence[_Replica]) -> None:
+    def _end(self, replicas: Sequence[Replica]) -> None:
         """Stop them side by side; return when they are gone."""
-        if replicas:
-            with ThreadPoolExecutor(min(len(replicas), _MOST_STOPPED_AT_ONCE)) as pool:
-                for _ in pool.map(_end_one, replicas):
-                    pass
+        for each in [self._ending.submit(self._end_one, replica) for replica in replicas]:
+            each.result()
 
-    def _show_failure(self, fleet: _Fleet, reason: str, now: float) -> None:
-        """Show that a replica could not even be started. One line stands for all such tries."""
-        report = ReplicaReport.failed(reason)
-        if not any(shown.report == report for shown in fleet.failed):
-            alias = fleet.desired.version.name
-            access = ReplicaAccess(provider="", upstream_model=alias, address="", credential="")
-            fleet.ended += fleet.failed
-            fleet.failed = [_Shown(ReplicaId.new(), access, report)]
-        self._note_failure(fleet, reason, now)
+    def _end_one(self, replica: Replica) -> None:
+        if replica.process is None or replica.engine is None:
+            return
+        try:
+            replica.engine.stop(replica.process, self._patience.grace_s)
+        except Unavailable as error:
+            _log.error("replica %s does not end: %s", replica.id, error)
 
-    def _note_failure(
-        self, fleet: _Fleet, reason: str, now: float, *, is_first: bool = False
+    def _fail(
+        self,
+        fleet: Fleet,
+        replica: Replica,
+        reason: str,
+        now: float,
+        *,
+        is_first: bool = False,
+        is_last: bool = False,
     ) -> None:
+        """Take out a replica that failed. `is_first` starts the delays anew, `is_last` says that
+        trying again would only take as long as this did.
+        """
+        was_ready = fleet.has_been_ready()
+        fleet.replicas.remove(replica)
+        replica.fail(reason)
+        if replica.process is not None and replica.process.exit is None:
+            # Hung, or much too slow: it is ended beside the loop, which has others to watch.
+            self._ending.submit(self._end_one, replica)
+        if replica.revision != fleet.desired.revision:
+            fleet.ended.append(replica)
+            return
+        fleet.show_failed(replica)
         fleet.failures = 1 if is_first else fleet.failures + 1
         delay_s = restart_delay_s(fleet.failures)
         fleet.start_at = now + delay_s
@@ -291,43 +365,71 @@ class Reconciler:
         _log.warning("%s: %s; next start in %.1f s", name, reason, delay_s)
         if fleet.failures == 1:
             self._report(f"{name}: {reason}")
+        has_good_one = fleet.desired.good_revision not in {None, fleet.desired.revision}
+        failures = max(fleet.failures, 3) if is_last else fleet.failures
+        if gives_way(failures=failures, has_been_ready=was_ready, has_good_one=has_good_one):
+            fleet.gives_way = reason
+
+    # --- telling -------------------------------------------------------------------------------
+
+    def _give_way(self, fleet: Fleet) -> None:
+        """Have the last good revision take the place of one that never becomes ready."""
+        desired, reason = fleet.desired, fleet.gives_way
+        assert reason is not None
+        with self._database.transaction() as tx:
+            number = self._deployments.give_way(tx, desired.deployment_id, desired.revision, reason)
+        fleet.gives_way = None
+        self._read_at = 0.0
+        if number is not None:
+            name = desired.version.name
+            _log.warning("%s: revision %d gives way to %d", name, desired.revision, number)
+            self._report(f"{name}: back to revision {number}, as {desired.revision} fails")
 
     def _tell(self) -> None:
         """Bring the database up to date, if it is not. Raises Unavailable; then again later."""
         fleets = list(self._fleets.values())
+        now = time.monotonic()
+        with_percent = now - self._told_percent_at >= _TELL_PERCENT_S
         changed = [
-            (fleet.desired.deployment_id, shown)
+            (fleet.desired.deployment_id, shown, shown.report)
             for fleet in fleets
-            for shown in (*fleet.replicas, *fleet.failed)
+            for shown in fleet.shown()
             if shown.told != shown.report
+            and (
+                with_percent
+                or shown.told is None
+                or shown.told._replace(percent=None) != shown.report._replace(percent=None)
+            )
         ]
         ended = [shown for fleet in fleets for shown in fleet.ended]
         if not changed and not ended:
             return
+        self._told_percent_at = now
         with self._database.transaction() as tx:
-            for deployment_id, shown in changed:
-                self._deployments.report(tx, deployment_id, shown.id, shown.report, shown.access)
+            for deployment_id, shown, report in changed:
+                if report.state == "ready":
+                    self._deployments.was_ready(tx, deployment_id, shown.revision)
+                self._deployments.report(
+                    tx,
+                    deployment_id,
+                    shown.id,
+                    report,
+                    shown.access,
+                    revision=shown.revision,
+                    number=shown.number,
+                )
             self._deployments.forget(tx, [shown.id for shown in ended])
-        for _, shown in changed:
-            shown.told = shown.report
+        for _, shown, report in changed:
+            shown.told = report
         for fleet in fleets:
             fleet.ended = [shown for shown in fleet.ended if shown not in ended]
 
 
-def _take_out(fleet: _Fleet, wanted: int) -> list[_Replica]:
-    """Take the newest surplus replicas out of the fleet; with none wanted, what is shown too."""
-    leaving = fleet.replicas[wanted:]
-    fleet.replicas = fleet.replicas[:wanted]
-    fleet.ended += leaving
-    fleet.model = None
-    if not wanted:
-        fleet.ended += fleet.failed
-        fleet.failed = []
-    return leaving
-
-
-def _end_one(replica: _Replica) -> None:
-    try:
-        replica.engine.stop(replica.process, _GRACE_S)
-    except Unavailable as error:
-        _log.error("replica %s does not end: %s", replica.id, error)
+def _answer_of(replica: Replica) -> Probe:
+    """Return what was asked for. An engine of another package may raise what it likes."""
+    asking, replica.asking = replica.asking, None
+    assert asking is not None
+    error = asking.exception()
+    if error is not None:
+        return Probe(ready=False, detail=f"{type(error).__name__}: {error}")
+    return asking.result()

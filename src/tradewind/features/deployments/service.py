@@ -1,4 +1,4 @@
-"""What other parts may ask of deployments."""
+"""What the platform itself, the reconciler and other features ask of deployments."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -13,6 +13,8 @@ from tradewind.features.catalog.service import Catalog, VersionFacts
 from tradewind.features.deployments import repository
 from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport
 
+_THE_PLATFORM = "the platform"
+
 
 class DesiredDeployment(NamedTuple):
     """What should run."""
@@ -22,6 +24,16 @@ class DesiredDeployment(NamedTuple):
     slots: int
     replicas: int
     version: VersionFacts
+    revision: int = 1
+    threads: int = 1
+    context_tokens: int | None = None
+    """None is the model's."""
+    good_revision: int | None = None
+    """The last that was ready."""
+
+    @property
+    def context(self) -> int:
+        return self.context_tokens or self.version.context_tokens
 
 
 class Deployments:
@@ -38,7 +50,14 @@ class Deployments:
         slots: int,
         replicas: int = 1,
     ) -> DeploymentId | None:
-        """Want a version to run. Idempotent: returns None when it has a deployment already."""
+        """Want a version to run. Idempotent: returns None when it has a deployment already.
+
+        For the platform itself; people order through `DeploymentOrders`. Raises NotDeployable
+        (409) for a model whose life is ending, or that is not known enough.
+        """
+        if repository.has_deployment(tx, version_id):
+            return None
+        self._catalog.check_deployable(tx, version_id)
         return repository.add_deployment(
             tx,
             version_id,
@@ -46,6 +65,15 @@ class Deployments:
             slots=slots,
             desired_replicas=replicas,
             now=self._clock.now(),
+            first={
+                "context_tokens": None,
+                "threads": 1,
+                "state": "new",
+                "reason": "deployed",
+                "fit": {},
+                "is_override": False,
+                "created_by": _THE_PLATFORM,
+            },
         )
 
     def desired(self, tx: Connection) -> list[DesiredDeployment]:
@@ -56,6 +84,10 @@ class Deployments:
                 row.slots,
                 row.desired_replicas,
                 self._catalog.version_facts(tx, ModelVersionId(row.model_version_id)),
+                row.revision,
+                row.threads,
+                row.context_tokens,
+                row.good_revision,
             )
             for row in repository.desired(tx)
         ]
@@ -66,6 +98,8 @@ class Deployments:
         if version_id is None:
             raise NotFound(f"there is no deployment '{deployment_id}'")
         return self._catalog.version_facts(tx, version_id)
+
+    # --- told by the reconciler --------------------------------------------------------------
 
     def forget_replicas(self, tx: Connection) -> None:
         """Drop what was reported of replicas: called when their supervisor starts, as none of the
@@ -81,6 +115,9 @@ class Deployments:
         replica_id: ReplicaId,
         report: ReplicaReport,
         access: ReplicaAccess,
+        *,
+        revision: int = 1,
+        number: int = 1,
     ) -> None:
         """Keep what was seen of a replica and have the snapshot compiled anew. Idempotent."""
         repository.put_replica(
@@ -89,6 +126,8 @@ class Deployments:
             deployment_id,
             report=report,
             access=access,
+            revision=revision,
+            number=number,
             now=self._clock.now(),
         )
         record_change(tx, ChangeKind.ENDPOINTS)
@@ -98,3 +137,39 @@ class Deployments:
         if replica_ids:
             repository.remove_replicas(tx, replica_ids)
             record_change(tx, ChangeKind.ENDPOINTS)
+
+    def was_ready(self, tx: Connection, deployment_id: DeploymentId, revision: int) -> None:
+        """A replica of this revision was ready: it is what to come back to. Idempotent."""
+        row = repository.lock_deployment(tx, deployment_id)
+        if row is None or row.good_revision == revision or row.revision != revision:
+            return
+        repository.update_revision(tx, deployment_id, revision, {"state": "good"})
+        repository.update_deployment(tx, deployment_id, {"good_revision": revision})
+
+    def give_way(
+        self, tx: Connection, deployment_id: DeploymentId, revision: int, reason: str
+    ) -> int | None:
+        """A revision never became ready: the last good one takes its place again. Idempotent.
+
+        Returns the number of that one; None when there is none, or somebody was quicker.
+        """
+        row = repository.lock_deployment(tx, deployment_id)
+        if row is None or row.revision != revision or row.good_revision in {None, revision}:
+            return None
+        good = repository.find_revision(tx, deployment_id, row.good_revision)
+        assert good is not None, "a good revision is kept"
+        failed = {"state": "failed", "reason": " ".join(reason.split())[:300]}
+        repository.update_revision(tx, deployment_id, revision, failed)
+        repository.update_deployment(
+            tx,
+            deployment_id,
+            {
+                "revision": good.number,
+                "engine": good.engine,
+                "slots": good.slots,
+                "model_version_id": good.model_version_id,
+                "updated_at": self._clock.now(),
+            },
+        )
+        record_change(tx, ChangeKind.ENDPOINTS)
+        return good.number

@@ -52,6 +52,13 @@ class Engine(Protocol):
         """Ask the replica how it is. Takes at most about 2 s and never raises for its state."""
         ...
 
+    def warm_up(self, launch: "Launch", operation: Operation, alias: str) -> "Probe":
+        """Have it answer one small question, so that nobody's first call is its first.
+
+        `ready` says that it did. May take minutes with a large model; never raises for its state.
+        """
+        ...
+
     def stop(self, process: "Process", grace_s: float) -> "Exit":
         """Ask it to end, kill it after `grace_s`, and wait until it is gone. Idempotent.
 

@@ -21,7 +21,8 @@ from tradewind.plugins.engines.base import (
     checked,
     socket_path,
 )
-from tradewind.plugins.engines.health import probe_health
+from tradewind.plugins.engines.health import ask_one_thing, probe_health
+from tradewind.snapshot.contents import Operation
 
 _SOURCE_ROOT = str(Path(fake_server.__file__).parents[3])
 
@@ -62,6 +63,9 @@ class FakeEngine:
 
     def probe(self, launch: Launch) -> Probe:
         return probe_health(launch)
+
+    def warm_up(self, launch: Launch, operation: Operation, alias: str) -> Probe:
+        return ask_one_thing(launch, operation, alias)
 
     def stop(self, process: Process, grace_s: float) -> Exit:
         return self._processes.stop(process, grace_s)

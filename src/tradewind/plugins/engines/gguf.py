@@ -55,6 +55,13 @@ class GgufFacts(NamedTuple):
     tensors: int
     tokenizer: str | None
     has_chat_template: bool
+    layers: int | None = None
+    heads: int | None = None
+    """Of attention, as the three that follow: they tell how much memory a token takes. None also
+    where the file has a list, with another number for each layer."""
+    key_value_heads: int | None = None
+    key_length: int | None = None
+    value_length: int | None = None
 
 
 class GgufDamaged(InvalidInput):
@@ -152,6 +159,11 @@ def _read(cursor: _Cursor) -> GgufFacts:
         tensors,
         _text(values, "tokenizer.ggml.model"),
         bool(_text(values, _CHAT_TEMPLATE)),
+        _number(values, f"{architecture}.block_count"),
+        _number(values, f"{architecture}.attention.head_count"),
+        _number(values, f"{architecture}.attention.head_count_kv"),
+        _number(values, f"{architecture}.attention.key_length"),
+        _number(values, f"{architecture}.attention.value_length"),
     )
 
 

@@ -1,14 +1,22 @@
-"""Asks a replica whether it can answer: `GET /health`, over its unix socket or loopback."""
+"""Asks a replica whether it can answer: `GET /health`, over its unix socket or loopback.
+
+And, once, one small question in OpenAI's format, which every engine here speaks.
+"""
 
 import http.client
 import socket
 import time
 from collections.abc import Iterator
 
+import msgspec
+
 from tradewind.plugins.engines.base import Engine, Launch, Probe, Process
+from tradewind.snapshot.contents import Operation
 
 _TIMEOUT_S = 2.0
+_FIRST_ANSWER_S = 150.0
 _MOST_BODY_BYTES = 4096
+_LONGEST_MESSAGE = 200
 # A small model is ready in 0.3 s, a large one in minutes: ask often first, then less.
 _FIRST_PAUSE_S = 0.03
 _MOST_PAUSE_S = 1.0
@@ -39,6 +47,35 @@ def probe_health(launch: Launch, *, timeout_s: float = _TIMEOUT_S) -> Probe:
             return Probe(ready=False, detail=f"answered the probe with status {status}")
 
 
+def ask_one_thing(
+    launch: Launch, operation: Operation, alias: str, *, timeout_s: float = _FIRST_ANSWER_S
+) -> Probe:
+    """Return whether the replica answers a question of one word. No failure is raised."""
+    path, question = "/v1/embeddings", {"model": alias, "input": "Hello"}
+    if operation is not Operation.EMBEDDINGS:
+        messages = [{"role": "user", "content": "Hello"}]
+        question = {"model": alias, "messages": messages, "max_tokens": 1}
+        path = "/v1/chat/completions"
+    connection = _Connection(launch.address, timeout_s)
+    headers = {**_headers(launch), "Content-Type": "application/json"}
+    try:
+        connection.request("POST", path, msgspec.json.encode(question), headers)
+        answer = connection.getresponse()
+        said = answer.read(_MOST_BODY_BYTES)
+    except TimeoutError:
+        return Probe(ready=False, detail=f"did not answer a question within {timeout_s:g} s")
+    except (OSError, http.client.HTTPException) as error:
+        return Probe(ready=False, detail=f"broke off the connection: {type(error).__name__}")
+    finally:
+        connection.close()
+    if answer.status == http.client.OK:
+        return Probe(ready=True, detail="answers")
+    return Probe(
+        ready=False,
+        detail=f"answered a question with status {answer.status}: {_error_in(said)}",
+    )
+
+
 def await_ready(engine: Engine, launch: Launch, process: Process, timeout_s: float) -> Probe:
     """Probe until the replica is ready, has ended or the time is over; return what was last seen.
 
@@ -62,6 +99,25 @@ def pauses() -> Iterator[float]:
     while True:
         yield pause_s
         pause_s = min(_MOST_PAUSE_S, pause_s * _PAUSE_GROWTH)
+
+
+def _error_in(body: bytes) -> str:
+    """Return the message of an error in OpenAI's format, or the beginning of what was said."""
+    try:
+        return _error_decoder.decode(body).error.message[:_LONGEST_MESSAGE]
+    except msgspec.MsgspecError:
+        return body.decode("utf-8", "replace")[:_LONGEST_MESSAGE]
+
+
+class _Said(msgspec.Struct):
+    message: str = ""
+
+
+class _Error(msgspec.Struct):
+    error: _Said
+
+
+_error_decoder = msgspec.json.Decoder(_Error)
 
 
 def _headers(launch: Launch) -> dict[str, str]:

@@ -21,7 +21,7 @@ from tradewind.plugins.engines.base import (
     checked,
     socket_path,
 )
-from tradewind.plugins.engines.health import probe_health
+from tradewind.plugins.engines.health import ask_one_thing, probe_health
 from tradewind.plugins.engines.machine import (
     OPENMP,
     WAY_OUT,
@@ -102,6 +102,9 @@ class LlamaServer:
 
     def probe(self, launch: Launch) -> Probe:
         return probe_health(launch)
+
+    def warm_up(self, launch: Launch, operation: Operation, alias: str) -> Probe:
+        return ask_one_thing(launch, operation, alias)
 
     def stop(self, process: Process, grace_s: float) -> Exit:
         return self._processes.stop(process, grace_s)

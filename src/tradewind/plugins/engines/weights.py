@@ -16,7 +16,7 @@ import msgspec
 
 from tradewind.core.errors import InvalidInput, Unavailable
 from tradewind.plugins.engines.bert_to_gguf import convert_bert
-from tradewind.plugins.engines.gguf import read_gguf
+from tradewind.plugins.engines.gguf import GgufDamaged, GgufFacts, read_gguf
 
 Report = Callable[[str], None]
 """Takes a line for the person who waits."""
@@ -65,6 +65,42 @@ _PACKAGES = {
 }
 # Part of the converted file's name: raise it when the conversion changes, and it is done anew.
 _CONVERSION = 1
+
+
+class Described(NamedTuple):
+    """What is known of weights that were not loaded."""
+
+    size: int
+    facts: GgufFacts
+
+
+# all-MiniLM-L6-v2 as it is converted: it is to be described before its first conversion too.
+_MINILM = GgufFacts(
+    *("bert", "all-MiniLM-L6-v2", "apache-2.0", 512, 384, 22_713_216, 101, "bert", False),
+    *(6, 12, None, None, None),
+)
+
+
+def describe_weights(artifact: str) -> Described | None:
+    """Return size and shape of the weights that `artifact` names, None when they are not here.
+
+    Reads a header at most; nothing is verified or converted. 10 ms for a large vocabulary.
+    """
+    kind, _, name = artifact.partition(":")
+    try:
+        match kind:
+            case "package" if name in _PACKAGES:
+                source = _locate(_PACKAGES[name])
+                size = source.stat().st_size
+                if _PACKAGES[name].needs_conversion:
+                    return Described(size, _MINILM)
+                return Described(size, read_gguf(source))
+            case "file" if Path(name).is_absolute():
+                return Described(Path(name).stat().st_size, read_gguf(Path(name)))
+            case _:
+                return None
+    except (WeightsMissing, GgufDamaged, OSError):
+        return None
 
 
 def find_weights(artifact: str, *, models: Path, report: Report) -> Path:
