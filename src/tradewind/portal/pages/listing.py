@@ -1,0 +1,280 @@
+"""One listing of the organization: its state, the steps of its wizard, preview and submission."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from sqlalchemy import Connection
+from starlette.responses import RedirectResponse, Response
+
+from tradewind.core.errors import (
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    PreconditionFailed,
+    TradewindError,
+)
+from tradewind.core.permissions import Permission
+from tradewind.features.accounts.schemas import Viewer
+from tradewind.features.artifacts.schemas import ArtifactRow
+from tradewind.features.publishing import rules
+from tradewind.features.publishing.schemas import ListingDetail, ListingRow, State
+from tradewind.portal.field_errors import FieldErrors
+from tradewind.portal.form_fields import Fields
+from tradewind.portal.pages.publish import by_of
+from tradewind.portal.parts import Portal
+from tradewind.portal.publishing_form import (
+    CAPABILITIES,
+    CHECK_LABELS,
+    FIELD_LABELS,
+    MOVE_LABELS,
+    TASKS,
+    VISIBILITIES,
+    ListingForm,
+    content_with,
+    listing_form_of,
+    problems_by_step,
+    read_step,
+)
+from tradewind.portal.revisions import STALE, revision_of
+
+_STEPS = tuple((name, label) for name, label, _ in rules.STEPS)
+_NAMES = tuple(name for name, _ in _STEPS)
+_ARTIFACTS_SHOWN = 200
+_ACTIONS = ("submit", "withdraw", "discard", "delist", "validate", "cancel", "change")
+
+
+@dataclass(frozen=True, slots=True)
+class ListingPage:
+    detail: ListingDetail
+    can_write: bool
+    problems: Mapping[str, int]
+    refusal: TradewindError | None = None
+    """Why nothing was done."""
+    steps: Sequence[tuple[str, str]] = _STEPS
+    labels: Mapping[str, str] = field(default_factory=lambda: FIELD_LABELS)
+    moves: Mapping[str, str] = field(default_factory=lambda: MOVE_LABELS)
+    checks: Mapping[str, str] = field(default_factory=lambda: CHECK_LABELS)
+
+    @property
+    def listing(self) -> ListingRow:
+        return self.detail.row
+
+    @property
+    def is_news_coming(self) -> bool:
+        """A run is under way; the page looks again by itself."""
+        return bool(self.detail.runs) and self.detail.runs[0].is_open
+
+    @property
+    def is_complete(self) -> bool:
+        return not any(self.problems.values())
+
+
+@dataclass(frozen=True, slots=True)
+class StepPage:
+    listing: ListingRow
+    step: str
+    label: str
+    form: ListingForm
+    problems: Mapping[str, int]
+    connections: Sequence[tuple[str, str]]
+    artifacts: Sequence[tuple[str, str]]
+    errors: FieldErrors = field(default_factory=FieldErrors)
+    saved: ListingForm | None = None
+    """What is so now, when somebody else has changed it."""
+    steps: Sequence[tuple[str, str]] = _STEPS
+    tasks: Sequence[tuple[str, str]] = TASKS
+    capabilities: Mapping[str, str] = field(default_factory=lambda: CAPABILITIES)
+    visibilities: Sequence[tuple[str, str]] = VISIBILITIES
+
+
+def routes(portal: Portal) -> APIRouter:
+    router = APIRouter()
+    services, access = portal.services, portal.access
+    database, listings = services.database, services.publishing.listings
+    validations = services.publishing.validations
+    may_read = access.allowed(Permission.PUBLISHING_READ)
+    may_write = access.allowed(Permission.PUBLISHING_WRITE)
+    own_form = [Depends(access.own_form)]
+
+    @router.get("/publish/listings/{listing_id}")
+    def listing(
+        request: Request, listing_id: str, viewer: Annotated[Viewer, Depends(may_read)]
+    ) -> Response:
+        return _overview(request, viewer, listing_id)
+
+    @router.get("/publish/listings/{listing_id}/preview")
+    def preview(
+        request: Request, listing_id: str, viewer: Annotated[Viewer, Depends(may_read)]
+    ) -> Response:
+        return _overview(request, viewer, listing_id, template="listing_preview.html")
+
+    @router.get("/publish/listings/{listing_id}/{step}")
+    def ask(
+        request: Request,
+        listing_id: str,
+        step: str,
+        viewer: Annotated[Viewer, Depends(may_write)],
+    ) -> Response:
+        _check_step(step)
+        with database.transaction() as tx:
+            row = listings.get_listing(tx, viewer, listing_id).row
+        if row.state is not State.DRAFT:
+            return _go(f"/publish/listings/{listing_id}")
+        return _step(request, viewer, row, step, listing_form_of(row.content, row.revision))
+
+    @router.post("/publish/listings/{listing_id}/actions/{action}", dependencies=own_form)
+    def act(
+        request: Request,
+        listing_id: str,
+        action: str,
+        fields: Fields,
+        viewer: Annotated[Viewer, Depends(may_write)],
+    ) -> Response:
+        if action not in _ACTIONS:
+            raise NotFound("there is no such action")
+        try:
+            with database.transaction() as tx:
+                path = _act(tx, viewer, listing_id, action, fields.text("reason"))
+        except (Conflict, Forbidden, InvalidInput, PreconditionFailed) as error:
+            return _overview(request, viewer, listing_id, refusal=error)
+        return _go(path)
+
+    @router.post("/publish/listings/{listing_id}/{step}", dependencies=own_form)
+    def save(
+        request: Request,
+        listing_id: str,
+        step: str,
+        fields: Fields,
+        viewer: Annotated[Viewer, Depends(may_write)],
+    ) -> Response:
+        _check_step(step)
+        form, errors = read_step(fields, step), FieldErrors()
+        try:
+            with database.transaction() as tx:
+                former = listings.get_listing(tx, viewer, listing_id).row
+                content = content_with(former.content, form, step, errors)
+                row = listings.save(tx, viewer, listing_id, content, revision=revision_of(fields))
+        except PreconditionFailed:
+            with database.transaction() as tx:
+                row = listings.get_listing(tx, viewer, listing_id).row
+            now = listing_form_of(row.content, row.revision)
+            form = ListingForm(form.values, form.chosen, now.revision)
+            return _step(request, viewer, row, step, form, saved=now, status=STALE)
+        except Conflict as error:
+            return _overview(request, viewer, listing_id, refusal=error)
+        if errors:
+            form = ListingForm(form.values, form.chosen, str(row.revision))
+            return _step(
+                request,
+                viewer,
+                row,
+                step,
+                form,
+                errors=errors,
+                status=HTTPStatus.UNPROCESSABLE_ENTITY,
+            )
+        place = _NAMES.index(step) + 1
+        following = _NAMES[place] if place < len(_NAMES) else "preview"
+        return _go(f"/publish/listings/{listing_id}/{following}")
+
+    def _act(tx: Connection, viewer: Viewer, listing_id: str, action: str, reason: str) -> str:
+        """Do it; return where to go."""
+        by, here = by_of(viewer), f"/publish/listings/{listing_id}"
+        match action:
+            case "submit":
+                listings.submit(tx, viewer, by, listing_id)
+            case "withdraw":
+                listings.withdraw(tx, viewer, by, listing_id)
+            case "discard":
+                listings.discard(tx, viewer, listing_id)
+                return "/publish"
+            case "delist":
+                listings.delist(tx, viewer, by, listing_id, reason)
+            case "validate":
+                validations.begin_again(tx, viewer, listing_id)
+            case "cancel":
+                validations.cancel(tx, viewer, by, listing_id)
+            case _:
+                row = listings.get_listing(tx, viewer, listing_id).row
+                begun = listings.begin(tx, viewer, by, row.publisher, row.slug)
+                return f"/publish/listings/{begun.listing_id}/model"
+        return here
+
+    def _overview(
+        request: Request,
+        viewer: Viewer,
+        listing_id: str,
+        *,
+        template: str = "listing.html",
+        refusal: TradewindError | None = None,
+    ) -> Response:
+        with database.transaction() as tx:
+            detail = listings.get_listing(tx, viewer, listing_id)
+        page = ListingPage(
+            detail,
+            viewer.may(Permission.PUBLISHING_WRITE)
+            and detail.row.organization_id == viewer.organization_id,
+            problems_by_step(detail.row.content),
+            refusal,
+        )
+        status = HTTPStatus.OK if refusal is None else HTTPStatus(refusal.status)
+        return portal.shell.page(request, template, page, viewer=viewer, status=status)
+
+    def _step(
+        request: Request,
+        viewer: Viewer,
+        row: ListingRow,
+        step: str,
+        form: ListingForm,
+        *,
+        errors: FieldErrors | None = None,
+        saved: ListingForm | None = None,
+        status: HTTPStatus = HTTPStatus.OK,
+    ) -> Response:
+        connections: list[tuple[str, str]] = []
+        artifacts: list[ArtifactRow] = []
+        if step == "source":
+            with database.transaction() as tx:
+                if viewer.may(Permission.PROVIDERS_READ):
+                    connections = [
+                        (one.id, one.name)
+                        for one in services.providers.list_connections(tx, viewer)
+                    ]
+                if viewer.may(Permission.ARTIFACTS_READ):
+                    artifacts = services.artifacts.list_artifacts(
+                        tx, viewer, limit=_ARTIFACTS_SHOWN
+                    )
+        page = StepPage(
+            listing=row,
+            step=step,
+            label=dict(_STEPS)[step],
+            form=form,
+            problems=problems_by_step(row.content),
+            connections=connections,
+            artifacts=[(one.digest, _artifact_label(one)) for one in artifacts],
+            errors=errors or FieldErrors(),
+            saved=saved,
+        )
+        return portal.shell.page(request, "listing_step.html", page, viewer=viewer, status=status)
+
+    return router
+
+
+def _artifact_label(row: ArtifactRow) -> str:
+    files = "1 file" if row.file_count == 1 else f"{row.file_count} files"
+    state = ", in quarantine" if row.is_quarantined else ""
+    size = f"{row.size / 1024**2:,.1f} MiB"
+    return f"{row.digest[:19]}… ({files}, {size}, {row.created_at:%Y-%m-%d}{state})"
+
+
+def _check_step(step: str) -> None:
+    if step not in _NAMES:
+        raise NotFound(f"there is no step {step[:40]!r}")
+
+
+def _go(path: str) -> Response:
+    return RedirectResponse(path, HTTPStatus.SEE_OTHER)
