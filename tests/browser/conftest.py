@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -34,9 +35,9 @@ class RunningPortal:
 
 
 @pytest.fixture
-def portal(database: Database) -> Generator[RunningPortal]:
+def portal(database: Database, tmp_path: Path) -> Generator[RunningPortal]:
     """The portal on a free port of loopback, with nobody in it yet."""
-    world, gateway = PortalWorld(database), FakeGateway()
+    world, gateway = PortalWorld(database, logs=tmp_path), FakeGateway()
     with serve_on_loopback(world, gateway) as url:
         yield RunningPortal(world, gateway, url)
 

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import ViewportSize
 
 from tradewind.features.accounts.schemas import SignedIn
+from tradewind.features.catalog.builtin import BUILTIN_MODELS
 from tradewind.testing.logged_calls import OWN_ATTEMPT, ended_call, refused_call
 from tradewind.testing.portal_browser import NARROW, WIDE, Keys, Playground, Requests, Tab
 from tradewind.testing.portal_world import CHAT_MODEL, EMBEDDING_MODEL
@@ -84,6 +85,9 @@ def test_full_pages(portal, open_tab, signed_in: SignedIn, theme, viewport):
         replace(CHAT_MODEL, name="kestrel/b", state="failed", state_detail="no memory"),
         replace(CHAT_MODEL, name="kestrel/c", state="stopped", state_detail="not wanted"),
     ]
+    with world.database.transaction() as tx:
+        for entry in BUILTIN_MODELS:
+            world.catalog.add_builtin(tx, entry)
     key_id = world.add_key(signed_in.viewer, LONG)
     world.add_usage(signed_in.viewer, key_id=key_id)
     world.add_usage(signed_in.viewer, model=f"kestrel/{LONG}", currency="EUR", price_id="p2")

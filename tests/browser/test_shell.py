@@ -6,10 +6,18 @@ import pytest
 from playwright.sync_api import expect
 
 from tradewind.core import api_keys
+from tradewind.features.catalog.builtin import BUILTIN_MODELS
 from tradewind.testing.portal_browser import NARROW, Keys, SignIn
 from tradewind.testing.portal_world import CHAT_MODEL, EMAIL, PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(autouse=True)
+def the_models_that_come_along(portal) -> None:
+    with portal.world.database.transaction() as tx:
+        for entry in BUILTIN_MODELS:
+            portal.world.catalog.add_builtin(tx, entry)
 
 
 def test_from_the_link_to_home_and_back_in_with_the_password(portal, open_tab):
@@ -42,7 +50,7 @@ def test_the_list_of_models_follows_the_typing_without_a_new_page(tab):
     assert page.locator("body").get_attribute("data-same-document") == "yes"
 
     page.get_by_text("Table", exact=True).click()
-    expect(page.locator("#results table")).to_be_visible()
+    expect(page.locator("#live table")).to_be_visible()
     page.reload()
     expect(page.locator("#model-count")).to_have_text("1 model")
 

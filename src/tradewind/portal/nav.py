@@ -31,12 +31,16 @@ NAV = (
         (
             NavItem("Home", "/", "home", None, "h"),
             NavItem("Models", "/models", "grid", Permission.MODELS_READ, "m"),
+            NavItem("Publish", "/publish", "send", Permission.PUBLISHING_READ, "i"),
+            NavItem("Reviews", "/reviews", "check", Permission.REVIEWS_READ, "t"),
+            NavItem("Compare", "/compare", "columns", Permission.MODELS_READ, "c"),
             NavItem("Playground", "/playground", "chat", Permission.KEYS_WRITE, "p"),
         ),
     ),
     NavGroup(
         "Operate",
         (
+            NavItem("Deployments", "/deployments", "server", Permission.DEPLOYMENTS_READ, "d"),
             NavItem("Endpoints", "/endpoints", "route", Permission.MODELS_READ, "e"),
             NavItem("Providers", "/providers", "plug", Permission.MODELS_READ, "v"),
             NavItem("Usage and cost", "/usage", "chart", Permission.USAGE_READ, "u"),

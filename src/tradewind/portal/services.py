@@ -2,18 +2,35 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
 from tradewind.db.database import Database
 from tradewind.features.accounts.service import Accounts
+from tradewind.features.artifacts.service import Artifacts
 from tradewind.features.budgets.service import Budgets
+from tradewind.features.catalog.licences import Licences
+from tradewind.features.catalog.service import Catalog
+from tradewind.features.deployments.orders import DeploymentOrders
 from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.providers.service import Providers
+from tradewind.features.publishing.services import PublishingServices
 from tradewind.features.webhooks.service import Webhooks
+from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.portal.live_tail import LiveTails
+from tradewind.readmodels.catalog_search.query import CatalogQuery
+from tradewind.readmodels.catalog_search.rows import Card, CatalogPage, Reader
 from tradewind.readmodels.models import ServedModel, get_model, list_models
+
+
+class CatalogSearch(Protocol):
+    """The part of `readmodels.catalog_search.live.CatalogSearch` that pages use."""
+
+    def search(self, query: CatalogQuery, reader: Reader) -> CatalogPage: ...
+
+    def find(self, names: Sequence[str], reader: Reader) -> list[Card]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +41,21 @@ class PortalServices:
     accounts: Accounts
     providers: Providers
     endpoints: Endpoints
+    orders: DeploymentOrders
+    engine_logs: EngineLogs
     budgets: Budgets
     webhooks: Webhooks
+    publishing: PublishingServices
+    artifacts: Artifacts
+    catalog: Catalog
+    licences: Licences
+    catalog_search: CatalogSearch
     clock: Clock
     public_url: Callable[[], str]
     """Origin under which browsers reach the platform, without a trailing slash. Asked for on each
     request, because a port of 0 is only known once the gateway listens."""
+    catalog_is_public: bool = False
+    """Whether whoever is not signed in may read the catalog."""
     log_days: int = 30
     """For how long calls stay in the request log."""
     live_tails: LiveTails = field(default_factory=LiveTails)

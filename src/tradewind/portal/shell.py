@@ -15,6 +15,7 @@ from tradewind.core.ids import request_id
 from tradewind.features.accounts.schemas import Viewer
 from tradewind.portal import formats
 from tradewind.portal.assets import Assets
+from tradewind.portal.model_facts import source_name
 from tradewind.portal.nav import NAV, NavGroup
 from tradewind.readmodels.request_addresses import write_place
 
@@ -118,6 +119,7 @@ def _environment(assets: Assets, clock: Clock) -> Environment:
         "request_place": write_place,
         "ago": ago,
         "sentence": formats.sentence,
+        "bytes": formats.size,
         "initials": formats.initials,
         "hue": formats.hue,
         "currency_symbol": formats.currency_symbol,
@@ -126,6 +128,7 @@ def _environment(assets: Assets, clock: Clock) -> Environment:
     }
     # Jinja leaves the types of both dictionaries open.
     environment.filters.update(filters)  # pyright: ignore[reportUnknownMemberType]
+    environment.globals["source_name"] = source_name  # pyright: ignore[reportUnknownMemberType]
     environment.globals["asset"] = assets.url  # pyright: ignore[reportUnknownMemberType]
     return environment
 

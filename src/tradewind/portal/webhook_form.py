@@ -15,6 +15,9 @@ from tradewind.portal.form_fields import FormFields
 KIND_LABELS = {
     EventKind.BUDGET_ALERT.value: "A part of a budget is spent",
     EventKind.BUDGET_EXHAUSTED.value: "A hard budget refuses calls",
+    EventKind.MODEL_DEPRECATED.value: "A model you use will end",
+    EventKind.MODEL_RETIRES_SOON.value: "A model you use ends soon",
+    EventKind.MODEL_RETIRED.value: "A model you use has ended",
 }
 """What each event tells, for whoever chooses among them."""
 _LONGEST = 2_100

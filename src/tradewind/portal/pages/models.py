@@ -1,96 +1,194 @@
-"""Models: what is served now, with a search that narrows the list as one types."""
+"""Models: the catalog. Every model there is, whoever serves it, found by words and facets.
 
-from collections.abc import Sequence
+The address is the whole state; a form writes it, with a script while one types and without one by
+a button. What may be seen, and how often each value occurs, is the search's to say.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
+from tradewind.portal.catalog_state import MOST_COMPARED, CatalogState, read_state
 from tradewind.portal.parts import Portal
-from tradewind.readmodels.models import ServedModel
-from tradewind.snapshot.contents import Operation
+from tradewind.readmodels.catalog_search.query import Sort
+from tradewind.readmodels.catalog_search.ranking import RANKING_RULE
+from tradewind.readmodels.catalog_search.rows import (
+    Card,
+    CatalogPage,
+    FacetCounts,
+    Reader,
+    ValueCount,
+)
+from tradewind.readmodels.offer_stats.reading import HostStats, read_stats
 
-_LONGEST_SEARCH = 100
-MOST_SHOWN = 120
-
-
-class View(StrEnum):
-    CARDS = "cards"
-    TABLE = "table"
+VIEW_COOKIE = "tradewind_models_view"
+FIRST_VALUES = 8
+"""Of a facet; the others are behind a fold."""
+_OPEN_FACETS = frozenset({"deployability", "task", "capability", "publisher"})
+_YEAR_S = 365 * 24 * 3600
+SORTS = {
+    Sort.RELEVANCE: "Best match",
+    Sort.NEWEST: "Newest",
+    Sort.PRICE: "Lowest price",
+    Sort.CONTEXT: "Longest context",
+    Sort.OFFERS: "Most offers",
+    Sort.NAME: "Name",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class TaskCount:
-    """One value of the task filter and how many models it would leave."""
+class FacetPanel:
+    """One facet as it is shown."""
 
-    value: str
+    name: str
     label: str
-    models: int
+    first: Sequence[ValueCount]
+    more: Sequence[ValueCount]
+    hidden: int
+    """Further values with results, which are too many to show."""
+    chosen: int
+    is_open: bool
 
 
 @dataclass(frozen=True, slots=True)
-class ModelsPage:
-    models: Sequence[ServedModel]
-    """At most MOST_SHOWN of the `found`."""
-    found: int
-    total: int
-    query: str
-    task: str
-    tasks: list[TaskCount]
-    view: View
+class Chip:
+    """A condition that holds, and the address without it."""
+
+    label: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogView:
+    state: CatalogState
+    found: CatalogPage
+    facets: Sequence[FacetPanel]
+    chips: Sequence[Chip]
+    sorts: Mapping[Sort, str]
+    basket: Sequence[Card]
+    speeds: Mapping[str, int]
+    """Of cards that were measured: the median first token of the best host, in microseconds."""
+    is_public: bool
+    """Nobody is signed in."""
+    can_connect: bool
+    can_publish: bool
+    ranking_rule: str = RANKING_RULE
+    most_compared: int = MOST_COMPARED
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing at all is there, whatever was asked for."""
+        return not self.found.total and not self.state.query.text and not self.state.query.facets
 
 
 def routes(portal: Portal) -> APIRouter:
     router = APIRouter()
     services = portal.services
-    gate = portal.access.allowed(Permission.MODELS_READ)
+    gate = portal.access.allowed_or_public(
+        Permission.MODELS_READ, is_public=services.catalog_is_public
+    )
 
     @router.get("/models")
-    def models(
-        request: Request,
-        viewer: Annotated[Viewer, Depends(gate)],
-        q: Annotated[str, Query(max_length=_LONGEST_SEARCH)] = "",
-        task: str = "",
-        view: View = View.CARDS,
-    ) -> Response:
+    def models(request: Request, viewer: Annotated[Viewer | None, Depends(gate)]) -> Response:
+        state = read_state(request.query_params.multi_items(), request.cookies.get(VIEW_COOKIE))
+        reader = reader_of(viewer)
+        found = services.catalog_search.search(state.query, reader)
+        if found.pages and state.query.page > found.pages:
+            # What was on the page has gone meanwhile: the last one is nearest to it.
+            state = state.on_page(found.pages)
+            found = services.catalog_search.search(state.query, reader)
+        names = [card.model.name for card in found.cards]
         with services.database.transaction() as tx:
-            served = services.list_models(tx)
-        matching = [model for model in served if _matches(model, q)]
-        found = [model for model in matching if task in ("", model.operation)]
-        page = ModelsPage(
-            models=found[:MOST_SHOWN],
-            found=len(found),
-            total=len(served),
-            query=q,
-            task=task,
-            tasks=_tasks(served, matching),
-            view=view,
+            stats = read_stats(tx, names, services.clock.now())
+        page = CatalogView(
+            state=state,
+            found=found,
+            facets=[_panel(facet) for facet in found.facets if _is_worth_showing(facet, found)],
+            chips=_chips(state, found.facets),
+            sorts=SORTS,
+            basket=services.catalog_search.find(state.basket, reader),
+            speeds=_speeds(stats),
+            is_public=viewer is None,
+            can_connect=viewer is not None and viewer.may(Permission.PROVIDERS_WRITE),
+            can_publish=viewer is not None and viewer.may(Permission.PUBLISHING_WRITE),
         )
-        return portal.shell.page(request, "models.html", page, viewer=viewer)
+        response = portal.shell.page(
+            request,
+            "models.html",
+            page,
+            viewer=viewer,
+            # What a form sends names every field; the address names what was chosen.
+            headers={"hx-replace-url": state.url()},
+        )
+        if state.is_view_told and state.view != request.cookies.get(VIEW_COOKIE):
+            response.set_cookie(
+                VIEW_COOKIE, state.view.value, max_age=_YEAR_S, httponly=True, samesite="lax"
+            )
+        return response
 
     return router
 
 
-def _matches(model: ServedModel, query: str) -> bool:
-    said = (model.name, model.display_name, model.publisher_name, model.description, model.licence)
-    text = "\n".join(said).casefold()
-    return all(word in text for word in query.casefold().split())
+def reader_of(viewer: Viewer | None) -> Reader:
+    return Reader() if viewer is None else Reader(viewer.organization_id)
 
 
-_TASK_LABELS = {Operation.CHAT.value: "Chat", Operation.EMBEDDINGS.value: "Embeddings"}
-
-
-def _tasks(served: Sequence[ServedModel], matching: Sequence[ServedModel]) -> list[TaskCount]:
-    """Return the filter's values, or none where all models are of one kind: it would not split."""
-    present = [task for task in _TASK_LABELS if any(model.operation == task for model in served)]
-    if len(present) < 2:
-        return []
-    counts = [
-        TaskCount(task, _TASK_LABELS[task], sum(model.operation == task for model in matching))
-        for task in present
+def best_first_token_us(stats: Mapping[tuple[str, str], HostStats], model: str) -> int | None:
+    """Return the lowest median of a model's hosts over the last day."""
+    found = [
+        one.day.first_token_us_p50
+        for (name, _), one in stats.items()
+        if name == model and one.day is not None and one.day.first_token_us_p50 is not None
     ]
-    return [TaskCount("", "All", len(matching)), *counts]
+    return min(found, default=None)
+
+
+def _speeds(stats: Mapping[tuple[str, str], HostStats]) -> dict[str, int]:
+    names = dict.fromkeys(name for name, _ in stats)
+    told = {name: best_first_token_us(stats, name) for name in names}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _is_worth_showing(facet: FacetCounts, found: CatalogPage) -> bool:
+    """Leave out a facet that would not split what was found."""
+    if any(value.is_chosen for value in facet.values):
+        return True
+    return any(value.count != found.total for value in facet.values)
+
+
+def _panel(facet: FacetCounts) -> FacetPanel:
+    chosen = [value for value in facet.values if value.is_chosen]
+    first = list(facet.values[:FIRST_VALUES])
+    first += [value for value in facet.values[FIRST_VALUES:] if value.is_chosen]
+    more = [value for value in facet.values[FIRST_VALUES:] if not value.is_chosen]
+    return FacetPanel(
+        name=facet.name,
+        label=facet.label,
+        first=first,
+        more=more,
+        hidden=facet.hidden,
+        chosen=len(chosen),
+        is_open=bool(chosen) or facet.name in _OPEN_FACETS,
+    )
+
+
+def _chips(state: CatalogState, facets: Sequence[FacetCounts]) -> list[Chip]:
+    return [
+        Chip(_chip_label(facet, value), state.without(facet.name, value.value).url())
+        for facet in facets
+        for value in facet.values
+        if value.is_chosen
+    ]
+
+
+_NEEDS_FACET = frozenset({"input", "output", "context", "price", "weights", "licence"})
+"""Facets whose values say nothing alone: "Text", "128K to 1M", "Unknown"."""
+
+
+def _chip_label(facet: FacetCounts, value: ValueCount) -> str:
+    return f"{facet.label}: {value.label}" if facet.name in _NEEDS_FACET else value.label
