@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
@@ -10,6 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import insert
 from starlette.testclient import TestClient
 
+from tests.control.control_parts import control_services
 from tradewind.control.app import create_app
 from tradewind.control.services import ControlServices
 from tradewind.core import api_keys
@@ -21,10 +23,9 @@ from tradewind.features.accounts.passwords import Passwords
 from tradewind.features.accounts.schemas import FirstRun, KeyPurpose, Viewer
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.accounts.tables import api_key, organization, project
-from tradewind.features.budgets.service import Budgets
+from tradewind.features.artifacts.services import ArtifactServices
 from tradewind.readmodels.models import ServedModel
 from tradewind.readmodels.project_usage import ProjectUsage, UsageLine, UsageQuestion
-from tradewind.readmodels.spend import read_spends
 from tradewind.serve.services import Services, build_services
 
 NOW = datetime(2030, 1, 31, 12, 34, 56, tzinfo=UTC)
@@ -108,22 +109,23 @@ def built() -> Services:
 
 @pytest.fixture
 def services(
-    database: Database,
-    accounts: Accounts,
-    usage: AskedUsage,
-    built: Services,
-) -> ControlServices:
-    return ControlServices(
-        database=database,
-        accounts=accounts,
-        providers=built.providers,
-        endpoints=built.endpoints,
-        budgets=Budgets(accounts, StandingClock(), read_spends),
-        webhooks=built.webhooks,
+    database: Database, accounts: Accounts, usage: AskedUsage, built: Services, tmp_path: Path
+) -> Iterator[ControlServices]:
+    with control_services(
+        database,
+        accounts,
+        built,
+        tmp_path,
         clock=StandingClock(),
         list_models=lambda _tx: [a_model(name) for name in ("tw/a", "tw/b", "tw/c")],
         read_usage=usage,
-    )
+    ) as services:
+        yield services
+
+
+@pytest.fixture
+def artifacts(services: ControlServices) -> ArtifactServices:
+    return services.artifacts
 
 
 @pytest.fixture

@@ -186,7 +186,7 @@ def test_a_connection_is_deleted_once_nothing_uses_it(ask, added, problem):
     path = f"/connections/{added.json()['id']}"
     ask("POST", f"{path}/models", {"models": [{"upstream_model": "llama-3.3-70b-versatile"}]})
     body = problem(ask("DELETE", path), 409, "connection_in_use")
-    assert "meta/llama-3.3-70b-versatile" in body["detail"]
+    assert "meta/llama-3.3-70b-instruct" in body["detail"]
     [endpoint] = ask("GET", "/endpoints").json()["endpoints"]
     assert ask("DELETE", f"/endpoints/{endpoint['id']}").status_code == 204
     gone = ask("DELETE", path)
@@ -217,7 +217,7 @@ def test_an_operator_has_a_model_called_in_two_requests(ask, added):
     )
     assert answer.status_code == 201, answer.text
     first, second = answer.json()["models"]
-    assert (first["name"], first["is_new_model"]) == ("meta/llama-3.3-70b-versatile", True)
+    assert (first["name"], first["is_new_model"]) == ("meta/llama-3.3-70b-instruct", True)
     assert first["price"]["currency"] == "USD"
     assert second["price"] == {
         "currency": "EUR",
@@ -227,7 +227,7 @@ def test_an_operator_has_a_model_called_in_two_requests(ask, added):
         "cache_write": None,
     }
     names = {one["name"]: one for one in ask("GET", "/endpoints").json()["endpoints"]}
-    assert set(names) == {"meta/llama-3.3-70b-versatile", "acme/tiny"}
+    assert set(names) == {"meta/llama-3.3-70b-instruct", "acme/tiny"}
     [target] = names["acme/tiny"]["targets"]
     assert (target["id"], target["upstream_model"]) == (second["target"], "private/tiny")
 

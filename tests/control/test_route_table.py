@@ -9,11 +9,17 @@ from tradewind.control.access import PUBLIC
 from tradewind.control.api import api_routes
 from tradewind.core import api_keys
 from tradewind.core.ids import (
+    ArtifactId,
     BudgetId,
+    CatalogChangeId,
     ConnectionId,
     DeliveryId,
+    DeploymentId,
     EndpointId,
+    ListingId,
     ProjectId,
+    PublisherApplicationId,
+    UploadId,
     WebhookId,
     request_id,
     uuid7_bytes,
@@ -31,6 +37,21 @@ ROUTES = {
     ("GET", "/keys"),
     ("GET", "/keys/{key_id}"),
     ("GET", "/usage"),
+    ("GET", "/catalog/search"),
+    ("GET", "/catalog/stats"),
+    ("GET", "/catalog/models"),
+    ("GET", "/catalog/models/{publisher}/{slug}"),
+    ("GET", "/catalog/publishers"),
+    ("GET", "/catalog/licences"),
+    ("PUT", "/catalog/models/{publisher}/{slug}/licence"),
+    ("GET", "/catalog/models/{publisher}/{slug}/lifecycle"),
+    ("PUT", "/catalog/models/{publisher}/{slug}/lifecycle"),
+    ("GET", "/catalog/models.ics"),
+    ("GET", "/catalog/syncs"),
+    ("POST", "/catalog/syncs"),
+    ("GET", "/catalog/changes"),
+    ("POST", "/catalog/changes/{change_id}/apply"),
+    ("POST", "/catalog/changes/{change_id}/dismiss"),
     ("GET", "/requests"),
     ("GET", "/requests/{request_id}"),
     ("GET", "/requests/{request_id}/content"),
@@ -43,6 +64,18 @@ ROUTES = {
     ("DELETE", "/connections/{connection_id}"),
     ("PUT", "/connections/{connection_id}/credential"),
     ("POST", "/connections/{connection_id}/models"),
+    ("GET", "/deployments"),
+    ("POST", "/deployments"),
+    ("GET", "/deployment-fit/{publisher}/{slug}"),
+    ("GET", "/deployments/{deployment_id}"),
+    ("PATCH", "/deployments/{deployment_id}"),
+    ("DELETE", "/deployments/{deployment_id}"),
+    ("POST", "/deployments/{deployment_id}/stop"),
+    ("POST", "/deployments/{deployment_id}/start"),
+    ("POST", "/deployments/{deployment_id}/rollback"),
+    ("GET", "/deployments/{deployment_id}/revisions"),
+    ("GET", "/deployments/{deployment_id}/logs"),
+    ("GET", "/deployments/{deployment_id}/logs/download"),
     ("GET", "/endpoints"),
     ("POST", "/endpoints"),
     ("GET", "/endpoints/{endpoint_id}"),
@@ -67,6 +100,36 @@ ROUTES = {
     ("POST", "/webhooks/{webhook_id}/test"),
     ("GET", "/webhooks/{webhook_id}/deliveries"),
     ("POST", "/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver"),
+    ("GET", "/uploads"),
+    ("POST", "/uploads"),
+    ("GET", "/uploads/{upload_id}"),
+    ("DELETE", "/uploads/{upload_id}"),
+    ("PUT", "/uploads/{upload_id}/parts/{number}"),
+    ("POST", "/uploads/{upload_id}/complete"),
+    ("GET", "/artifacts"),
+    ("POST", "/artifacts"),
+    ("GET", "/artifacts/{artifact_id}"),
+    ("DELETE", "/artifacts/{artifact_id}"),
+    ("POST", "/artifacts/{artifact_id}/signatures"),
+    ("GET", "/artifacts/{artifact_id}/files/{sha256}"),
+    ("GET", "/publishing/applications"),
+    ("POST", "/publishing/applications"),
+    ("POST", "/publishing/applications/{application_id}/proof"),
+    ("POST", "/publishing/applications/{application_id}/decision"),
+    ("GET", "/publishing/listings"),
+    ("POST", "/publishing/listings"),
+    ("GET", "/publishing/listings/{listing_id}"),
+    ("PATCH", "/publishing/listings/{listing_id}"),
+    ("DELETE", "/publishing/listings/{listing_id}"),
+    ("POST", "/publishing/listings/{listing_id}/submit"),
+    ("POST", "/publishing/listings/{listing_id}/withdraw"),
+    ("POST", "/publishing/listings/{listing_id}/delist"),
+    ("POST", "/publishing/listings/{listing_id}/validation"),
+    ("DELETE", "/publishing/listings/{listing_id}/validation"),
+    ("POST", "/publishing/listings/{listing_id}/approve"),
+    ("POST", "/publishing/listings/{listing_id}/send-back"),
+    ("GET", "/publishing/reviews"),
+    ("GET", "/publishing/reviews/applications"),
 }
 # A body that each route that takes one can read, so that refusals are about who asks.
 BODIES = {
@@ -74,6 +137,9 @@ BODIES = {
     ("PATCH", "/connections/{connection_id}"): {},
     ("PUT", "/connections/{connection_id}/credential"): {"credential": None},
     ("POST", "/connections/{connection_id}/models"): {"models": [{"upstream_model": "m"}]},
+    ("POST", "/deployments"): {"model": "tw/a"},
+    ("PATCH", "/deployments/{deployment_id}"): {},
+    ("POST", "/deployments/{deployment_id}/rollback"): {},
     ("POST", "/endpoints"): {"model": "tw/a"},
     ("PATCH", "/endpoints/{endpoint_id}"): {},
     ("PUT", "/endpoints/{endpoint_id}/targets"): {"targets": []},
@@ -82,6 +148,23 @@ BODIES = {
     ("PATCH", "/budgets/{budget_id}"): {},
     ("POST", "/webhooks"): {"url": "https://hooks.example/", "events": ["budget.alert"]},
     ("PATCH", "/webhooks/{webhook_id}"): {},
+    ("PUT", "/catalog/models/{publisher}/{slug}/licence"): {"licence": "MIT"},
+    ("PUT", "/catalog/models/{publisher}/{slug}/lifecycle"): {"state": "legacy"},
+    ("POST", "/catalog/syncs"): {"source": "models_dev"},
+    ("POST", "/uploads"): {"name": "model.gguf", "size": 1},
+    ("POST", "/artifacts"): {"files": [{"path": "model.gguf", "upload": "upl_none"}]},
+    ("POST", "/artifacts/{artifact_id}/signatures"): {"public_key": "", "signature": ""},
+    ("POST", "/publishing/applications"): {
+        "publisher": "a",
+        "name": "A",
+        "website": "https://a.example",
+        "contact": "a@a.example",
+    },
+    ("POST", "/publishing/applications/{application_id}/decision"): {"is_accepted": True},
+    ("POST", "/publishing/listings"): {"publisher": "a", "model": "b"},
+    ("PATCH", "/publishing/listings/{listing_id}"): {},
+    ("POST", "/publishing/listings/{listing_id}/delist"): {"reason": "r"},
+    ("POST", "/publishing/listings/{listing_id}/send-back"): {"reason": "r"},
 }
 CLIENT = KEY_PERMISSIONS[KeyPurpose.CLIENT]
 EVERY_KEY = Permission.MODELS_READ
@@ -100,11 +183,21 @@ def ask(client, routes, foreign_key_id):
         "{host_id}": "openai",
         "{request_id}": request_id(uuid7_bytes()),
         "{connection_id}": ConnectionId.new(),
+        "{deployment_id}": DeploymentId.new(),
         "{endpoint_id}": EndpointId.new(),
         "{subject_id}": ProjectId.new(),
         "{budget_id}": BudgetId.new(),
         "{webhook_id}": WebhookId.new(),
         "{delivery_id}": DeliveryId.new(),
+        "{upload_id}": UploadId.new(),
+        "{publisher}": "nobody",
+        "{slug}": "nothing",
+        "{change_id}": CatalogChangeId.new(),
+        "{number}": "1",
+        "{artifact_id}": ArtifactId.new(),
+        "{sha256}": "0" * 64,
+        "{application_id}": PublisherApplicationId.new(),
+        "{listing_id}": ListingId.new(),
     }
 
     def ask(route, **how):
@@ -195,7 +288,7 @@ def test_a_key_that_only_calls_models_gets_403_elsewhere(ask, guarded, with_weak
 
 def test_a_client_key_gets_403_where_the_platform_is_run(ask, guarded, with_key, problem):
     refused = {route: who for route, who in guarded.items() if who not in CLIENT}
-    assert len(refused) == 34
+    assert len(refused) == 81
     for route in refused:
         body = problem(ask(route, headers=with_key), 403, "forbidden")
         assert "management key" in body["hint"]
@@ -205,7 +298,7 @@ def test_what_is_not_there_or_of_another_organization_is_not_found(
     ask, guarded, with_management_key, problem
 ):
     with_object = [route for route in guarded if "{" in route[1] and "{host_id}" not in route[1]]
-    assert len(with_object) == 25
+    assert len(with_object) == 61
     for route in with_object:
         problem(ask(route, headers=with_management_key), 404, "not_found")
 

@@ -17,6 +17,9 @@ from http_parts import ServerInMemory, UpstreamInMemory
 
 from tradewind.core import api_keys
 from tradewind.core.base_urls import parse_base_url
+from tradewind.features.artifacts.errors import FileRefused
+from tradewind.features.artifacts.scan.byte_source import BytesSource
+from tradewind.features.artifacts.scan.scan import scan
 from tradewind.gateway.admission.resp import MalformedReply, Replies
 from tradewind.gateway.authenticate import authenticate
 from tradewind.gateway.http.error_answers import RequestRefused
@@ -38,6 +41,12 @@ from tradewind.snapshot.contents import (
 from tradewind.snapshot.errors import SnapshotDamaged
 from tradewind.snapshot.layout import FORMAT, MAGIC, PREAMBLE_BYTES
 from tradewind.snapshot.view import SnapshotView
+from tradewind.testing.model_files import (
+    gguf_file,
+    harmless_pickle,
+    safetensors_file,
+    torch_archive,
+)
 from tradewind.usage import frames
 from tradewind.wire import forms
 from tradewind.wire.errors import ApiError
@@ -492,6 +501,33 @@ REPLIES = FuzzTarget(
     [b"\r\n", b"$-1\r\n", b"*2\r\n", b"+OK\r\n", b":1\r\n"],
 )
 
+# Files of models, which anybody may upload.
+
+_KINDS = ("a.gguf", "a.safetensors", "a.bin", "a.pt", "a.json", "a.jinja")
+
+
+def check_model_file(data: bytes) -> None:
+    """A file is read or refused with its name, whatever is in it; the first byte is its kind."""
+    name = _KINDS[data[0] % len(_KINDS)] if data else _KINDS[0]
+    try:
+        scan(BytesSource(name, data[1:]), accepts_pickles=True)
+    except FileRefused as error:
+        assert name in str(error)
+
+
+MODEL_FILES = FuzzTarget(
+    check_model_file,
+    [
+        b"\0" + gguf_file({"tokenizer.chat_template": "{{ a['b'] }}", "x": ["y"]}),
+        b"\1" + safetensors_file(metadata={"a": "b"}),
+        b"\2" + harmless_pickle(),
+        b"\3" + torch_archive(harmless_pickle()),
+        b'\4{"chat_template": "{{ messages[0].content | trim }}"}',
+        b"\5{% for m in messages %}{{ m['role'] ~ loop.index }}{% endfor %}",
+    ],
+    [b"GGUF", b"data_offsets", b"cposix\nsystem\n", b"PK\x03\x04", b"PK\x05\x06", b"{%", b"__"],
+)
+
 TARGETS = {
     "events": EVENTS,
     "chunked_bodies": CHUNKED_BODIES,
@@ -506,4 +542,5 @@ TARGETS = {
     "journals": JOURNALS,
     "base_urls": BASE_URLS,
     "replies": REPLIES,
+    "model_files": MODEL_FILES,
 }

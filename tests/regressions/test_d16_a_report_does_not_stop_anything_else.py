@@ -16,16 +16,14 @@ from gateway_parts import whole_answer
 from starlette.testclient import TestClient
 
 from tests.control.conftest import a_model
+from tests.control.control_parts import control_services
 from tradewind.control.app import create_app
-from tradewind.control.services import ControlServices
 from tradewind.core.clock import SystemClock
 from tradewind.db.database import Database, Timeouts
 from tradewind.db.sealing import HeldKeys
 from tradewind.features.accounts.passwords import Passwords
 from tradewind.features.accounts.service import Accounts
-from tradewind.features.budgets.service import Budgets
 from tradewind.readmodels.project_usage import read_project_usage
-from tradewind.readmodels.spend import read_spends
 from tradewind.serve.services import build_services
 
 pytestmark = pytest.mark.postgres
@@ -33,7 +31,7 @@ REPORTS = 12
 
 
 @pytest.fixture
-def control(database_url):
+def control(database_url, tmp_path):
     """The control API with short patience, and the headers of a key."""
     database = Database(
         database_url, application_name="tests", timeouts=Timeouts(lock_s=1.0, statement_s=2.0)
@@ -45,19 +43,18 @@ def control(database_url):
     with database.transaction() as tx:
         first = accounts.first_run(tx)
     assert first is not None
-    services = ControlServices(
-        database=database,
-        accounts=accounts,
-        providers=built.providers,
-        endpoints=built.endpoints,
-        budgets=Budgets(accounts, clock, read_spends),
-        webhooks=built.webhooks,
+    with control_services(
+        database,
+        accounts,
+        built,
+        tmp_path,
         clock=clock,
         list_models=lambda _tx: [a_model("tw/a")],
         read_usage=read_project_usage,
-    )
-    with TestClient(create_app(services), raise_server_exceptions=False) as client:
-        yield client, {"authorization": f"Bearer {first.api_key}"}
+    ) as services:
+        app = create_app(services)
+        with TestClient(app, raise_server_exceptions=False) as client:
+            yield client, {"authorization": f"Bearer {first.api_key}"}
     database.close()
 
 

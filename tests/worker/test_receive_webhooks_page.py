@@ -73,7 +73,7 @@ async def test_the_pages_receiver_takes_what_is_ours_and_nothing_else(port):
 
 
 def test_the_page_names_every_kind_of_event():
-    kinds = set(re.findall(r"^\| `([a-z.]+)` \|", PAGE, re.MULTILINE))
+    kinds = set(re.findall(r"^\| `([a-z_.]+)` \|", PAGE, re.MULTILINE))
     assert kinds == {kind.value for kind in EventKind} | {"webhook.test"}
 
 

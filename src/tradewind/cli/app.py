@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tradewind import __version__
-from tradewind.core.errors import StartupError, TradewindError
+from tradewind.cli.bench import bench
+from tradewind.cli.catalog import catalog
+from tradewind.cli.deployments import deploy, deployments, pull
+from tradewind.cli.models import models
+from tradewind.cli.publish import publish
+from tradewind.cli.settings import load_settings
+from tradewind.core.errors import TradewindError
 
 if TYPE_CHECKING:
-    from tradewind.core.settings import Settings
     from tradewind.serve.imports.report import Report
 
 _BEGAN = time.monotonic()
@@ -46,6 +51,13 @@ keys = typer.Typer(
     help="Turn the key that the credentials of providers are sealed under.", no_args_is_help=True
 )
 cli.add_typer(keys, name="keys")
+cli.add_typer(catalog, name="catalog")
+cli.add_typer(deployments, name="deployments")
+cli.command()(deploy)
+cli.command()(pull)
+cli.command()(publish)
+cli.add_typer(models, name="models")
+cli.add_typer(bench, name="bench")
 
 DataOption = Annotated[Path | None, typer.Option(help="Folder of everything the platform keeps.")]
 DryRunOption = Annotated[bool, typer.Option(help="Show the report and change nothing.")]
@@ -89,7 +101,7 @@ def up(  # noqa: PLR0917  options of a command, always named
     json: Annotated[bool, typer.Option(help="Print one JSON object as the last line.")] = False,
 ) -> None:
     """Start the whole platform on this machine and make one real call."""
-    settings = _settings(data=data, host=host, port=port, workers=workers)
+    settings = load_settings(data=data, host=host, port=port, workers=workers)
     from tradewind.serve.up import up as serve_up  # noqa: PLC0415
 
     serve_up(settings, is_once=once, is_json=json, began=_BEGAN)
@@ -113,7 +125,7 @@ def gateway(  # noqa: PLR0917  options of a command, always named
     ] = False,
 ) -> None:
     """Start gateways on another machine, with the platform's DATABASE_URL and its secrets."""
-    settings = _settings(data=data, host=host, port=port, workers=workers, node=node)
+    settings = load_settings(data=data, host=host, port=port, workers=workers, node=node)
     from tradewind.serve.gateway_node import run_gateway_node  # noqa: PLC0415
 
     run_gateway_node(settings, is_json=json)
@@ -122,7 +134,7 @@ def gateway(  # noqa: PLR0917  options of a command, always named
 @cli.command()
 def sign_in_link(data: DataOption = None) -> None:
     """Print a new one-time sign-in link for the administrator of a running platform."""
-    settings = _settings(data=data)
+    settings = load_settings(data=data)
     from tradewind.serve.sign_in_link import make_sign_in_link  # noqa: PLC0415
 
     typer.echo(make_sign_in_link(settings))
@@ -131,7 +143,7 @@ def sign_in_link(data: DataOption = None) -> None:
 @keys.command("rotate")
 def rotate_keys(data: DataOption = None) -> None:
     """Make a new sealing key for a running platform, and seal with it from now on."""
-    settings = _settings(data=data)
+    settings = load_settings(data=data)
     from tradewind.serve import turn_keys  # noqa: PLC0415
 
     turned = turn_keys.rotate_keys(settings)
@@ -149,7 +161,7 @@ def rotate_keys(data: DataOption = None) -> None:
 @keys.command("rewrap")
 def rewrap_keys(data: DataOption = None) -> None:
     """Bring everything sealed under the newest sealing key, once every machine has it."""
-    settings = _settings(data=data)
+    settings = load_settings(data=data)
     from tradewind.serve import turn_keys  # noqa: PLC0415
 
     turned = turn_keys.rewrap_keys(settings)
@@ -170,7 +182,7 @@ def import_litellm(  # noqa: PLR0917  options of a command, always named
     private_host: PrivateHostOption = None,
 ) -> None:
     """Take over the models of LiteLLM's configuration, under the names they have there."""
-    settings = _settings(data=data)
+    settings = load_settings(data=data)
     from tradewind.serve.imports import run  # noqa: PLC0415
 
     how = run.how(
@@ -196,7 +208,7 @@ def import_one_api(  # noqa: PLR0917  options of a command, always named
     private_host: PrivateHostOption = None,
 ) -> None:
     """Take over the channels of one-api."""
-    settings = _settings(data=data)
+    settings = load_settings(data=data)
     from tradewind.serve.imports import run  # noqa: PLC0415
 
     how = run.how(
@@ -225,7 +237,7 @@ def import_new_api(  # noqa: PLR0917  options of a command, always named
     private_host: PrivateHostOption = None,
 ) -> None:
     """Take over the channels of new-api."""
-    settings = _settings(data=data)
+    settings = load_settings(data=data)
     from tradewind.serve.imports import run  # noqa: PLC0415
 
     how = run.how(
@@ -262,20 +274,3 @@ def _tell(report: "Report", *, is_json: bool) -> None:
     else:
         show(report, Console())
     raise typer.Exit(report.status)
-
-
-def _settings(**given: object) -> "Settings":
-    """Return the settings: an option goes before the environment. Raises StartupError."""
-    from pydantic import ValidationError  # noqa: PLC0415
-
-    from tradewind.core.settings import Settings  # noqa: PLC0415
-
-    options = {name: value for name, value in given.items() if value is not None}
-    try:
-        return Settings(**options)  # pyright: ignore[reportArgumentType]  pydantic checks them
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper().removeprefix("TRADEWIND_")
-        raise StartupError(
-            f"the setting TRADEWIND_{name} is wrong: {first['msg']}", hint="set another or unset it"
-        ) from error

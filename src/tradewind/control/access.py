@@ -46,6 +46,13 @@ class AuthenticatedCall(NamedTuple):
     holder: KeyHolder
 
 
+class OpenCall(NamedTuple):
+    """One request to a route that is open to anyone; whoever sends a key is still that key."""
+
+    tx: Connection
+    holder: KeyHolder | None
+
+
 def _current_call(request: Request) -> AuthenticatedCall:
     call: AuthenticatedCall = request.state.call
     return call
@@ -53,6 +60,15 @@ def _current_call(request: Request) -> AuthenticatedCall:
 
 Call = Annotated[AuthenticatedCall, Depends(_current_call)]
 """What a route that takes a permission declares as its first parameter."""
+
+
+def _current_open_call(request: Request) -> OpenCall:
+    call: AuthenticatedCall | OpenCall = request.state.call
+    return OpenCall(call.tx, call.holder)
+
+
+CallOfAnyone = Annotated[OpenCall, Depends(_current_open_call)]
+"""What a route declares that may be open; see `Routes.get`."""
 
 
 class Routes:
@@ -66,10 +82,14 @@ class Routes:
         """Of every route by its method and path, for the test that walks them."""
 
     def get(
-        self, path: str, *, permission: Permission | Public, summary: str
+        self, path: str, *, permission: Permission | Public, summary: str, is_open: bool = False
     ) -> Callable[[Callable[P, A]], Callable[P, A]]:
-        """Add a GET route; its answer's schema is the function's return type."""
-        return self._add("GET", path, permission, summary, HTTPStatus.OK)
+        """Add a GET route; its answer's schema is the function's return type.
+
+        An open one also answers whoever sends no key at all: an administrator's choice. A key that
+        is sent is checked as ever.
+        """
+        return self._add("GET", path, permission, summary, HTTPStatus.OK, is_open=is_open)
 
     def post(
         self, path: str, *, permission: Permission, summary: str
@@ -102,6 +122,8 @@ class Routes:
         permission: Permission | Public,
         summary: str,
         status: HTTPStatus,
+        *,
+        is_open: bool = False,
     ) -> Callable[[Callable[P, A]], Callable[P, A]]:
         self.permissions[method, path] = permission
         if isinstance(permission, Public):
@@ -115,15 +137,21 @@ class Routes:
             dependencies=[
                 Security(_DESCRIBED_CREDENTIAL),
                 self._place,
-                Depends(self._authenticated(permission), scope="function"),
+                Depends(self._authenticated(permission, is_open=is_open), scope="function"),
             ],
             responses=PROBLEM_ANSWERS if method == "GET" else PROBLEM_ANSWERS_OF_CHANGES,
         )
 
-    def _authenticated(self, permission: Permission) -> Callable[[Request], Generator[None]]:
+    def _authenticated(
+        self, permission: Permission, *, is_open: bool
+    ) -> Callable[[Request], Generator[None]]:
         def authenticate(request: Request) -> Generator[None]:
             authorization = _only_authorization(request)
             with self._services.database.transaction() as tx:
+                if is_open and authorization is None:
+                    request.state.call = OpenCall(tx, None)
+                    yield
+                    return
                 holder = self._services.accounts.authenticate_key(tx, authorization)
                 if not holder.may(permission):
                     raise Forbidden(

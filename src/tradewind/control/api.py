@@ -16,10 +16,15 @@ from tradewind.control.answers import (
     UsageRow,
     WhoAmI,
 )
+from tradewind.control.artifact_routes import add_artifact_routes
+from tradewind.control.catalog_routes import add_catalog_routes
+from tradewind.control.catalog_search_routes import add_catalog_search_routes
+from tradewind.control.deployment_routes import add_deployment_routes
 from tradewind.control.endpoint_routes import add_endpoint_routes
 from tradewind.control.limit_routes import add_limit_routes
 from tradewind.control.pages import After, Limit, page_of
 from tradewind.control.provider_routes import add_provider_routes
+from tradewind.control.publishing_routes import add_publishing_routes
 from tradewind.control.request_routes import add_request_routes
 from tradewind.control.services import ControlServices
 from tradewind.control.span import span_of
@@ -90,8 +95,13 @@ def api_routes(services: ControlServices) -> Routes:
         )
 
     add_provider_routes(routes, services)
+    add_deployment_routes(routes, services)
     add_endpoint_routes(routes, services)
     add_limit_routes(routes, services)
     add_request_routes(routes, services.clock)
     add_webhook_routes(routes, services)
+    add_artifact_routes(routes, services)
+    add_publishing_routes(routes, services)
+    add_catalog_routes(routes, services)
+    add_catalog_search_routes(routes, services)
     return routes

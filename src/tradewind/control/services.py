@@ -9,10 +9,19 @@ from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
 from tradewind.features.accounts.service import Accounts
+from tradewind.features.artifacts.services import ArtifactServices
 from tradewind.features.budgets.service import Budgets
+from tradewind.features.catalog.licences import Licences
+from tradewind.features.catalog.lives import Lives
+from tradewind.features.catalog.service import Catalog
+from tradewind.features.catalog.sync import Syncs
+from tradewind.features.deployments.orders import DeploymentOrders
 from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.providers.service import Providers
+from tradewind.features.publishing.services import PublishingServices
 from tradewind.features.webhooks.service import Webhooks
+from tradewind.plugins.engines.engine_logs import EngineLogs
+from tradewind.readmodels.catalog_search.live import CatalogSearch
 from tradewind.readmodels.models import ServedModel
 from tradewind.readmodels.project_usage import ProjectUsage, UsageQuestion
 
@@ -33,8 +42,18 @@ class ControlServices:
     accounts: Accounts
     providers: Providers
     endpoints: Endpoints
+    orders: DeploymentOrders
+    engine_logs: EngineLogs
     budgets: Budgets
     webhooks: Webhooks
+    artifacts: ArtifactServices
+    publishing: PublishingServices
+    catalog: Catalog
+    syncs: Syncs
+    lives: Lives
+    licences: Licences
+    catalog_search: CatalogSearch
+    catalog_is_public: bool
     clock: Clock
     list_models: Callable[[Connection], Sequence[ServedModel]]
     read_usage: Callable[[Connection, UsageQuestion], ProjectUsage]

@@ -58,6 +58,11 @@ class DataFolder(NamedTuple):
         return self.root / "models"
 
     @property
+    def artifacts(self) -> Path:
+        """Uploads on their way, and, where there is no object store, the files of artifacts."""
+        return self.root / "artifacts"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -107,6 +107,21 @@ class ModelVersionId(Id):
     prefix = "ver_"
 
 
+class OfferId(Id):
+    __slots__ = ()
+    prefix = "off_"
+
+
+class SyncId(Id):
+    __slots__ = ()
+    prefix = "sync_"
+
+
+class CatalogChangeId(Id):
+    __slots__ = ()
+    prefix = "chg_"
+
+
 class PriceId(Id):
     __slots__ = ()
     prefix = "price_"
@@ -160,6 +175,36 @@ class WebhookId(Id):
 class DeliveryId(Id):
     __slots__ = ()
     prefix = "del_"
+
+
+class UploadId(Id):
+    __slots__ = ()
+    prefix = "upl_"
+
+
+class BlobId(Id):
+    __slots__ = ()
+    prefix = "blob_"
+
+
+class ArtifactId(Id):
+    __slots__ = ()
+    prefix = "art_"
+
+
+class PublisherApplicationId(Id):
+    __slots__ = ()
+    prefix = "papp_"
+
+
+class ListingId(Id):
+    __slots__ = ()
+    prefix = "lst_"
+
+
+class ValidationRunId(Id):
+    __slots__ = ()
+    prefix = "val_"
 
 
 def request_id(event_id: bytes) -> str:

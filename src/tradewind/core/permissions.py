@@ -27,6 +27,20 @@ class Permission(StrEnum):
     LIMITS_WRITE = "limits:write"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
+    ARTIFACTS_READ = "artifacts:read"
+    """Files of models that the organization uploaded."""
+    ARTIFACTS_WRITE = "artifacts:write"
+    PUBLISHING_READ = "publishing:read"
+    PUBLISHING_WRITE = "publishing:write"
+    REVIEWS_READ = "reviews:read"
+    """What waits to come into the catalog, and who asks for a publisher's name."""
+    REVIEWS_WRITE = "reviews:write"
+    """Deciding about it."""
+    CATALOG_READ = "catalog:read"
+    """What is known of models, whether anything here serves them or not."""
+    CATALOG_WRITE = "catalog:write"
+    """Accepting licences and ending the lives of own models; what is everybody's only for
+    administrators of the platform."""
     ACCOUNTS_READ = "accounts:read"
     ACCOUNTS_WRITE = "accounts:write"
 
@@ -42,6 +56,7 @@ class Role(StrEnum):
 _VIEWER = frozenset(
     {
         Permission.MODELS_READ,
+        Permission.CATALOG_READ,
         Permission.USAGE_READ,
         Permission.REQUESTS_READ,
         Permission.DEPLOYMENTS_READ,

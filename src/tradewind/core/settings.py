@@ -92,7 +92,19 @@ class Settings(BaseSettings):
     """Largest request body; a larger one is refused with 413."""
     currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
     """ISO 4217 code in which the models of this machine are priced."""
+    artifact_store: str | None = None
+    """Bucket for the files of artifacts, as `s3://bucket/prefix`; without it, the data folder."""
+    s3_endpoint: str | None = None
+    """Address of the object store, when it is not AWS."""
+    accept_pickles: bool = False
+    """Take pickled checkpoints whose operations look harmless, into quarantine."""
     request_log_days: int = Field(default=30, ge=1, le=3650)
     """Days that the request log is kept; usage itself is kept for good."""
+    catalog_is_public: bool = False
+    """Whether whoever is not signed in may read the catalog: models, prices, measured figures."""
+    catalog_sync_hours: int = Field(default=0, ge=0, le=8760)
+    """Hours after which the public lists of models are read again; 0 never fetches any."""
+    validation_hours: int = Field(default=168, ge=1, le=8760)
+    """Hours after which what publishers have listed is tried again."""
     trace_share: float = Field(default=0.01, ge=0.0, le=1.0)
     """Share of calls that are exported as spans when their client's trace does not ask for it."""

@@ -28,6 +28,7 @@ def answer_lines(  # noqa: PLR0917  called once, with names that say the same
             target.host,
             target.region,
             why,
+            b"" if endpoint.ending is None else endpoint.ending.lines,
         ),
         b"req_",
         event_id.hex().encode(),
@@ -67,6 +68,7 @@ def _lines_of(  # noqa: PLR0917  the parts of a key
     host: str,
     region: str,
     why: str,
+    ending: bytes,
 ) -> bytes:
     """Return what is the same for nearly all answers of a target, up to the request's id."""
     lines = b"content-type: %b\r\nx-tradewind-model: %b\r\nx-tradewind-deployment: %b\r\n" % (
@@ -79,6 +81,7 @@ def _lines_of(  # noqa: PLR0917  the parts of a key
     if region:
         value = _value(region)
         lines += b"x-tradewind-region: %b\r\nx-ms-region: %b\r\n" % (value, value)
+    lines += ending
     return lines + b"x-tradewind-route: %b\r\n%b: " % (_value(why), request_id_header)
 
 

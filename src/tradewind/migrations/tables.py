@@ -25,4 +25,7 @@ def load_tables() -> MetaData:
         folder = importlib.import_module(feature.name).__path__
         if any(module.name == "tables" for module in pkgutil.iter_modules(folder)):
             importlib.import_module(f"{feature.name}.tables")
+    # Derived from the features', each written by its read model alone.
+    for derived in ("catalog_search", "offer_stats"):
+        importlib.import_module(f"tradewind.readmodels.{derived}.tables")
     return metadata

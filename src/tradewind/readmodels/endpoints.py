@@ -16,6 +16,7 @@ from tradewind.core.ids import (
     ModelId,
     OrganizationId,
 )
+from tradewind.features.catalog.rules.lengths import context_or_unknown
 from tradewind.features.catalog.tables import model, model_version
 from tradewind.features.deployments.tables import deployment, replica
 from tradewind.features.endpoints.rows import conditions_of, cost_of, limits_of, routing_of
@@ -160,7 +161,7 @@ def list_endpoints(tx: Connection, question: EndpointQuestion) -> EndpointList:
         .offset(question.offset)
         .limit(question.limit)
     ).all()
-    targets = _targets(tx, {row.id: row.context_tokens for row in rows})
+    targets = _targets(tx, {row.id: context_or_unknown(row.context_tokens) for row in rows})
     return EndpointList(
         endpoints=[_view(row, targets.get(row.id, ())) for row in rows],
         found=tx.execute(counted.where(*wanted)).scalar_one(),
@@ -181,7 +182,7 @@ def get_endpoint(tx: Connection, organization_id: OrganizationId, endpoint_id: s
     row = tx.execute(_endpoints().where(endpoint.c.id == parsed, visible)).first()
     if row is None:
         raise missing
-    targets = _targets(tx, {row.id: row.context_tokens})
+    targets = _targets(tx, {row.id: context_or_unknown(row.context_tokens)})
     return _view(row, targets.get(row.id, ()))
 
 
@@ -357,9 +358,10 @@ def _view(row: Row[Any], targets: Collection[TargetView]) -> EndpointView:
         model_id=ModelId(row.model_id),
         model_name=f"{row.publisher_slug}/{row.slug}",
         display_name=row.display_name,
+        # An endpoint is made only of what can be served, see `Catalog.ready_to_serve`.
         operation=row.operation,
-        context_tokens=row.context_tokens,
-        max_output_tokens=row.max_output_tokens,
+        context_tokens=context_or_unknown(row.context_tokens),
+        max_output_tokens=row.max_output_tokens or 0,
         price=_price(row),
         routing=routing_of(row),
         conditions=conditions_of(row),

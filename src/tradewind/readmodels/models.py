@@ -7,6 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
+from tradewind.core.ids import OrganizationId
+from tradewind.features.catalog.repository.visibility import is_listed_for, may_see
+from tradewind.features.catalog.rules.lengths import context_or_unknown
 from tradewind.features.catalog.tables import model, model_version, publisher
 from tradewind.features.deployments.tables import deployment, replica
 from tradewind.features.endpoints.tables import endpoint, endpoint_target
@@ -45,30 +48,54 @@ class ServedModel:
     state_detail: str
     replicas_ready: int
     replicas: int
+    lifecycle: str = "ga"
+    retires_on: date | None = None
+    replacement: str = ""
 
 
-def list_models(tx: Connection) -> list[ServedModel]:
-    """Return every model that has a price, by name."""
-    rows = tx.execute(_models().order_by(model.c.publisher_slug, model.c.slug).limit(_MOST_MODELS))
+def list_models(tx: Connection, organization_id: OrganizationId | None = None) -> list[ServedModel]:
+    """Return every model that has a price and is not retired, by name.
+
+    An organization also sees its private ones; without one only what everybody sees is returned.
+    """
+    rows = tx.execute(
+        _models()
+        .where(is_listed_for(organization_id), model.c.lifecycle != "retired")
+        .order_by(model.c.publisher_slug, model.c.slug)
+        .limit(_MOST_MODELS)
+    )
     return [_served(row) for row in rows]
 
 
-def get_model(tx: Connection, name: str) -> ServedModel | None:
+def get_model(
+    tx: Connection, name: str, organization_id: OrganizationId | None = None
+) -> ServedModel | None:
     """Return the model of this "publisher/slug", or None."""
     publisher_slug, _, slug = name.partition("/")
     row = tx.execute(
-        _models().where(model.c.publisher_slug == publisher_slug, model.c.slug == slug)
+        _models().where(
+            model.c.publisher_slug == publisher_slug,
+            model.c.slug == slug,
+            may_see(organization_id),
+        )
     ).first()
     return _served(row) if row is not None else None
 
 
 def _models() -> Select[Any]:
     prices = price_in_force()
+    # The newest that has a deployment, else the newest: what is shown is what answers.
+    has_deployment = (
+        select(deployment.c.id).where(deployment.c.model_version_id == model_version.c.id).exists()
+    )
     versions = (
         select(model_version)
         .ext(distinct_on(model_version.c.model_id))
         .order_by(
-            model_version.c.model_id, model_version.c.created_at.desc(), model_version.c.id.desc()
+            model_version.c.model_id,
+            has_deployment.desc(),
+            model_version.c.created_at.desc(),
+            model_version.c.id.desc(),
         )
         .subquery("newest_version")
     )
@@ -115,6 +142,8 @@ def _models() -> Select[Any]:
         .join(versions, versions.c.model_id == model.c.id)
         .outerjoin(deployment, deployment.c.model_version_id == versions.c.id)
         .outerjoin(replicas, replicas.c.deployment_id == deployment.c.id)
+        # What is only known from lists has no operation until somebody has it served.
+        .where(model.c.operation.is_not(None))
     )
 
 
@@ -135,8 +164,8 @@ def _served(row: Row[Any]) -> ServedModel:
         description=row.description,
         licence=row.licence,
         operation=row.operation,
-        context_tokens=row.context_tokens,
-        max_output_tokens=row.max_output_tokens,
+        context_tokens=context_or_unknown(row.context_tokens),
+        max_output_tokens=row.max_output_tokens or 0,
         dimensions=row.dimensions,
         parameters=row.parameters,
         released_on=row.released_on,
@@ -150,4 +179,7 @@ def _served(row: Row[Any]) -> ServedModel:
         state_detail=detail,
         replicas_ready=row.ready,
         replicas=row.desired,
+        lifecycle=row.lifecycle,
+        retires_on=row.retires_on,
+        replacement=row.replacement,
     )

@@ -5,13 +5,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from tradewind.features.catalog.rules.announcements import deprecation_lines
+from tradewind.features.catalog.rules.gates import gate_of
+from tradewind.features.catalog.rules.lengths import context_or_unknown
+from tradewind.features.catalog.rules.lifecycle import Lifecycle
 from tradewind.features.catalog.tables import model
-from tradewind.features.deployments.tables import deployment, replica
+from tradewind.features.deployments.tables import deployment_revision, replica
 from tradewind.features.endpoints.rows import conditions_of, cost_of, limits_of, routing_of
 from tradewind.features.endpoints.tables import endpoint, endpoint_target
 from tradewind.features.providers.schemas import OpenConnection
 from tradewind.readmodels.prices import price_in_force
-from tradewind.snapshot.contents import Endpoint, Operation, Price, Target
+from tradewind.snapshot.contents import Ending, Endpoint, Operation, Price, Target
 
 # What a host works on at once is its own matter and far more than an engine's few slots.
 _SLOTS_OF_A_HOST = 1024
@@ -33,6 +37,13 @@ def compile_endpoints(
         select(
             endpoint,
             model.c.publisher_slug,
+            model.c.slug,
+            model.c.licence,
+            model.c.is_gated,
+            model.c.lifecycle,
+            model.c.lifecycle_since,
+            model.c.retires_on,
+            model.c.replacement,
             model.c.operation,
             model.c.context_tokens,
             model.c.max_output_tokens,
@@ -48,7 +59,8 @@ def compile_endpoints(
         )
         .join(model, model.c.id == endpoint.c.model_id)
         .join(prices, prices.c.model_id == model.c.id)
-        .where(endpoint.c.is_enabled)
+        # Nothing can be made an endpoint without an operation; see `Catalog.ready_to_serve`.
+        .where(endpoint.c.is_enabled, model.c.operation.is_not(None))
         .order_by(endpoint.c.created_at, endpoint.c.name)
     )
     return tuple(_endpoint(row, tuple(targets.get(row.id, ()))) for row in rows)
@@ -58,8 +70,17 @@ def _targets(tx: Connection, connections: Mapping[str, OpenConnection]) -> dict[
     """Return the targets of each endpoint in their order."""
     replicas: dict[str, list[Row[Any]]] = {}
     for row in tx.execute(
-        select(replica, deployment.c.slots)
-        .join(deployment)
+        # As the revision that it runs says, which need not be the current one.
+        select(
+            replica,
+            deployment_revision.c.slots,
+            deployment_revision.c.context_tokens.label("own_context_tokens"),
+        )
+        .join(
+            deployment_revision,
+            (deployment_revision.c.deployment_id == replica.c.deployment_id)
+            & (deployment_revision.c.number == replica.c.revision),
+        )
         .where(replica.c.state == "ready")
         .order_by(replica.c.id)
     ):
@@ -102,7 +123,7 @@ def _own_targets(row: Row[Any], replicas: Iterable[Row[Any]]) -> Iterable[Target
             retains_data=bool(row.retains_data),
             trains_on_data=bool(row.trains_on_data),
             quantization=row.quantization,
-            context_tokens=row.context_tokens,
+            context_tokens=_or(row.context_tokens, one.own_context_tokens),
             parameters=_parameters(row),
             cost=cost_of(row),
         )
@@ -148,8 +169,8 @@ def _endpoint(row: Row[Any], targets: tuple[Target, ...]) -> Endpoint:
         operation=Operation(row.operation),
         publisher=row.publisher_slug,
         created_at_ms=int(row.model_created_s * 1000),
-        context_tokens=row.context_tokens,
-        max_output_tokens=row.max_output_tokens,
+        context_tokens=context_or_unknown(row.context_tokens),
+        max_output_tokens=row.max_output_tokens or 0,
         price=Price(
             id=row.price_id,
             currency=row.currency,
@@ -166,4 +187,18 @@ def _endpoint(row: Row[Any], targets: tuple[Target, ...]) -> Endpoint:
         limits=limits_of(row),
         conditions=conditions_of(row),
         organization_id=row.organization_id or "",
+        ending=_ending(row),
+        gate=gate_of(f"{row.publisher_slug}/{row.slug}", row.licence) if row.is_gated else "",
+    )
+
+
+def _ending(row: Row[Any]) -> Ending | None:
+    if row.lifecycle not in {Lifecycle.DEPRECATED, Lifecycle.RETIRED}:
+        return None
+    # A reference of its own host: the page of the model to take instead.
+    page = f"/models/{row.replacement}" if row.replacement else ""
+    return Ending(
+        lines=deprecation_lines(row.lifecycle_since, row.retires_on, page),
+        is_retired=row.lifecycle == Lifecycle.RETIRED,
+        replacement=row.replacement,
     )

@@ -8,6 +8,8 @@ import msgspec
 from sqlalchemy import Connection, Row, Select, or_, select
 
 from tradewind.features.budgets.tables import budget, model_limit, terms
+from tradewind.features.catalog.rules.gates import gate_of
+from tradewind.features.catalog.tables import licence_acceptance, model
 from tradewind.snapshot.contents import Budget, Conditions, Grant, Limits, Terms
 
 _FETCHED_AT_ONCE = 1_000
@@ -33,13 +35,15 @@ def compile_terms(tx: Connection, ids: Collection[str] | None) -> Iterator[Terms
         found = {row.subject_id: row for row in tx.execute(_terms_of(part))}
         models = _model_limits(tx, part)
         budgets = _budgets_of(tx, part)
+        licences = _licences_of(tx, part)
         for subject_id in part:
-            if subject_id in found or subject_id in budgets:
+            if subject_id in found or subject_id in budgets or subject_id in licences:
                 yield _terms(
                     subject_id,
                     found.get(subject_id),
                     tuple(models.get(subject_id, ())),
                     tuple(budgets.get(subject_id, ())),
+                    frozenset(licences.get(subject_id, ())),
                 )
 
 
@@ -68,7 +72,23 @@ def _subjects(tx: Connection, ids: Collection[str] | None) -> list[str]:
     paying = select(budget.c.project_id, budget.c.organization_id).where(budget.c.key_id.is_(None))
     for row in tx.execute(paying.distinct()):
         said.add(row.project_id or row.organization_id)
+    accepted = _accepted().with_only_columns(licence_acceptance.c.organization_id)
+    said.update(tx.execute(accepted.distinct()).scalars())
     return sorted(said)
+
+
+def _accepted() -> Select[Any]:
+    return select(licence_acceptance, model.c.publisher_slug, model.c.slug).join(
+        model, model.c.id == licence_acceptance.c.model_id
+    )
+
+
+def _licences_of(tx: Connection, ids: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for row in tx.execute(_accepted().where(licence_acceptance.c.organization_id.in_(ids))):
+        gate = gate_of(f"{row.publisher_slug}/{row.slug}", row.licence)
+        found.setdefault(row.organization_id, []).append(gate)
+    return found
 
 
 def _terms_of(ids: list[str]) -> Select[Any]:
@@ -109,9 +129,10 @@ def _terms(
     row: Row[Any] | None,
     models: tuple[tuple[str, Limits], ...],
     budgets: tuple[str, ...],
+    licences: frozenset[str],
 ) -> Terms:
     if row is None:
-        return Terms(subject_id, budgets=budgets)
+        return Terms(subject_id, budgets=budgets, licences=licences)
     return Terms(
         id=subject_id,
         limits=_limits(row),
@@ -123,6 +144,7 @@ def _terms(
         cache_ttl_s=row.cache_ttl_s,
         response_days=row.response_days,
         content_days=row.content_days,
+        licences=licences,
     )
 
 

@@ -21,11 +21,17 @@ from tradewind.core.data_folder import DataFolder
 from tradewind.core.parent_death import end_with_parent
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database, Timeouts
+from tradewind.features.catalog.licences import Licences
+from tradewind.features.publishing.services import build_publishing
+from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.portal.app import create_portal
 from tradewind.portal.services import PortalServices
+from tradewind.readmodels.catalog_search.live import CatalogSearch
 from tradewind.readmodels.models import list_models
 from tradewind.readmodels.project_usage import read_project_usage
+from tradewind.serve.artifacts import build_artifacts
 from tradewind.serve.backstage import backstage_served
+from tradewind.serve.deployment_orders import build_deployment_orders
 from tradewind.serve.private_socket import private_socket
 from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
 from tradewind.serve.services import build_services
@@ -46,8 +52,9 @@ def main() -> None:
     if arguments.parent is not None:
         end_with_parent(arguments.parent)
     settings = Settings()
+    app = build_app(settings, public_url=arguments.public_url)
     config = uvicorn.Config(
-        build_app(settings, public_url=arguments.public_url),
+        app,
         # Only the gateway can reach the socket, and it says who the client is.
         forwarded_allow_ips="*",
         proxy_headers=True,
@@ -60,6 +67,7 @@ def main() -> None:
         ws="none",
     )
     with contextlib.ExitStack() as stack:
+        stack.callback(app.state.catalog_search.close)
         if arguments.backstage is not None:
             signal.signal(signal.SIGTERM, _leave)
             stack.enter_context(backstage_served(build_backstage(settings), arguments.backstage))
@@ -88,6 +96,19 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
     services = build_services(
         load_or_create_pepper(folder.secrets), load_or_create_key_encryption(folder.secrets)
     )
+    search = CatalogSearch(database, currency=settings.currency)
+    # Built while the first page is on its way, never before the port is open.
+    search.start()
+    artifacts = build_artifacts(settings, folder, load_or_create_key_encryption(folder.secrets))
+    orders = build_deployment_orders(services, artifacts.artifacts, currency=settings.currency)
+    engine_logs = EngineLogs(folder.logs)
+    publishing = build_publishing(
+        services.catalog,
+        services.providers,
+        services.endpoints,
+        services.clock,
+        artifacts=artifacts.artifacts,
+    )
     app = create_app(
         ControlServices(
             database=database,
@@ -96,6 +117,16 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
             endpoints=services.endpoints,
             budgets=services.budgets,
             webhooks=services.webhooks,
+            artifacts=artifacts,
+            publishing=publishing,
+            orders=orders,
+            engine_logs=engine_logs,
+            catalog=services.catalog,
+            syncs=services.syncs,
+            lives=services.lives,
+            licences=services.licences,
+            catalog_search=search,
+            catalog_is_public=settings.catalog_is_public,
             clock=services.clock,
             list_models=list_models,
             read_usage=read_project_usage,
@@ -107,14 +138,23 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
             accounts=services.accounts,
             providers=services.providers,
             endpoints=services.endpoints,
+            orders=orders,
+            engine_logs=engine_logs,
             budgets=services.budgets,
             webhooks=services.webhooks,
+            publishing=publishing,
+            artifacts=artifacts.artifacts,
+            catalog=services.catalog,
+            licences=Licences(services.clock),
+            catalog_search=search,
             clock=services.clock,
             public_url=lambda: public_url,
+            catalog_is_public=settings.catalog_is_public,
             log_days=settings.request_log_days,
         )
     )
     app.mount("/", portal)
+    app.state.catalog_search = search
     return app
 
 

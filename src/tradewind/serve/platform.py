@@ -6,7 +6,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,9 +16,10 @@ from tradewind.core.settings import Settings
 from tradewind.db.database import Database
 from tradewind.db.embedded import EmbeddedPostgres
 from tradewind.db.node_roll import join_roll
+from tradewind.features.artifacts.worker_copies import WorkerArtifact
 from tradewind.gateway.http.server_tls import server_context
 from tradewind.plugins.engines.registry import engines
-from tradewind.plugins.engines.weights import find_weights
+from tradewind.serve.artifacts import build_artifacts
 from tradewind.serve.children import Child
 from tradewind.serve.gateway_configs import (
     Surroundings,
@@ -39,6 +39,7 @@ from tradewind.serve.secret_files import (
 )
 from tradewind.serve.services import build_services
 from tradewind.serve.sign_in_link import BASE_URL_FILE
+from tradewind.worker.engine_weights import EngineWeights
 from tradewind.worker.reconcile import Reconciler
 
 _log = logging.getLogger(__name__)
@@ -113,11 +114,20 @@ class Platform:
         if not is_local:
             self._listen(self._host_for(prepared))
             self._start_gateways(environment, run)
+        database = self.database
+        artifacts = build_artifacts(settings, folder, keys).artifacts
+
+        def open_artifact(digest: str) -> WorkerArtifact:
+            with database.transaction() as tx:
+                return artifacts.open_for_worker(tx, digest)
+
+        weights = EngineWeights(folder.models, open_artifact)
+        weights.remove_left_over()
         self._reconciler = Reconciler(
             self.database,
             services.deployments,
             family,
-            partial(find_weights, models=folder.models),
+            weights,
             run=run,
             logs=folder.logs,
             report=self._report,

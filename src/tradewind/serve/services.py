@@ -8,13 +8,17 @@ from tradewind.db.vault import Vault
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.budgets.service import Budgets
 from tradewind.features.budgets.upkeep import Upkeep
+from tradewind.features.catalog.licences import Licences
+from tradewind.features.catalog.lives import Lives
 from tradewind.features.catalog.service import Catalog
+from tradewind.features.catalog.sync import Syncs
 from tradewind.features.deployments.service import Deployments
 from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.market.service import Market
 from tradewind.features.providers.service import Providers
 from tradewind.features.webhooks.courier import Courier
 from tradewind.features.webhooks.service import Webhooks
+from tradewind.readmodels.model_users import organizations_using
 from tradewind.readmodels.spend import (
     find_writer_end,
     read_spend,
@@ -27,6 +31,9 @@ class Services(NamedTuple):
     clock: Clock
     accounts: Accounts
     catalog: Catalog
+    syncs: Syncs
+    lives: Lives
+    licences: Licences
     market: Market
     providers: Providers
     deployments: Deployments
@@ -49,6 +56,9 @@ def build_services(pepper: bytes, keys: KeyEncryption) -> Services:
         clock=clock,
         accounts=accounts,
         catalog=catalog,
+        syncs=Syncs(clock),
+        lives=Lives(clock, organizations_using),
+        licences=Licences(clock),
         market=market,
         providers=providers,
         deployments=deployments,

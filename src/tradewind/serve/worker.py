@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from types import FrameType
 
 from tradewind.core.clock import Clock
@@ -16,22 +17,31 @@ from tradewind.db.database import Database
 from tradewind.db.node_roll import Node, NodeRefused
 from tradewind.db.notify import SNAPSHOT_CHANNEL, Listener
 from tradewind.db.outbox import OUTBOX_CHANNEL
+from tradewind.features.catalog.sync import CATALOG_CHANNEL
 from tradewind.features.metering.rules import EventRow, LogRow
 from tradewind.features.metering.shipper import run_shipper
+from tradewind.features.publishing.publishers import Publishers
 from tradewind.features.webhooks.schemas import EventKind
 from tradewind.features.webhooks.service import WEBHOOKS_CHANNEL
 from tradewind.readmodels.snapshot import compile_endpoints
 from tradewind.readmodels.terms import compile_budgets, compile_terms, with_key_budgets
+from tradewind.serve.artifacts import build_artifacts
+from tradewind.serve.catalog_import import import_in_a_process
 from tradewind.serve.gateway_configs import METRICS_FOLDER
 from tradewind.serve.node_entry import node_of
 from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
 from tradewind.serve.services import build_services
+from tradewind.serve.validation import build_validator
 from tradewind.telemetry.families import WORKER_TEXT
 from tradewind.telemetry.logs import log_to_stderr
+from tradewind.worker.artifacts import look_after_artifacts
 from tradewind.worker.budgets import look_after_budgets
+from tradewind.worker.catalog import Importer, Steps, run_catalog
 from tradewind.worker.content import ship_contents, sweep_contents
+from tradewind.worker.fetch import Fetcher
 from tradewind.worker.files import sweep_files
 from tradewind.worker.node_roll import stay_on_roll
+from tradewind.worker.offer_stats import OfferStats
 from tradewind.worker.outbox import relay_messages
 from tradewind.worker.provider_tokens import keep_tokens
 from tradewind.worker.publish import Publisher
@@ -39,6 +49,7 @@ from tradewind.worker.report import WorkerReport
 from tradewind.worker.request_lines import RequestLines
 from tradewind.worker.responses import sweep_responses
 from tradewind.worker.spans import open_spans
+from tradewind.worker.validate import look_for_proofs
 from tradewind.worker.webhook_post import Poster, SystemConnector, SystemResolver, trusted
 from tradewind.worker.webhooks import Deliveries
 
@@ -66,6 +77,8 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
     database = Database(settings.database_url, application_name="tradewind-worker", pool_size=8)
     pepper = load_or_create_pepper(folder.secrets)
     services = build_services(pepper, load_or_create_key_encryption(folder.secrets))
+    artifacts = build_artifacts(settings, folder, load_or_create_key_encryption(folder.secrets))
+    arrivals = artifacts.arrivals
     node = node_of(settings, folder, pepper)
     publisher = Publisher(
         database,
@@ -79,8 +92,25 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
     listener = Listener(database, [SNAPSHOT_CHANNEL])
     messages = Listener(database, [OUTBOX_CHANNEL])
     to_deliver = Listener(database, [WEBHOOKS_CHANNEL])
+    to_sync = Listener(database, [CATALOG_CHANNEL])
+    fetch = Fetcher(trusted(settings.ca_bundle))
+    importer = Importer(database, services.syncs, services.clock, fetch)
+    environment = os.environ | {
+        "TRADEWIND_DATABASE_URL": settings.database_url,
+        "TRADEWIND_DATA": str(folder.root),
+    }
     names = SystemResolver()
     poster = Poster(names, SystemConnector(), trusted(settings.ca_bundle))
+    publishers = Publishers(services.catalog, services.clock)
+    validator = build_validator(
+        settings,
+        folder,
+        database,
+        services,
+        artifacts.artifacts,
+        resolver=names,
+        trusted=trusted(settings.ca_bundle),
+    )
     deliveries = Deliveries(database, services.courier, poster)
     handlers = {kind.value: services.courier.take_in for kind in EventKind}
     lines = RequestLines(folder.logs / "requests.jsonl")
@@ -88,8 +118,11 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
 
     report = WorkerReport(folder.run / METRICS_FOLDER / WORKER_TEXT, publisher, services.clock)
 
+    offer_stats = OfferStats(database, services.clock)
+
     def observe(rows: Sequence[EventRow], log: Sequence[LogRow]) -> None:
         report.observe(rows)
+        offer_stats.observe(log)
         lines.write(rows, log)
         if spans is not None:
             spans.write(rows, log)
@@ -132,13 +165,32 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
         loop("roll", lambda: _stay_on_roll(database, node, folder, services.clock, stop)),
         loop("budgets", lambda: look_after_budgets(database, services.budget_upkeep, stop)),
         loop("tokens", lambda: keep_tokens(database, services.providers, poster, stop)),
+        loop("artifacts", lambda: look_after_artifacts(database, arrivals, stop)),
+        loop("offer-stats", lambda: offer_stats.run(stop)),
+        loop(
+            "catalog",
+            lambda: run_catalog(
+                database,
+                importer,
+                services.clock,
+                Steps(lambda: import_in_a_process(environment, stop), services.lives.advance),
+                wait=to_sync.wait,
+                stop=stop,
+                refresh_hours=settings.catalog_sync_hours,
+            ),
+        ),
+        loop(
+            "validate",
+            lambda: validator.run(stop, every=timedelta(hours=settings.validation_hours)),
+        ),
+        loop("proofs", lambda: look_for_proofs(database, publishers, poster, stop)),
         loop("outbox", lambda: relay_messages(database, handlers, messages.wait, stop)),
         loop("webhooks", lambda: deliveries.run(to_deliver.wait, stop)),
     ]
     stop.wait()
     for thread in threads:
         thread.join()
-    for each in (listener, messages, to_deliver, names):
+    for each in (listener, messages, to_deliver, to_sync, names):
         each.close()
     lines.close()
     if spans is not None:

@@ -73,6 +73,8 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
     """Days that stored responses are kept; 0 stores none."""
     content_days: int = 0
     """Days that prompts and completions are kept in the request log; 0 keeps none."""
+    licences: frozenset[str] = frozenset()
+    """What the organization has accepted, in the words of `Endpoint.gate`."""
 
 
 class Budget(msgspec.Struct, frozen=True, array_like=True):
@@ -167,6 +169,16 @@ class Routing(msgspec.Struct, frozen=True, array_like=True):
     first may have worked on it and may charge for it."""
 
 
+class Ending(msgspec.Struct, frozen=True, array_like=True):
+    """The end of a model that is deprecated, or over."""
+
+    lines: bytes
+    """Header lines of each answer, `Deprecation` and `Sunset`; each ended by CRLF."""
+    is_retired: bool = False
+    replacement: str = ""
+    """Name of the model to take instead, if there is one."""
+
+
 class Endpoint(msgspec.Struct, frozen=True, array_like=True):
     """A stable model name that clients call."""
 
@@ -188,6 +200,10 @@ class Endpoint(msgspec.Struct, frozen=True, array_like=True):
     conditions: Conditions = Conditions()
     organization_id: str = ""
     """Whose endpoint it is; the empty one is everybody's."""
+    ending: Ending | None = None
+    gate: str = ""
+    """Model and licence that an organization has to have accepted; empty is none. Another licence
+    is another gate."""
 
 
 OPERATIONS_OF: dict[Operation, frozenset[Operation]] = {

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -31,24 +32,35 @@ from tradewind.features.accounts.passwords import Passwords
 from tradewind.features.accounts.schemas import SignedIn, Viewer
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.accounts.tables import membership
+from tradewind.features.artifacts.manifest import PlatformSigner
+from tradewind.features.artifacts.services import build_artifact_services
 from tradewind.features.budgets.schemas import BudgetRow, NewBudget, PeriodKind
 from tradewind.features.budgets.service import Budgets
 from tradewind.features.catalog.builtin import SMOLLM2
+from tradewind.features.catalog.licences import Licences
 from tradewind.features.catalog.service import Catalog
+from tradewind.features.deployments.fit import Machine
+from tradewind.features.deployments.orders import DeploymentOrders
 from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport
 from tradewind.features.deployments.service import Deployments
+from tradewind.features.deployments.weighing import weigher
 from tradewind.features.endpoints.schemas import EndpointRow, HostedModel, HostedModels
 from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.market.service import Market
 from tradewind.features.metering.tables import usage_hour
 from tradewind.features.providers.schemas import ConnectionRow, NewConnection
 from tradewind.features.providers.service import Providers
+from tradewind.features.publishing.services import build_publishing
 from tradewind.features.webhooks.courier import Courier
 from tradewind.features.webhooks.schemas import DestinationRow, NewDestination, Outcome
 from tradewind.features.webhooks.service import Webhooks
+from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.portal.app import create_portal
 from tradewind.portal.live_tail import LiveTails
 from tradewind.portal.services import PortalServices
+from tradewind.readmodels.catalog_search.live import CatalogSearch
+from tradewind.readmodels.catalog_search.query import CatalogQuery
+from tradewind.readmodels.catalog_search.rows import Card, CatalogPage, Reader
 from tradewind.readmodels.models import ServedModel
 from tradewind.readmodels.spend import read_spends
 from tradewind.testing.logged_calls import log_calls
@@ -104,6 +116,21 @@ EMBEDDING_MODEL = replace(
 )
 
 
+class FreshSearch:
+    """The search, brought up to date before each answer: what a test adds is there at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._search = CatalogSearch(database)
+
+    def search(self, query: CatalogQuery, reader: Reader) -> CatalogPage:
+        self._search.refresh()
+        return self._search.search(query, reader)
+
+    def find(self, names: Sequence[str], reader: Reader) -> list[Card]:
+        self._search.refresh()
+        return self._search.find(names, reader)
+
+
 @dataclass
 class PortalWorld:
     """The portal and all it stands on. `models` may be changed while it runs."""
@@ -112,6 +139,10 @@ class PortalWorld:
     public_url: str = "http://testserver"
     models: list[ServedModel] = field(default_factory=lambda: [CHAT_MODEL, EMBEDDING_MODEL])
     live_tails: LiveTails = field(default_factory=LiveTails)
+    machine: Machine = field(default_factory=lambda: Machine(16 * 1024**3, 12 * 1024**3, 8))
+    """What deployments are estimated against."""
+    logs: Path = Path("/nonexistent")
+    """Of engines."""
 
     def __post_init__(self) -> None:
         # The weakest argon2 there is: what these tests are about is not how long a hash takes.
@@ -128,13 +159,36 @@ class PortalWorld:
             self.catalog, self.market, self.providers, self.deployments, clock
         )
         self.budgets = Budgets(self.accounts, clock, read_spends)
+        self.orders = DeploymentOrders(
+            self.catalog,
+            Licences(clock),
+            self.market,
+            clock,
+            weigh=weigher(self._find_artifact),
+            machine=lambda: self.machine,
+            serve=self.endpoints.serve_deployment,
+            currency="USD",
+        )
+        artifacts = build_artifact_services(
+            Path("/nonexistent"), vault, clock, PlatformSigner(bytes(32))
+        ).artifacts
+        self.publishing = build_publishing(
+            self.catalog, self.providers, self.endpoints, clock, artifacts=artifacts
+        )
         self.services = PortalServices(
             database=self.database,
             accounts=self.accounts,
             providers=self.providers,
             endpoints=self.endpoints,
+            orders=self.orders,
+            engine_logs=EngineLogs(self.logs),
             budgets=self.budgets,
             webhooks=self.webhooks,
+            publishing=self.publishing,
+            artifacts=artifacts,
+            catalog=self.catalog,
+            licences=Licences(clock),
+            catalog_search=FreshSearch(self.database),
             clock=SystemClock(),
             public_url=lambda: self.public_url,
             list_models=self._list_models,
@@ -288,6 +342,9 @@ class PortalWorld:
         with self.database.transaction() as tx:
             rows = self.endpoints.list_endpoints(tx, viewer)
         return next(row for row in rows if row.name == name)
+
+    def _find_artifact(self, _tx: Connection, _digest: str) -> None:
+        """There is no store here: models of installed packages can be deployed."""
 
     def _list_models(self, _tx: Connection) -> Sequence[ServedModel]:
         return list(self.models)

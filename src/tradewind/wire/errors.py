@@ -86,6 +86,17 @@ def model_not_found(
     )
 
 
+def model_retired(name: str, replacement: str) -> ApiError:
+    advice = (
+        f"Use '{replacement}' instead."
+        if replacement
+        else "GET /v1/models lists what this key may use."
+    )
+    return ApiError(
+        410, f"The model '{name}' is retired. {advice}", param="model", code="model_retired"
+    )
+
+
 def invalid_key(message: str) -> ApiError:
     return ApiError(401, message, code="invalid_api_key")
 

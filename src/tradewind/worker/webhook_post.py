@@ -112,10 +112,16 @@ class Poster:
         return outcome
 
     async def fetch(
-        self, url: EventUrl, headers: Mapping[str, str], body: bytes, *, must_be_public: bool
+        self,
+        url: EventUrl,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        must_be_public: bool,
+        method: str = "POST",
     ) -> tuple[Outcome, bytes]:
         """Return what came of it with the answer's body, which is empty where it was too long."""
-        exchange = _Exchange(_request(url, headers, body))
+        exchange = _Exchange(_request(url, headers, body, method))
         try:
             async with asyncio.timeout(self._timeout_s):
                 refusal = await self._connect(url, exchange, must_be_public=must_be_public)
@@ -249,8 +255,8 @@ class _Exchange(asyncio.Protocol):
             self.ended.set_result(None)
 
 
-def _request(url: EventUrl, headers: Mapping[str, str], body: bytes) -> bytes:
-    lines = [f"POST {url.target} HTTP/1.1", f"host: {url.authority}"]
+def _request(url: EventUrl, headers: Mapping[str, str], body: bytes, method: str) -> bytes:
+    lines = [f"{method} {url.target} HTTP/1.1", f"host: {url.authority}"]
     own = {
         "user-agent": "Tradewind",
         "content-type": "application/json",

@@ -100,7 +100,7 @@ async def test_a_gateway_answers_under_the_old_name(litellm, carry, compiled, up
     )
     file.write(config.snapshot_path, Snapshot(1, 1, (grant,), endpoints))
     async with running(config) as url:
-        for name in ("vllm-models", "older", "facebook/vllm-models"):
+        for name in ("vllm-models", "older", "meta/vllm-models"):
             answer = await asyncio.to_thread(ask, url, key.text, name)
             assert answer["choices"][0]["message"]["content"] == "Hello from the old host"
     asked = ("/v1/chat/completions", "Bearer key-of-vllm", "facebook/opt-125m")

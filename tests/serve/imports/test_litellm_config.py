@@ -75,7 +75,7 @@ def test_the_quick_start_of_its_documentation_is_taken(litellm):
     assert list(read.endpoints) == [
         "openai/gpt-4o",
         "anthropic/anthropic-claude",
-        "facebook/vllm-models",
+        "meta/vllm-models",
     ]
     gpt = read.endpoints["openai/gpt-4o"]
     assert gpt.aliases == ("gpt-4o",)
@@ -101,7 +101,7 @@ def test_the_quick_start_of_its_documentation_is_taken(litellm):
     )
     vllm = read.connections["0.0.0.0:4000"]
     assert (vllm.is_private_network, vllm.credential) == (True, None)
-    assert read.endpoints["facebook/vllm-models"].limits == Limits(1440)
+    assert read.endpoints["meta/vllm-models"].limits == Limits(1440)
     assert read.left_out.keys() == {
         "limits of gpt-4o",
         "* (model_list[4])",

@@ -87,6 +87,7 @@ KEY_PERMISSIONS: dict[KeyPurpose, frozenset[Permission]] = {
     KeyPurpose.CLIENT: frozenset(
         {
             Permission.MODELS_READ,
+            Permission.CATALOG_READ,
             Permission.USAGE_READ,
             Permission.REQUESTS_READ,
             Permission.KEYS_READ,

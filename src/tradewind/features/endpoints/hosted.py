@@ -4,16 +4,13 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tradewind.core.errors import InvalidInput
-from tradewind.features.catalog.schemas import NewModel
+from tradewind.features.catalog.schemas import UNKNOWN_CONTEXT_TOKENS, NewModel
 from tradewind.features.endpoints import rules
 from tradewind.features.endpoints.naming import name_of
 from tradewind.features.endpoints.schemas import HostedModel, ModelPrice
 from tradewind.features.providers.schemas import HOST_CURRENCY, HostModel, KnownHost
 from tradewind.snapshot.contents import Operation
 
-# A host refuses what is too long for it; refusing less than it would take loses calls.
-_UNKNOWN_CONTEXT_TOKENS = 1_000_000
-_UNKNOWN_OUTPUT_TOKENS = 32_768
 _LONGEST_CONTEXT_TOKENS = 100_000_000
 _DISPLAY_NAME_MAX = 120
 
@@ -76,19 +73,21 @@ def find_facts(host: KnownHost | None, asked: HostedModel) -> HostedFacts:
     return HostedFacts(entry, cost, asked.price, _notes(listed))
 
 
-def _context(asked: HostedModel, listed: HostModel | None) -> int:
+def _context(asked: HostedModel, listed: HostModel | None) -> int | None:
+    """Return None when nobody told: then what the catalog knows counts."""
     told = asked.context_tokens or (listed.context_tokens if listed is not None else None)
-    tokens = told or _UNKNOWN_CONTEXT_TOKENS
-    if not 1 <= tokens <= _LONGEST_CONTEXT_TOKENS:
+    if told is not None and not 1 <= told <= _LONGEST_CONTEXT_TOKENS:
         raise InvalidInput(f"context_tokens is not between 1 and {_LONGEST_CONTEXT_TOKENS}")
-    return tokens
+    return told
 
 
-def _output(asked: HostedModel, listed: HostModel | None, operation: Operation) -> int:
+def _output(asked: HostedModel, listed: HostModel | None, operation: Operation) -> int | None:
     if operation not in {Operation.CHAT, Operation.COMPLETIONS}:
         return 0
     told = asked.max_output_tokens or (listed.max_output_tokens if listed is not None else None)
-    tokens = min(told or _UNKNOWN_OUTPUT_TOKENS, _context(asked, listed))
+    if told is None:
+        return None
+    tokens = min(told, _context(asked, listed) or UNKNOWN_CONTEXT_TOKENS)
     if tokens < 1:
         raise InvalidInput("max_output_tokens is not positive")
     return tokens

@@ -98,6 +98,7 @@ class Endpoints:
             raise InvalidInput(
                 f"there is no model {new.model[:80]!r}", hint="list the models of the catalog"
             )
+        model = self._catalog.ready_to_serve(tx, model)
         name = rules.check_name(new.name or model.name)
         aliases = rules.clean_aliases(name, new.aliases)
         rules.check_routing(new.routing)
@@ -185,8 +186,11 @@ class Endpoints:
 
     # --- what comes with models and deployments --------------------------------------------
 
-    def serve_deployment(self, tx: Connection, deployment_id: DeploymentId) -> None:
+    def serve_deployment(
+        self, tx: Connection, deployment_id: DeploymentId, owner: OrganizationId | None = None
+    ) -> None:
         """Make a deployment a target of its model's endpoint, which is made if there is none.
+        `owner` is the organization that a new endpoint is for, None everybody.
 
         Idempotent. For the platform itself; whoever deploys was asked for permission there.
         """
@@ -202,7 +206,7 @@ class Endpoints:
                 raise Conflict(f"{facts.name} is an alias of another endpoint")
             aliases = rules.free_aliases(facts.name, [slug], taken)
             new = NewEndpoint(model=facts.name, name=facts.name, aliases=aliases)
-            endpoint_id = self._insert(tx, new, facts.model_id, None)
+            endpoint_id = self._insert(tx, new, facts.model_id, owner)
             position = 0
         else:
             endpoint_id = EndpointId(existing.id)
@@ -241,8 +245,12 @@ class Endpoints:
         entry = facts.entry
         name = f"{entry.publisher}/{entry.slug}"
         made = self._catalog.add_model(tx, entry)
+        is_new = made is not None and made.is_new
         model = self._catalog.find_model(tx, name)
         assert model is not None
+        model = self._catalog.ready_to_serve(tx, model)
+        assert model.operation is not None
+        assert model.context_tokens is not None
         if model.operation is not entry.operation:
             raise InvalidInput(
                 f"the catalog has {name} as a model for {model.operation.value}, not for"
@@ -275,7 +283,7 @@ class Endpoints:
                     name,
                     endpoint_id,
                     EndpointTargetId(target.id),
-                    made is not None,
+                    is_new,
                     False,
                     price,
                     (*notes, "it was a target already"),
@@ -287,7 +295,7 @@ class Endpoints:
             connection_id=connection.id,
             upstream_model=rules.check_upstream_model(asked.upstream_model),
             tier=rules.tier_beside(any(target.deployment_id for target in targets)),
-            context_tokens=context if context < model.context_tokens else None,
+            context_tokens=context if context and context < model.context_tokens else None,
             cost=(
                 None
                 if facts.cost is None
@@ -301,7 +309,7 @@ class Endpoints:
             name,
             endpoint_id,
             target_id,
-            made is not None,
+            is_new,
             True,
             price,
             tuple(notes),

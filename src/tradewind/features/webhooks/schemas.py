@@ -16,6 +16,12 @@ class EventKind(StrEnum):
     """A part of a budget was spent."""
     BUDGET_EXHAUSTED = "budget.exhausted"
     """A hard budget refused a call."""
+    MODEL_DEPRECATED = "model.deprecated"
+    """A model the organization uses will end."""
+    MODEL_RETIRES_SOON = "model.retires_soon"
+    """Its last day is near."""
+    MODEL_RETIRED = "model.retired"
+    """It answers no more."""
 
 
 TEST_KIND = "webhook.test"

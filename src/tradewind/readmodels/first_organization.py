@@ -1,0 +1,17 @@
+"""The organization of the first run: on whose behalf whoever holds the data folder acts."""
+
+from sqlalchemy import Connection, select
+
+from tradewind.core.errors import NotFound
+from tradewind.core.ids import OrganizationId
+from tradewind.features.accounts.tables import organization
+
+
+def first_organization(tx: Connection) -> OrganizationId:
+    """Raises NotFound before the first run."""
+    found = tx.execute(
+        select(organization.c.id).order_by(organization.c.created_at, organization.c.id).limit(1)
+    ).scalar()
+    if found is None:
+        raise NotFound("there is no organization yet", hint="start the platform once")
+    return OrganizationId(found)

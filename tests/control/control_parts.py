@@ -1,0 +1,73 @@
+"""The services of the control API, whole, for tests that hand in some of them."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tradewind.control.services import ControlServices
+from tradewind.core.clock import Clock
+from tradewind.db.database import Database
+from tradewind.db.sealing import HeldKeys
+from tradewind.db.vault import Vault
+from tradewind.features.accounts.service import Accounts
+from tradewind.features.artifacts.manifest import PlatformSigner
+from tradewind.features.artifacts.services import build_artifact_services
+from tradewind.features.budgets.service import Budgets
+from tradewind.features.publishing.services import build_publishing
+from tradewind.plugins.engines.engine_logs import EngineLogs
+from tradewind.readmodels.catalog_search.live import CatalogSearch
+from tradewind.readmodels.spend import read_spends
+from tradewind.serve.deployment_orders import build_deployment_orders
+from tradewind.serve.services import Services
+
+
+@contextmanager
+def control_services(
+    database: Database,
+    accounts: Accounts,
+    built: Services,
+    folder: Path,
+    *,
+    clock: Clock,
+    **handed_in: Any,
+) -> Iterator[ControlServices]:
+    """Build them for the time of the block; `handed_in` are `list_models` and `read_usage`."""
+    # Uploads are as old as the clock of the database says.
+    artifacts = build_artifact_services(
+        folder / "artifacts",
+        Vault(HeldKeys([secrets.token_bytes(32)]), built.clock),
+        built.clock,
+        PlatformSigner(secrets.token_bytes(32)),
+    )
+    search = CatalogSearch(database)
+    try:
+        yield ControlServices(
+            database=database,
+            accounts=accounts,
+            providers=built.providers,
+            endpoints=built.endpoints,
+            orders=build_deployment_orders(built, artifacts.artifacts, currency="USD"),
+            engine_logs=EngineLogs(folder / "logs"),
+            budgets=Budgets(accounts, clock, read_spends),
+            webhooks=built.webhooks,
+            artifacts=artifacts,
+            publishing=build_publishing(
+                built.catalog,
+                built.providers,
+                built.endpoints,
+                built.clock,
+                artifacts=artifacts.artifacts,
+            ),
+            catalog=built.catalog,
+            syncs=built.syncs,
+            lives=built.lives,
+            licences=built.licences,
+            catalog_search=search,
+            catalog_is_public=False,
+            clock=clock,
+            **handed_in,
+        )
+    finally:
+        search.close()
