@@ -13,6 +13,7 @@ from tradewind.features.accounts.tables import organization
 from tradewind.features.catalog.tables import model, model_alias, offer, publisher
 from tradewind.features.endpoints.tables import endpoint
 from tradewind.features.providers.tables import provider_connection
+from tradewind.readmodels.catalog_search.facets import FACETS
 from tradewind.readmodels.catalog_search.filling import lock_filling
 from tradewind.readmodels.catalog_search.live import CatalogSearch
 from tradewind.readmodels.catalog_search.query import CatalogQuery
@@ -116,6 +117,25 @@ def test_a_model_is_read_with_its_offers_and_their_lowest_price(world):
     assert row.price == LowestPrice(100, 300)
     assert not row.has_weights
     assert rows(world, "EUR")["small"].price == LowestPrice(1, 1)
+
+
+def test_a_free_offer_is_found_and_the_price_is_what_others_take(world):
+    added = world.add_model(artifact="host:gpt")
+    add_offer(world, added, "a", input_nanos=0, output_nanos=0)
+    add_offer(world, added, "b", input_nanos=100, output_nanos=300)
+
+    row = rows(world)["small"]
+
+    assert (row.price, row.has_free_offer) == (LowestPrice(100, 300), True)
+    assert set(FACETS["price"].of(row)) == {"free", "under-0.1"}
+
+
+def test_what_was_published_can_be_deployed_only_after_a_run_that_passed(world):
+    added = world.add_model()
+    assert rows(world)["small"].has_weights
+    with world.database.transaction() as tx:
+        tx.execute(update(model).where(model.c.id == added.model_id).values(origin="published"))
+    assert not rows(world)["small"].has_weights
 
 
 def test_the_platforms_own_price_and_weights_are_told(world):

@@ -18,13 +18,14 @@ _CONTEXT_BANDS = (
     (8_000, "8k", "8K to 32K"),
     (0, "under-8k", "Under 8K"),
 )
+_FREE = "free"
 _PRICE_BANDS = (
     (10 * _NANOS, "10", "10 and more"),
     (2 * _NANOS, "2-10", "2 to 10"),
     (_NANOS // 2, "0.5-2", "0.5 to 2"),
     (_NANOS // 10, "0.1-0.5", "0.1 to 0.5"),
     (1, "under-0.1", "Under 0.1"),
-    (0, "free", "Free"),
+    (0, _FREE, "Free"),
 )
 _OPERATIONS = {
     "chat": "Chat",
@@ -82,7 +83,8 @@ def _price(row: CatalogRow) -> Iterable[str]:
     if row.price is None:
         return (UNKNOWN,)
     mixed = row.price.mixed_nanos
-    return (next(name for least, name, _ in _PRICE_BANDS if mixed >= least),)
+    band = next(name for least, name, _ in _PRICE_BANDS if mixed >= least)
+    return {band, _FREE} if row.has_free_offer else (band,)
 
 
 def _deployability(row: CatalogRow) -> Iterable[str]:

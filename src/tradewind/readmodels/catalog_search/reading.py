@@ -12,8 +12,8 @@ BATCH = 2_000
 # Offers that one organization has through its own connection are nobody else's business.
 _ROWS = """
     SELECT model.*, publisher.name AS publisher_name, known.aliases, offered.offers,
-        offered.regions, cheapest.input_nanos, cheapest.output_nanos, kept.has_weights,
-        called.callable_by
+        offered.regions, offered.has_free, cheapest.input_nanos, cheapest.output_nanos,
+        kept.has_weights, called.callable_by
     FROM {models} AS model
     JOIN publisher ON publisher.slug = model.publisher_slug
     CROSS JOIN LATERAL (
@@ -24,7 +24,11 @@ _ROWS = """
         SELECT count(*) AS offers,
             coalesce(
                 array_agg(DISTINCT offer.region) FILTER (WHERE offer.region <> ''), '{{}}'
-            ) AS regions
+            ) AS regions,
+            coalesce(bool_or(
+                offer.currency = :currency
+                AND offer.input_nanos = 0 AND coalesce(offer.output_nanos, 0) = 0
+            ), false) AS has_free
         FROM offer
         LEFT JOIN provider_connection ON provider_connection.id = offer.host
         WHERE offer.model_id = model.id AND offer.status <> 'vanished'
@@ -46,6 +50,8 @@ _ROWS = """
             )
         ) AS asked
         ORDER BY
+            -- What is free is commonly for trying out: the price is what others take.
+            input_nanos = 0 AND coalesce(output_nanos, 0) = 0,
             CASE WHEN output_nanos IS NULL THEN input_nanos
                 ELSE (3 * input_nanos + output_nanos) / 4 END,
             input_nanos, output_nanos
@@ -56,6 +62,16 @@ _ROWS = """
             SELECT FROM model_version
             WHERE model_version.model_id = model.id AND artifact <> ''
                 AND artifact NOT LIKE 'host:%'
+        ) AND coalesce(
+            -- What a publisher listed can be deployed when its last run passed; see `validations`.
+            (
+                SELECT validation_run.state = 'passed'
+                FROM listing JOIN validation_run ON validation_run.listing_id = listing.id
+                WHERE listing.model_id = model.id AND listing.state = 'listed'
+                    AND validation_run.state IN ('passed', 'failed')
+                ORDER BY validation_run.id DESC LIMIT 1
+            ),
+            model.origin <> 'published'
         ) AS has_weights
     ) AS kept
     CROSS JOIN LATERAL (
@@ -143,5 +159,6 @@ def _row(row: Row[Any]) -> CatalogRow:
         regions=tuple(row.regions),
         price=price,
         has_weights=row.has_weights,
+        has_free_offer=row.has_free,
         callable_by=tuple(row.callable_by),
     )

@@ -9,7 +9,7 @@ EVERYONE = ""
 
 
 class LowestPrice(msgspec.Struct, frozen=True):
-    """Of the cheapest known offer, in nanos per 1,000,000 tokens."""
+    """Of one offer, in nanos per 1,000,000 tokens."""
 
     input_nanos: int
     output_nanos: int | None
@@ -54,7 +54,9 @@ class CatalogRow(msgspec.Struct, frozen=True, kw_only=True):
     """How many ways to get it are known."""
     regions: tuple[str, ...] = ()
     price: LowestPrice | None = None
-    """None is unknown, which is not free."""
+    """Of the cheapest offer that takes one, of a free one where none does. None is unknown, which
+    is not free."""
+    has_free_offer: bool = False
     has_weights: bool = False
     """Its weights can be run on this platform."""
     callable_by: tuple[str, ...] = ()
