@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -57,7 +58,7 @@ MODEL = CatalogModel(
 
 
 def a_row(slug: str, **changes) -> CatalogRow:
-    values = {
+    values: dict[str, Any] = {
         "model_id": slug,
         "publisher": "kestrel",
         "publisher_name": "Kestrel",

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tradewind.core.clock import SystemClock
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.catalog.sync import Syncs
 from tradewind.plugins.sources.openrouter import OpenRouter
@@ -20,7 +21,7 @@ ANSWER = b"""{"data": [{"id": "meta-llama/llama-3.3-70b-instruct", "name": "Meta
 "supported_parameters": ["tools", "temperature"]}]}"""
 
 
-class Turned:
+class Turned(SystemClock):
     def __init__(self):
         self.at = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

@@ -15,6 +15,10 @@ BODY = b'{"data": []}'
 NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
+class Serving(http.server.ThreadingHTTPServer):
+    asked: list
+
+
 @contextmanager
 def serving(answer, tls=None):
     """Serve GETs with `answer(handler)`; yields the server, whose `asked` are the requests."""
@@ -24,11 +28,11 @@ def serving(answer, tls=None):
             asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
             answer(self)
 
-        def log_message(self, *_):
+        def log_message(self, format, *args):  # noqa: A002  the library's name
             pass
 
     asked = []
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with Serving(("127.0.0.1", 0), Handler) as server:
         server.asked = asked
         server.daemon_threads = True
         if tls is not None:
@@ -73,7 +77,7 @@ def test_a_list_comes_whole_with_its_query():
 )
 def test_a_name_with_any_private_address_is_not_connected_to(addresses):
     with serving(whole) as server:
-        fetch = Fetcher(NOBODY, resolve=lambda _host, _port: addresses)
+        fetch = Fetcher(NOBODY, resolve=lambda host, port: addresses)
         with pytest.raises(FetchFailed, match=r"lists\.example is not in the public internet"):
             fetch(f"http://lists.example:{server.server_port}/")
     assert server.asked == []

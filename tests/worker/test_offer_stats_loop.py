@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tradewind.core.clock import SystemClock
 from tradewind.core.errors import Unavailable
+from tradewind.db.database import Database
 from tradewind.features.metering.rules import log_row
 from tradewind.readmodels.offer_stats.reading import read_stats
 from tradewind.testing.logged_calls import ended_call, log_calls
@@ -14,7 +16,7 @@ from tradewind.worker.offer_stats import OfferStats
 pytestmark = pytest.mark.postgres
 
 
-class StoodStill:
+class StoodStill(SystemClock):
     """A clock at one moment."""
 
     def __init__(self, now: datetime) -> None:
@@ -30,7 +32,7 @@ NOW = datetime.now(UTC)
 def attempts_of(database, model: str) -> int:
     with database.transaction() as tx:
         found = read_stats(tx, [model], NOW).get((model, "own"))
-    return 0 if found is None else found.month.attempts
+    return 0 if found is None or found.month is None else found.month.attempts
 
 
 def test_only_hours_of_calls_that_came_in_are_summed(database):
@@ -87,10 +89,13 @@ def test_it_sums_by_itself_until_it_is_stopped(database):
 
 
 def test_an_hour_that_could_not_be_summed_is_tried_again(database):
-    class Away:
+    class Away(Database):
         """A database that is away the first time."""
 
         tries = 0
+
+        def __init__(self):
+            """It stands before another one."""
 
         def transaction(self):
             self.tries += 1

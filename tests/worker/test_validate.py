@@ -21,6 +21,7 @@ from tradewind.features.providers.schemas import NewConnection
 from tradewind.features.publishing.schemas import By, Content, NewApplication, RunState, State
 from tradewind.features.publishing.services import build_publishing
 from tradewind.features.webhooks.schemas import Outcome
+from tradewind.plugins.engines.base import Engine
 from tradewind.plugins.engines.fake import FakeEngine
 from tradewind.plugins.engines.llama_server import LlamaServer, find_program
 from tradewind.plugins.providers.fakes.host import FakeHost, Fault
@@ -106,7 +107,7 @@ def make_validator(*, database, services, desk, publishing, run_folder, processe
     names = SystemResolver()
 
     def make(engine="fake", places=None):
-        family = {"fake": FakeEngine(processes)}
+        family: dict[str, Engine] = {"fake": FakeEngine(processes)}
         if engine == "llama_server":
             family["llama_server"] = LlamaServer(processes, find_program())
         places = places or Places(

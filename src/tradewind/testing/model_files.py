@@ -6,7 +6,7 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 ALIGNMENT = 32
 _F32 = 0
@@ -105,7 +105,8 @@ def _value(value: Any) -> bytes:
     if isinstance(value, float):
         return struct.pack("<If", 6, value)
     if isinstance(value, list):
-        return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(_text(each) for each in value)
+        texts = cast("list[str]", value)
+        return struct.pack("<IIQ", 9, 8, len(texts)) + b"".join(map(_text, texts))
     return struct.pack("<II", 4, value)
 
 

@@ -71,10 +71,14 @@ def hosted(**changes):
     return NewModel("tw", "tw", "m", "m", Operation.CHAT, "hosted", "host:m", **changes)
 
 
+def never(url):
+    raise AssertionError(f"nothing is fetched: {url}")
+
+
 def test_what_is_shipped_comes_in_whole_and_a_second_time_changes_nothing(do, syncs, catalog):
     today = SystemClock().now().date()
     for source in shipped_sources(today):
-        reading = source.read(None)
+        reading = source.read(never)
         said = said_by(source.name, reading, do(syncs.names), today)
         assert do(syncs.apply, said, edition="1", skipped=reading.skipped).error == ""
         said = said_by(source.name, reading, do(syncs.names), today)

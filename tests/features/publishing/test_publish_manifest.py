@@ -117,6 +117,7 @@ def test_a_feed_tells_prices_for_a_million_tokens():
         "tools",
     )
     assert content.upstream_model == "anthropic/claude-sonnet-4"
+    assert only.told is not None
     assert "licence" not in only.told
     assert only.notes == ()
 

@@ -78,6 +78,7 @@ def test_nothing_is_listed_but_what_another_person_approved_after_a_passed_run(s
             assert move is Move.LIST
             assert before is Move.APPROVE
             assert is_validated
+            assert submitted_by is not None
             assert by.id != submitted_by.id
 
 

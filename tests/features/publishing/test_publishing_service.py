@@ -1,7 +1,7 @@
 """Publishers, listings and their reviews, on a real database."""
 
 import pytest
-import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from tests.features.publishing.conftest import ADA, DIGEST, GRACE
 from tradewind.core.errors import (
@@ -301,7 +301,7 @@ def test_the_trail_is_append_only(do, in_review):
     in_review()
 
     for statement in ("UPDATE listing_event SET reason = 'x'", "DELETE FROM listing_event"):
-        with pytest.raises(sa.exc.DBAPIError):
+        with pytest.raises(DBAPIError):
             do(lambda tx, text=statement: tx.exec_driver_sql(text))
 
 
