@@ -102,20 +102,31 @@ def usage() -> AskedUsage:
 
 
 @pytest.fixture
-def built() -> Services:
-    """The services that are not handed in."""
-    return build_services(secrets.token_bytes(32), HeldKeys([secrets.token_bytes(32)]))
+def sealing_keys() -> HeldKeys:
+    return HeldKeys([secrets.token_bytes(32)])
 
 
 @pytest.fixture
-def services(
-    database: Database, accounts: Accounts, usage: AskedUsage, built: Services, tmp_path: Path
+def built(sealing_keys: HeldKeys) -> Services:
+    """The services that are not handed in."""
+    return build_services(secrets.token_bytes(32), sealing_keys)
+
+
+@pytest.fixture
+def services(  # noqa: PLR0917  what a fixture stands on
+    database: Database,
+    accounts: Accounts,
+    usage: AskedUsage,
+    built: Services,
+    sealing_keys: HeldKeys,
+    tmp_path: Path,
 ) -> Iterator[ControlServices]:
     with control_services(
         database,
         accounts,
         built,
         tmp_path,
+        sealing_keys,
         clock=StandingClock(),
         list_models=lambda _tx: [a_model(name) for name in ("tw/a", "tw/b", "tw/c")],
         read_usage=usage,

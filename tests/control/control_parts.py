@@ -29,15 +29,18 @@ def control_services(
     accounts: Accounts,
     built: Services,
     folder: Path,
+    keys: HeldKeys,
     *,
     clock: Clock,
     **handed_in: Any,
 ) -> Iterator[ControlServices]:
-    """Build them for the time of the block; `handed_in` are `list_models` and `read_usage`."""
+    """Build them for the time of the block; `built` is of the same keys, and `handed_in` are
+    `list_models` and `read_usage`.
+    """
     # Uploads are as old as the clock of the database says.
     artifacts = build_artifact_services(
         folder / "artifacts",
-        Vault(HeldKeys([secrets.token_bytes(32)]), built.clock),
+        Vault(keys, built.clock),
         built.clock,
         PlatformSigner(secrets.token_bytes(32)),
     )

@@ -483,7 +483,7 @@ def test_the_page_of_a_provider_shows_who_uses_it(
 
     text = main_of(browser.get(f"/providers/{connection.id}").text)
 
-    assert f'href="/endpoints/{endpoint_id}">meta/llama-3.1-8b-instant</a>' in text
+    assert f'href="/endpoints/{endpoint_id}">meta/llama-3.1-8b-instruct</a>' in text
     assert "1 target" in text
     assert "gsk-" not in text
 
@@ -664,12 +664,12 @@ def test_a_provider_that_is_used_is_not_deleted_and_names_who_uses_it(
     path = f"/providers/{connection.id}/delete"
 
     asked = main_of(browser.get(path).text)
-    assert f'href="/endpoints/{endpoint_id}">meta/llama-3.1-8b-instant</a>' in asked
+    assert f'href="/endpoints/{endpoint_id}">meta/llama-3.1-8b-instruct</a>' in asked
     assert "Delete provider" not in asked
 
     answer = send(path, revision=str(connection.revision))
     assert answer.status_code == 409
-    assert "meta/llama-3.1-8b-instant" in answer.text
+    assert "meta/llama-3.1-8b-instruct" in answer.text
     assert rows() == [connection]
 
 
@@ -703,7 +703,7 @@ def test_the_models_of_a_known_host_are_there_with_what_they_cost(
     assert "$0.59" in text
     assert 'name="pick" value="llama-3.3-70b-versatile"' in text
     assert 'name="pick" value="llama-3.1-8b-instant"' not in text
-    assert f'href="/endpoints/{endpoint_id}">meta/llama-3.1-8b-instant' in text
+    assert f'href="/endpoints/{endpoint_id}">meta/llama-3.1-8b-instruct' in text
     assert 'value="whisper-large-v3"' not in text, "its price is not told"
     assert "models/other?model=whisper-large-v3" in text
 
@@ -723,7 +723,7 @@ def test_chosen_models_are_called_here_at_the_price_with_the_margin(
     send, world: PortalWorld, viewer: Viewer
 ):
     connection = world.connect(viewer)
-    world.models.append(replace(CHAT_MODEL, name="meta/llama-3.3-70b-versatile"))
+    world.models.append(replace(CHAT_MODEL, name="meta/llama-3.3-70b-instruct"))
 
     answer = send(
         f"/providers/{connection.id}/models",
@@ -736,9 +736,9 @@ def test_chosen_models_are_called_here_at_the_price_with_the_margin(
     assert "3 models added" in text
     assert "New model. The list says that the host takes nothing for tokens." in text
     assert "$0.66375" in text, "0.59 and an eighth of it"
-    endpoint = world.endpoint(viewer, "meta/llama-3.3-70b-versatile")
+    endpoint = world.endpoint(viewer, "meta/llama-3.3-70b-instruct")
     assert f'href="/endpoints/{endpoint.id}"' in text
-    assert 'href="/playground?model=meta%2Fllama-3.3-70b-versatile"' in text
+    assert 'href="/playground?model=meta%2Fllama-3.3-70b-instruct"' in text
     assert world.endpoint(viewer, "openai/gpt-oss-20b").targets[0].connection_id == connection.id
 
 

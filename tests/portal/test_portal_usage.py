@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from starlette.testclient import TestClient
 
 from tradewind.features.accounts.schemas import SignedIn
+from tradewind.features.catalog.builtin import BUILTIN_MODELS
 from tradewind.testing.portal_world import CHAT_MODEL, EMBEDDING_MODEL, PortalWorld
 
 
@@ -91,6 +92,9 @@ def test_usage_past_the_range_is_left_out(
 def test_the_model_page_shows_its_own_usage(
     browser: TestClient, world: PortalWorld, signed_in: SignedIn
 ):
+    with world.database.transaction() as tx:
+        for entry in BUILTIN_MODELS:
+            world.catalog.add_builtin(tx, entry)
     world.add_usage(signed_in.viewer, requests=4321)
 
     assert "4,321" in browser.get(f"/models/{CHAT_MODEL.name}").text

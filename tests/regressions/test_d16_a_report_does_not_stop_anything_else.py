@@ -39,7 +39,8 @@ def control(database_url, tmp_path):
     hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     clock = SystemClock()
     accounts = Accounts(secrets.token_bytes(32), clock, Passwords(hasher))
-    built = build_services(secrets.token_bytes(32), HeldKeys([secrets.token_bytes(32)]))
+    keys = HeldKeys([secrets.token_bytes(32)])
+    built = build_services(secrets.token_bytes(32), keys)
     with database.transaction() as tx:
         first = accounts.first_run(tx)
     assert first is not None
@@ -48,6 +49,7 @@ def control(database_url, tmp_path):
         accounts,
         built,
         tmp_path,
+        keys,
         clock=clock,
         list_models=lambda _tx: [a_model("tw/a")],
         read_usage=read_project_usage,

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Security
+from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
 from sqlalchemy import Connection
 
@@ -82,14 +83,29 @@ class Routes:
         """Of every route by its method and path, for the test that walks them."""
 
     def get(
-        self, path: str, *, permission: Permission | Public, summary: str, is_open: bool = False
+        self,
+        path: str,
+        *,
+        permission: Permission | Public,
+        summary: str,
+        is_open: bool = False,
+        media_type: str = "",
     ) -> Callable[[Callable[P, A]], Callable[P, A]]:
-        """Add a GET route; its answer's schema is the function's return type.
+        """Add a GET route; its answer's schema is the function's return type, unless it answers
+        something else than JSON.
 
         An open one also answers whoever sends no key at all: an administrator's choice. A key that
         is sent is checked as ever.
         """
-        return self._add("GET", path, permission, summary, HTTPStatus.OK, is_open=is_open)
+        return self._add(
+            "GET",
+            path,
+            permission,
+            summary,
+            HTTPStatus.OK,
+            is_open=is_open,
+            media_type=media_type,
+        )
 
     def post(
         self, path: str, *, permission: Permission, summary: str
@@ -124,14 +140,19 @@ class Routes:
         status: HTTPStatus,
         *,
         is_open: bool = False,
+        media_type: str = "",
     ) -> Callable[[Callable[P, A]], Callable[P, A]]:
         self.permissions[method, path] = permission
         if isinstance(permission, Public):
             return self.router.api_route(path, methods=[method], summary=summary)
+        answers = dict(PROBLEM_ANSWERS if method == "GET" else PROBLEM_ANSWERS_OF_CHANGES)
+        if media_type:
+            answers[status.value] = {"content": {media_type: {"schema": {"type": "string"}}}}
         return self.router.api_route(
             path,
             methods=[method],
             status_code=status,
+            response_class=Response if media_type else JSONResponse,
             summary=summary,
             description=f"Takes the permission `{permission.value}`.",
             dependencies=[
@@ -139,7 +160,7 @@ class Routes:
                 self._place,
                 Depends(self._authenticated(permission, is_open=is_open), scope="function"),
             ],
-            responses=PROBLEM_ANSWERS if method == "GET" else PROBLEM_ANSWERS_OF_CHANGES,
+            responses=answers,
         )
 
     def _authenticated(

@@ -156,6 +156,7 @@ def _add_life_routes(routes: Routes, services: ControlServices) -> None:
         "/catalog/models.ics",
         permission=_READS,
         summary="The last days of models, for calendars (iCalendar)",
+        media_type="text/calendar",
     )
     def calendar(call: Call) -> Response:
         text = lives.calendar(call.tx, call.holder.organization_id, "")

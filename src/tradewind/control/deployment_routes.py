@@ -54,7 +54,7 @@ def add_deployment_routes(routes: Routes, services: ControlServices) -> None:
     )
     def look(  # noqa: PLR0917  what is asked in the URL
         call: Call,
-        publisher: Annotated[str, Path(max_length=100)],
+        publisher: Annotated[str, Path(max_length=64)],
         slug: Annotated[str, Path(max_length=100)],
         version: Annotated[str | None, Query(max_length=200)] = None,
         slots: Annotated[int, Query(ge=1, le=64)] = 4,
@@ -159,6 +159,7 @@ def add_deployment_routes(routes: Routes, services: ControlServices) -> None:
         "/deployments/{deployment_id}/logs/download",
         permission=reads,
         summary="All that is left of a replica's log",
+        media_type="text/plain",
     )
     def download(call: Call, deployment_id: _DeploymentId, replica: _Replica = 1) -> Response:
         found = get_deployment(call.tx, call.holder.organization_id, deployment_id)

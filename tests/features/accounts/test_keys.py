@@ -330,6 +330,7 @@ def test_only_a_key_of_a_person_reads_keys_usage_and_requests(database, accounts
         ]
     assert permissions == [
         {
+            Permission.CATALOG_READ,
             Permission.MODELS_READ,
             Permission.KEYS_READ,
             Permission.USAGE_READ,

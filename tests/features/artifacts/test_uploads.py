@@ -10,6 +10,7 @@ from tradewind.core.errors import Forbidden, InvalidInput, NotFound
 from tradewind.core.permissions import Role
 from tradewind.features.artifacts import repository
 from tradewind.features.artifacts.errors import (
+    NoRoom,
     PartInProgress,
     PartRefused,
     StoreUnavailable,
@@ -292,7 +293,7 @@ def test_uploads_of_an_organization_are_bounded(make_desk, operator, person, lim
 
 
 def test_a_file_that_the_disk_has_no_room_for_is_refused_at_once(desk, operator, do):
-    with pytest.raises(StoreUnavailable, match="no room"):
+    with pytest.raises(NoRoom, match="no room"):
         do(desk.services.uploads.begin, operator, NewUpload("a.gguf", 2**40))
 
 

@@ -45,6 +45,13 @@ class TooManyUploads(TradewindError):
     status = 409
 
 
+class NoRoom(TradewindError):
+    """The disk would be full with a file of this size."""
+
+    code = "no_room_for_upload"
+    status = 413
+
+
 class ArtifactInUse(TradewindError):
     code = "artifact_in_use"
     status = 409

@@ -14,7 +14,12 @@ import time
 from pathlib import Path
 from typing import Self
 
-from tradewind.features.artifacts.errors import PartInProgress, PartRefused, StoreUnavailable
+from tradewind.features.artifacts.errors import (
+    NoRoom,
+    PartInProgress,
+    PartRefused,
+    StoreUnavailable,
+)
 from tradewind.features.artifacts.rules import Span
 from tradewind.features.artifacts.scan.byte_source import ByteSource, FileSource
 from tradewind.features.artifacts.schemas import MIB
@@ -41,12 +46,12 @@ class Staging:
         return self.folder / upload_id
 
     def check_room(self, size: int) -> None:
-        """Raise StoreUnavailable when the disk would be full with a file of this size."""
+        """Raise NoRoom when the disk would be full with a file of this size."""
         place = self.folder
         while not place.exists() and place != place.parent:
             place = place.parent
         if shutil.disk_usage(place).free < size + _ROOM_LEFT_BYTES:
-            raise StoreUnavailable(
+            raise NoRoom(
                 "there is no room for a file of this size",
                 hint="whoever runs the platform has to make some",
             )
