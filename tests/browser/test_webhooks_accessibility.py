@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tradewind.db.outbox import outbox_message
-from tradewind.features.webhooks.schemas import DestinationChanges, Outcome
+from tradewind.features.webhooks.schemas import DestinationChanges, EventKind, Outcome
 from tradewind.testing.portal_browser import NARROW, WIDE, Tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -90,8 +90,8 @@ def test_empty_pages_pages_with_errors_and_the_secret(
 
     page = tab.open("/webhooks/new")
     page.get_by_label("URL").fill("http://hooks.example.org/")
-    for kind in ("budget.alert", "budget.exhausted"):
-        page.get_by_label(kind).uncheck()
+    for kind in EventKind:
+        page.get_by_label(kind.value).uncheck()
     page.get_by_role("button", name="Add webhook").click()
     page.locator("#kinds-error").wait_for()
     expect(page.get_by_label("URL")).to_be_focused()
