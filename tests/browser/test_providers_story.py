@@ -45,8 +45,8 @@ def test_a_provider_is_added_by_name_and_key_and_two_of_its_models_are_called(ta
     page.get_by_role("button", name="Add chosen models").click()
 
     expect(page.get_by_role("heading", name="2 models added")).to_be_visible()
-    page.get_by_role("link", name="meta/llama-3.3-70b-versatile", exact=True).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("meta/llama-3.3-70b-versatile")
+    page.get_by_role("link", name="meta/llama-3.3-70b-instruct", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("meta/llama-3.3-70b-instruct")
     expect(page.get_by_text("$0.649").first).to_be_visible()
     row = page.locator("#targets tr", has_text="llama-3.3-70b-versatile")
     expect(row.get_by_role("link", name="Groq")).to_be_visible()
