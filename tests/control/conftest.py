@@ -11,14 +11,13 @@ from fastapi import FastAPI
 from sqlalchemy import insert
 from starlette.testclient import TestClient
 
-from tests.control.control_parts import control_services
+from tests.control.control_parts import KEYS, control_services
 from tradewind.control.app import create_app
 from tradewind.control.services import ControlServices
 from tradewind.core import api_keys
 from tradewind.core.ids import OrganizationId, ProjectId
 from tradewind.core.permissions import Role
 from tradewind.db.database import Database
-from tradewind.db.sealing import HeldKeys
 from tradewind.features.accounts.passwords import Passwords
 from tradewind.features.accounts.schemas import FirstRun, KeyPurpose, Viewer
 from tradewind.features.accounts.service import Accounts
@@ -102,23 +101,17 @@ def usage() -> AskedUsage:
 
 
 @pytest.fixture
-def sealing_keys() -> HeldKeys:
-    return HeldKeys([secrets.token_bytes(32)])
-
-
-@pytest.fixture
-def built(sealing_keys: HeldKeys) -> Services:
+def built() -> Services:
     """The services that are not handed in."""
-    return build_services(secrets.token_bytes(32), sealing_keys)
+    return build_services(secrets.token_bytes(32), KEYS)
 
 
 @pytest.fixture
-def services(  # noqa: PLR0917  what a fixture stands on
+def services(
     database: Database,
     accounts: Accounts,
     usage: AskedUsage,
     built: Services,
-    sealing_keys: HeldKeys,
     tmp_path: Path,
 ) -> Iterator[ControlServices]:
     with control_services(
@@ -126,7 +119,6 @@ def services(  # noqa: PLR0917  what a fixture stands on
         accounts,
         built,
         tmp_path,
-        sealing_keys,
         clock=StandingClock(),
         list_models=lambda _tx: [a_model(name) for name in ("tw/a", "tw/b", "tw/c")],
         read_usage=usage,

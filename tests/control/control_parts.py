@@ -22,6 +22,8 @@ from tradewind.readmodels.spend import read_spends
 from tradewind.serve.deployment_orders import build_deployment_orders
 from tradewind.serve.services import Services
 
+KEYS = HeldKeys([secrets.token_bytes(32)])
+
 
 @contextmanager
 def control_services(
@@ -29,18 +31,17 @@ def control_services(
     accounts: Accounts,
     built: Services,
     folder: Path,
-    keys: HeldKeys,
     *,
     clock: Clock,
     **handed_in: Any,
 ) -> Iterator[ControlServices]:
-    """Build them for the time of the block; `built` is of the same keys, and `handed_in` are
+    """Build them for the time of the block; `built` is of `KEYS`, and `handed_in` are
     `list_models` and `read_usage`.
     """
     # Uploads are as old as the clock of the database says.
     artifacts = build_artifact_services(
         folder / "artifacts",
-        Vault(keys, built.clock),
+        Vault(KEYS, built.clock),
         built.clock,
         PlatformSigner(secrets.token_bytes(32)),
     )

@@ -16,11 +16,10 @@ from gateway_parts import whole_answer
 from starlette.testclient import TestClient
 
 from tests.control.conftest import a_model
-from tests.control.control_parts import control_services
+from tests.control.control_parts import KEYS, control_services
 from tradewind.control.app import create_app
 from tradewind.core.clock import SystemClock
 from tradewind.db.database import Database, Timeouts
-from tradewind.db.sealing import HeldKeys
 from tradewind.features.accounts.passwords import Passwords
 from tradewind.features.accounts.service import Accounts
 from tradewind.readmodels.project_usage import read_project_usage
@@ -39,8 +38,7 @@ def control(database_url, tmp_path):
     hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     clock = SystemClock()
     accounts = Accounts(secrets.token_bytes(32), clock, Passwords(hasher))
-    keys = HeldKeys([secrets.token_bytes(32)])
-    built = build_services(secrets.token_bytes(32), keys)
+    built = build_services(secrets.token_bytes(32), KEYS)
     with database.transaction() as tx:
         first = accounts.first_run(tx)
     assert first is not None
@@ -49,7 +47,6 @@ def control(database_url, tmp_path):
         accounts,
         built,
         tmp_path,
-        keys,
         clock=clock,
         list_models=lambda _tx: [a_model("tw/a")],
         read_usage=read_project_usage,
