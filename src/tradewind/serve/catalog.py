@@ -2,26 +2,22 @@
 and decides what was held.
 """
 
-import os
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-import psycopg
-
 from tradewind.core.clock import SystemClock
-from tradewind.core.data_folder import DataFolder
-from tradewind.core.errors import InvalidInput, NotFound, StartupError, Unavailable
+from tradewind.core.errors import InvalidInput, NotFound
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database, Timeouts
-from tradewind.db.embedded import url_of_running
 from tradewind.features.catalog.schemas import CatalogStats, ChangeRow, SyncRow
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.catalog.sync import CHANGES_MAX, Comparison, Syncs
 from tradewind.plugins.sources.base import MAX_BYTES, Fetch, Source
 from tradewind.plugins.sources.registry import shipped_sources, sources
 from tradewind.serve.imports.apply import KeeperOfTheData
+from tradewind.serve.running_platform import running_database
 from tradewind.worker.catalog import Importer
 from tradewind.worker.fetch import Fetcher
 from tradewind.worker.webhook_post import trusted
@@ -108,20 +104,6 @@ def _reader(file: Path) -> Fetch:
     return read
 
 
-@contextmanager
-def _running(settings: Settings) -> Generator[Database]:
-    """Yield the database of the platform on a folder, which has to run. Raises StartupError."""
-    folder = DataFolder(settings.data.resolve())
-    if settings.database_url is None and not os.access(folder.lock, os.F_OK):
-        raise StartupError(f"{folder.root} is no data folder of Tradewind", hint="see --data")
-    url = settings.database_url or url_of_running(folder)
+def _running(settings: Settings) -> AbstractContextManager[Database]:
     patient = Timeouts(statement_s=_STATEMENT_S, answer_s=None)
-    database = Database(url, application_name="tradewind-catalog", pool_size=1, timeouts=patient)
-    try:
-        yield database
-    except (Unavailable, psycopg.OperationalError) as error:
-        raise StartupError(
-            f"no platform runs on {folder.root}", hint="start it with `tradewind up`"
-        ) from error
-    finally:
-        database.close()
+    return running_database(settings, "tradewind-catalog", timeouts=patient, needs_folder=False)

@@ -1,25 +1,21 @@
 """`tradewind models`: searches the catalog of a running platform, on its database."""
 
-import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import psycopg
-
 from tradewind.core.clock import SystemClock
-from tradewind.core.data_folder import DataFolder
-from tradewind.core.errors import NotFound, StartupError, Unavailable
+from tradewind.core.errors import NotFound
 from tradewind.core.ids import OrganizationId
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
-from tradewind.db.embedded import url_of_running
 from tradewind.features.catalog.schemas import OfferRow
 from tradewind.features.catalog.service import Catalog
 from tradewind.readmodels.catalog_search.live import CatalogSearch
 from tradewind.readmodels.catalog_search.query import CatalogQuery
 from tradewind.readmodels.catalog_search.reading import only_organization
 from tradewind.readmodels.catalog_search.rows import Card, CatalogPage, Reader
+from tradewind.serve.running_platform import running_database
 
 
 class ShownModel(NamedTuple):
@@ -71,20 +67,11 @@ def _searching(settings: Settings) -> Generator[tuple[Database, CatalogSearch, R
 
     Whoever may read the data folder reads as the platform's organization.
     """
-    folder = DataFolder(settings.data.resolve())
-    if not os.access(folder.lock, os.F_OK):
-        raise StartupError(f"{folder.root} is no data folder of Tradewind", hint="see --data")
-    url = settings.database_url or url_of_running(folder)
-    database = Database(url, application_name="tradewind-models", pool_size=2)
-    search = CatalogSearch(database, currency=settings.currency)
-    try:
-        with database.transaction() as tx:
-            reader = Reader(only_organization(tx))
-        yield database, search, reader
-    except (Unavailable, psycopg.OperationalError) as error:
-        raise StartupError(
-            f"no platform runs on {folder.root}", hint="start it with `tradewind up`"
-        ) from error
-    finally:
-        search.close()
-        database.close()
+    with running_database(settings, "tradewind-models", pool_size=2) as database:
+        search = CatalogSearch(database, currency=settings.currency)
+        try:
+            with database.transaction() as tx:
+                reader = Reader(only_organization(tx))
+            yield database, search, reader
+        finally:
+            search.close()

@@ -1,26 +1,22 @@
 """What commands need to act on a running platform: its database, its services, who acts."""
 
-import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import psycopg
-
 from tradewind.core.data_folder import DataFolder
-from tradewind.core.errors import StartupError, Unavailable
 from tradewind.core.ids import OrganizationId, ProjectId
 from tradewind.core.permissions import Permission
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
-from tradewind.db.embedded import url_of_running
 from tradewind.features.artifacts.services import ArtifactServices
 from tradewind.features.deployments.orders import DeploymentOrders
 from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.readmodels.first_organization import first_organization
 from tradewind.serve.artifacts import build_artifacts
 from tradewind.serve.deployment_orders import build_deployment_orders
+from tradewind.serve.running_platform import running_database
 from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
 from tradewind.serve.services import Services, build_services
 
@@ -54,14 +50,10 @@ class Operating(NamedTuple):
 def operating(settings: Settings) -> Generator[Operating]:
     """Yield what acts on the platform of a data folder, which has to run. Raises StartupError."""
     folder = DataFolder(settings.data.resolve())
-    if not os.access(folder.lock, os.F_OK):
-        raise StartupError(f"{folder.root} is no data folder of Tradewind", hint="see --data")
-    url = settings.database_url or url_of_running(folder)
-    database = Database(url, application_name="tradewind-command", pool_size=2)
-    keys = load_or_create_key_encryption(folder.secrets)
-    services = build_services(load_or_create_pepper(folder.secrets), keys)
-    artifacts = build_artifacts(settings, folder, keys)
-    try:
+    with running_database(settings, "tradewind-command", pool_size=2) as database:
+        keys = load_or_create_key_encryption(folder.secrets)
+        services = build_services(load_or_create_pepper(folder.secrets), keys)
+        artifacts = build_artifacts(settings, folder, keys)
         with database.transaction() as tx:
             owner = first_organization(tx)
         yield Operating(
@@ -72,11 +64,3 @@ def operating(settings: Settings) -> Generator[Operating]:
             EngineLogs(folder.logs),
             Operator(owner),
         )
-    except (Unavailable, psycopg.OperationalError) as error:
-        if isinstance(error, Unavailable) and error.code != Unavailable.code:
-            raise  # a store, an engine: the platform is there
-        raise StartupError(
-            f"no platform runs on {folder.root}", hint="start it with `tradewind up`"
-        ) from error
-    finally:
-        database.close()

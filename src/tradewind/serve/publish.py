@@ -3,23 +3,20 @@ same file changes nothing.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import psycopg
 from sqlalchemy import Connection
 
 from tradewind.core.data_folder import DataFolder
-from tradewind.core.errors import InvalidInput, StartupError, TradewindError, Unavailable
+from tradewind.core.errors import InvalidInput, TradewindError
 from tradewind.core.ids import OrganizationId, ProjectId
 from tradewind.core.permissions import Permission
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
-from tradewind.db.embedded import url_of_running
 from tradewind.features.publishing import rules
 from tradewind.features.publishing.errors import NotPublisher
 from tradewind.features.publishing.manifest import (
@@ -34,6 +31,7 @@ from tradewind.features.publishing.services import PublishingServices, build_pub
 from tradewind.serve.artifacts import build_artifacts
 from tradewind.serve.imports.run import read_text
 from tradewind.serve.imports.safe_yaml import parse_yaml
+from tradewind.serve.running_platform import running_database
 from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
 from tradewind.serve.services import Services, build_services
 
@@ -85,11 +83,7 @@ def publish(settings: Settings, file: Path, how: How) -> list[Published]:
     """Bring what a file says on its way. Raises InvalidInput, StartupError when nothing runs."""
     desired = read_file(file, how)
     folder = DataFolder(settings.data.resolve())
-    if not os.access(folder.lock, os.F_OK):
-        raise StartupError(f"{folder.root} is no data folder of Tradewind", hint="see --data")
-    url = settings.database_url or url_of_running(folder)
-    database = Database(url, application_name="tradewind-publish", pool_size=1)
-    try:
+    with running_database(settings, "tradewind-publish") as database:
         keys = load_or_create_key_encryption(folder.secrets)
         services = build_services(load_or_create_pepper(folder.secrets), keys)
         publishing = build_publishing(
@@ -100,12 +94,6 @@ def publish(settings: Settings, file: Path, how: How) -> list[Published]:
             artifacts=build_artifacts(settings, folder, keys).artifacts,
         )
         return carry_out(database, services, publishing, desired, how)
-    except (Unavailable, psycopg.OperationalError) as error:
-        raise StartupError(
-            f"no platform runs on {folder.root}", hint="start it with `tradewind up`"
-        ) from error
-    finally:
-        database.close()
 
 
 def read_file(file: Path, how: How) -> list[Desired]:

@@ -1,15 +1,10 @@
 """`tradewind sign-in-link`: a new one-time link for the administrator of a running platform."""
 
-import os
 from datetime import timedelta
 
-import psycopg
-
 from tradewind.core.data_folder import DataFolder
-from tradewind.core.errors import StartupError, Unavailable
 from tradewind.core.settings import Settings
-from tradewind.db.database import Database
-from tradewind.db.embedded import url_of_running
+from tradewind.serve.running_platform import running_database
 from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
 from tradewind.serve.services import build_services
 
@@ -25,22 +20,12 @@ def make_sign_in_link(settings: Settings) -> str:
     Raises StartupError when no platform runs on the data folder.
     """
     folder = DataFolder(settings.data.resolve())
-    if not os.access(folder.lock, os.F_OK):
-        raise StartupError(f"{folder.root} is no data folder of Tradewind", hint="see --data")
-    url = settings.database_url or url_of_running(folder)
-    database = Database(url, application_name="tradewind-sign-in-link", pool_size=1)
-    try:
+    with running_database(settings, "tradewind-sign-in-link") as database:
         accounts = build_services(
             load_or_create_pepper(folder.secrets), load_or_create_key_encryption(folder.secrets)
         ).accounts
         with database.transaction() as tx:
             code = accounts.create_sign_in_link(tx, lifetime=LINK_LIFETIME)
-    except (Unavailable, psycopg.OperationalError) as error:
-        raise StartupError(
-            f"no platform runs on {folder.root}", hint="start it with `tradewind up`"
-        ) from error
-    finally:
-        database.close()
     return f"{_base_url(folder)}/sign-in?code={code}"
 
 

@@ -7,14 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import psycopg
-
 from tradewind.core.data_folder import DataFolder
-from tradewind.core.errors import StartupError, Unavailable
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
-from tradewind.db.embedded import url_of_running
 from tradewind.db.node_roll import nodes_heard_of
+from tradewind.serve.running_platform import running_database
 from tradewind.serve.secret_files import (
     add_key_encryption_key,
     key_encryption_path,
@@ -42,7 +39,7 @@ def rotate_keys(settings: Settings) -> Turned:
     until it gets the new one. Raises StartupError when no platform runs on the data folder.
     """
     folder = DataFolder(settings.data.resolve())
-    with _running(settings, folder) as database, _alone(folder):
+    with running_database(settings, "tradewind-keys") as database, _alone(folder):
         elsewhere = _elsewhere(database, folder)
         key_id = add_key_encryption_key(folder.secrets).key_id
         rewrapped = None if elsewhere else _rewrap(database, folder)
@@ -52,7 +49,7 @@ def rotate_keys(settings: Settings) -> Turned:
 def rewrap_keys(settings: Settings) -> Turned:
     """Bring all data keys under the newest key. Idempotent. Raises StartupError."""
     folder = DataFolder(settings.data.resolve())
-    with _running(settings, folder) as database, _alone(folder):
+    with running_database(settings, "tradewind-keys") as database, _alone(folder):
         rewrapped = _rewrap(database, folder)
         key_id = load_or_create_key_encryption(folder.secrets).key_id
         elsewhere = _elsewhere(database, folder)
@@ -77,23 +74,6 @@ def _installation(path: Path) -> str:
         return path.read_text(encoding="ascii", errors="replace").strip()
     except FileNotFoundError:
         return ""
-
-
-@contextmanager
-def _running(settings: Settings, folder: DataFolder) -> Generator[Database]:
-    """Yield the database of the platform on a folder, which has to run. Raises StartupError."""
-    if not os.access(folder.lock, os.F_OK):
-        raise StartupError(f"{folder.root} is no data folder of Tradewind", hint="see --data")
-    url = settings.database_url or url_of_running(folder)
-    database = Database(url, application_name="tradewind-keys", pool_size=1)
-    try:
-        yield database
-    except (Unavailable, psycopg.OperationalError) as error:
-        raise StartupError(
-            f"no platform runs on {folder.root}", hint="start it with `tradewind up`"
-        ) from error
-    finally:
-        database.close()
 
 
 @contextmanager

@@ -1,18 +1,14 @@
 """`tradewind import`: from a file to the database of a running platform."""
 
-import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-
 from tradewind.core.data_folder import DataFolder
-from tradewind.core.errors import InvalidInput, StartupError, Unavailable
+from tradewind.core.errors import InvalidInput
 from tradewind.core.money import parse_nanos
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
-from tradewind.db.embedded import url_of_running
 from tradewind.features.endpoints.schemas import ModelPrice
 from tradewind.features.providers.hosts import known_hosts
 from tradewind.features.providers.schemas import HOST_CURRENCY
@@ -22,6 +18,7 @@ from tradewind.serve.imports.one_api import read_channels
 from tradewind.serve.imports.plan import Choices, Plan
 from tradewind.serve.imports.ratios import read_ratios
 from tradewind.serve.imports.report import Report
+from tradewind.serve.running_platform import running_database
 from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
 from tradewind.serve.services import Services, build_services
 
@@ -152,21 +149,11 @@ def parse_keys(texts: Iterable[str]) -> dict[str, str]:
 
 def _carry_out(settings: Settings, plan: Plan, source: str, how: How) -> Report:
     folder = DataFolder(settings.data.resolve())
-    if not os.access(folder.lock, os.F_OK):
-        raise StartupError(f"{folder.root} is no data folder of Tradewind", hint="see --data")
-    url = settings.database_url or url_of_running(folder)
-    database = Database(url, application_name="tradewind-import", pool_size=1)
-    try:
+    with running_database(settings, "tradewind-import") as database:
         services = build_services(
             load_or_create_pepper(folder.secrets), load_or_create_key_encryption(folder.secrets)
         )
         with database.transaction() as tx:
             services.providers.check_keys(tx)
         outcome = carry_out(database, services, plan, how)
-    except (Unavailable, psycopg.OperationalError) as error:
-        raise StartupError(
-            f"no platform runs on {folder.root}", hint="start it with `tradewind up`"
-        ) from error
-    finally:
-        database.close()
     return Report(source, how.is_dry_run, outcome, (*plan.findings, *outcome.findings))
