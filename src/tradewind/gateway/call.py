@@ -14,12 +14,19 @@ from enum import Enum, auto
 from tradewind.core.ids import request_id
 from tradewind.gateway.admission.base import Admission, Ask, Waiting
 from tradewind.gateway.answer_headers import answer_lines, cost_lines, spillover_lines
+from tradewind.gateway.call_failures import (
+    error_of_failure,
+    may_repeat,
+    may_spill,
+    result_of_failure,
+    result_of_status,
+)
 from tradewind.gateway.client_facts import client_facts
 from tradewind.gateway.content.log import KeptCall
 from tradewind.gateway.dialects.base import Inbound
 from tradewind.gateway.dialects.output_cap import capped
 from tradewind.gateway.http.server import Exchange
-from tradewind.gateway.http.upstream import FailureKind, UpstreamCall, UpstreamFailure
+from tradewind.gateway.http.upstream import UpstreamCall, UpstreamFailure
 from tradewind.gateway.pass_on import lines_to_pass_on
 from tradewind.gateway.record import FROM_CACHE, NOTHING, usage_of
 from tradewind.gateway.refusals import refuse
@@ -28,7 +35,7 @@ from tradewind.gateway.retry_after import retry_after_s
 from tradewind.gateway.routing.router import AttemptResult, Choice, Plan, RouteAsk
 from tradewind.gateway.state import GatewayState
 from tradewind.plugins.providers.base import Dialect, Prepared, Provider, ProviderRequest, Reader
-from tradewind.snapshot.contents import Endpoint, Grant, Target
+from tradewind.snapshot.contents import Endpoint, Grant, Target, Terms
 from tradewind.usage.event import Attempt, Opened, Outcome, Trail, Usage
 from tradewind.wire.errors import ApiError, unavailable
 
@@ -43,29 +50,6 @@ _PROGRESS_TOKENS = 512
 # What a client that left is recorded with; nobody is told it (the number is nginx's).
 _CLIENT_CLOSED_REQUEST = 499
 _JSON = b"application/json"
-_RESULTS = {
-    429: AttemptResult.BUSY,
-    503: AttemptResult.BUSY,
-    529: AttemptResult.BUSY,
-    401: AttemptResult.MISCONFIGURED,
-    402: AttemptResult.MISCONFIGURED,
-    403: AttemptResult.MISCONFIGURED,
-    404: AttemptResult.MISCONFIGURED,
-    408: AttemptResult.FAILED,
-}
-_RESULTS_OF_FAILURES = {
-    FailureKind.REFUSED: AttemptResult.UNREACHABLE,
-    FailureKind.CONNECT_TIMEOUT: AttemptResult.UNREACHABLE,
-    FailureKind.FORBIDDEN_ADDRESS: AttemptResult.MISCONFIGURED,
-    FailureKind.TLS: AttemptResult.MISCONFIGURED,
-    FailureKind.OVERLOADED: AttemptResult.BUSY,
-}
-# What sends a call to its spillover deployment, as Azure has it. We tell an upstream's own failures
-# apart where Azure answers 500.
-_SPILLS = frozenset({429, 500, 502, 503, 504})
-_TIMEOUTS = frozenset(
-    {FailureKind.FIRST_BYTE_TIMEOUT, FailureKind.IDLE_TIMEOUT, FailureKind.TOTAL_TIMEOUT}
-)
 
 
 class _Phase(Enum):
@@ -188,7 +172,7 @@ class Call:
         ask, route = found
         if error is not None:
             if route.spilled_from:
-                if not _may_spill(error):
+                if not may_spill(error):
                     return False
                 to = route.wish.spillover or ask.endpoint.name
                 status = self._status if self._status >= 400 else error.status
@@ -209,9 +193,13 @@ class Call:
             self._sent_at = time.perf_counter()
         is_sent = False
         try:
-            if self._phase is _Phase.NEW and self._is_answered_by_cache():
-                is_sent = True
-                return
+            if self._phase is _Phase.NEW:
+                terms = self._state.view.terms(self._grant.organization_id)
+                if terms is not None and terms.content_days:
+                    self._content = self._state.contents.begin(self._exchange.request)
+                if self._is_answered_by_cache(terms):
+                    is_sent = True
+                    return
             self._plan = self._state.router.plan(self._ask.endpoint, self._route, time.monotonic())
             if not self._send():
                 raise unavailable(
@@ -228,15 +216,10 @@ class Call:
             if not is_sent:
                 self._give_back()
 
-    def _is_answered_by_cache(self) -> bool:
+    def _is_answered_by_cache(self, terms: Terms | None) -> bool:
         """Give the answer that the same request got before, where its organization wants that."""
         state, inbound, request = self._state, self._inbound, self._exchange.request
-        terms = state.view.terms(self._grant.organization_id)
-        if terms is None:
-            return False
-        if terms.content_days:
-            self._content = state.contents.begin(request)
-        if not terms.cache_ttl_s or inbound.dialect is Dialect.RESPONSES:
+        if terms is None or not terms.cache_ttl_s or inbound.dialect is Dialect.RESPONSES:
             return False
         wish = request.headers.get(b"cache-control", b"")
         if b"no-store" in wish:
@@ -410,21 +393,16 @@ class Call:
 
     def response_failed(self, failure: UpstreamFailure) -> None:
         self._upstream = None
-        result = _RESULTS_OF_FAILURES.get(failure.kind, AttemptResult.FAILED)
+        result = result_of_failure(failure)
         self._attempt_ended(result, failure.kind)
-        error = _error_of_failure(failure)
-        if failure.nothing_received and self._may_repeat(failure) and self._try_next(error):
+        error = error_of_failure(failure)
+        if (
+            failure.nothing_received
+            and may_repeat(failure, self._ask.endpoint.routing)
+            and self._try_next(error)
+        ):
             return
         self._fail(error)
-
-    def _may_repeat(self, failure: UpstreamFailure) -> bool:
-        """Say whether another target may be asked after a failure that told the client nothing.
-
-        A host that took too long has the call, and may charge for it: its operator says.
-        """
-        if failure.kind is FailureKind.FIRST_BYTE_TIMEOUT:
-            return self._ask.endpoint.routing.retry_timeouts
-        return failure.kind not in _TIMEOUTS
 
     # What the client's connection calls.
 
@@ -523,10 +501,7 @@ class Call:
     def _refused(self) -> None:
         """The upstream answered with an error status."""
         status = self._status
-        result = _RESULTS.get(status)
-        if result is None:
-            # 3xx too: redirects are not followed, so such a host is not set up right.
-            result = AttemptResult.CALLER if 400 <= status < 500 else AttemptResult.FAILED
+        result = result_of_status(status)
         self._attempt_ended(result, result)
         error = self._provider.error_of(status, self._error_body)
         may_retry = result is not AttemptResult.CALLER or error.code == "context_length_exceeded"
@@ -684,28 +659,8 @@ class Call:
         return lines + self._spillover if self._spillover else lines
 
 
-def _may_spill(error: ApiError) -> bool:
-    return error.status in _SPILLS or error.code == "context_length_exceeded"
-
-
 def _microseconds(seconds: float) -> int:
     return int(seconds * 1e6)
-
-
-def _error_of_failure(failure: UpstreamFailure) -> ApiError:
-    if failure.kind in _TIMEOUTS:
-        return ApiError(
-            504,
-            "The model did not answer in time.",
-            type="server_error",
-            code="upstream_timeout",
-        )
-    return ApiError(
-        502,
-        "The connection to the model's server failed.",
-        type="server_error",
-        code="upstream_unreachable",
-    )
 
 
 def _budget_spent() -> ApiError:
