@@ -18,9 +18,11 @@ from tradewind.db.node_roll import Node, NodeRefused
 from tradewind.db.notify import SNAPSHOT_CHANNEL, Listener
 from tradewind.db.outbox import OUTBOX_CHANNEL
 from tradewind.features.catalog.sync import CATALOG_CHANNEL
+from tradewind.features.files import service as files
 from tradewind.features.metering.rules import EventRow, LogRow
 from tradewind.features.metering.shipper import run_shipper
 from tradewind.features.publishing.publishers import Publishers
+from tradewind.features.responses import service as responses
 from tradewind.features.webhooks.schemas import EventKind
 from tradewind.features.webhooks.service import WEBHOOKS_CHANNEL
 from tradewind.readmodels.snapshot import compile_endpoints
@@ -38,8 +40,8 @@ from tradewind.worker.artifacts import look_after_artifacts
 from tradewind.worker.budgets import look_after_budgets
 from tradewind.worker.catalog import Importer, Steps, run_catalog
 from tradewind.worker.content import ship_contents, sweep_contents
+from tradewind.worker.expiry import sweep_expired
 from tradewind.worker.fetch import Fetcher
-from tradewind.worker.files import sweep_files
 from tradewind.worker.node_roll import stay_on_roll
 from tradewind.worker.offer_stats import OfferStats
 from tradewind.worker.outbox import relay_messages
@@ -47,7 +49,6 @@ from tradewind.worker.provider_tokens import keep_tokens
 from tradewind.worker.publish import Publisher
 from tradewind.worker.report import WorkerReport
 from tradewind.worker.request_lines import RequestLines
-from tradewind.worker.responses import sweep_responses
 from tradewind.worker.spans import open_spans
 from tradewind.worker.validate import look_for_proofs
 from tradewind.worker.webhook_post import Poster, SystemConnector, SystemResolver, trusted
@@ -160,8 +161,16 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
         ),
         loop("sweep-contents", lambda: sweep_contents(database, services.clock, stop)),
         loop("report", lambda: report.run(stop)),
-        loop("sweep-responses", lambda: sweep_responses(database, services.clock, stop)),
-        loop("sweep-files", lambda: sweep_files(database, services.clock, stop)),
+        loop(
+            "sweep-responses",
+            lambda: sweep_expired(
+                database, services.clock, stop, responses.sweep, "stored responses"
+            ),
+        ),
+        loop(
+            "sweep-files",
+            lambda: sweep_expired(database, services.clock, stop, files.sweep, "records of files"),
+        ),
         loop("roll", lambda: _stay_on_roll(database, node, folder, services.clock, stop)),
         loop("budgets", lambda: look_after_budgets(database, services.budget_upkeep, stop)),
         loop("tokens", lambda: keep_tokens(database, services.providers, poster, stop)),
