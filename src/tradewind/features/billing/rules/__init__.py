@@ -1,0 +1,1 @@
+"""What holds for every invoice: its rounding, its taxes, its numbers. Pure."""
