@@ -127,6 +127,21 @@ class PriceId(Id):
     prefix = "price_"
 
 
+class PriceFileId(Id):
+    __slots__ = ()
+    prefix = "pfile_"
+
+
+class PriceMarginId(Id):
+    __slots__ = ()
+    prefix = "margin_"
+
+
+class PriceProposalId(Id):
+    __slots__ = ()
+    prefix = "pprop_"
+
+
 class DeploymentId(Id):
     __slots__ = ()
     prefix = "dep_"
@@ -205,6 +220,91 @@ class ListingId(Id):
 class ValidationRunId(Id):
     __slots__ = ()
     prefix = "val_"
+
+
+class CalendarLinkId(Id):
+    __slots__ = ()
+    prefix = "cal_"
+
+
+class SavedViewId(Id):
+    __slots__ = ()
+    prefix = "view_"
+
+
+class LedgerAccountId(Id):
+    __slots__ = ()
+    prefix = "acct_"
+
+
+class EntryId(Id):
+    __slots__ = ()
+    prefix = "ent_"
+
+
+class SaleOfferId(Id):
+    __slots__ = ()
+    prefix = "sale_"
+
+
+class PlanId(Id):
+    __slots__ = ()
+    prefix = "plan_"
+
+
+class PrivateOfferId(Id):
+    __slots__ = ()
+    prefix = "poff_"
+
+
+class SubscriptionId(Id):
+    __slots__ = ()
+    prefix = "sub_"
+
+
+class InvoiceId(Id):
+    __slots__ = ()
+    prefix = "inv_"
+
+
+class CreditNoteId(Id):
+    __slots__ = ()
+    prefix = "cn_"
+
+
+class SettlementId(Id):
+    __slots__ = ()
+    prefix = "stl_"
+
+
+class TaxRuleId(Id):
+    __slots__ = ()
+    prefix = "tax_"
+
+
+class BillingCloseId(Id):
+    __slots__ = ()
+    prefix = "bcl_"
+
+
+class PaymentId(Id):
+    __slots__ = ()
+    prefix = "pay_"
+
+
+class PayoutId(Id):
+    __slots__ = ()
+    prefix = "pout_"
+
+
+class PayoutRunId(Id):
+    __slots__ = ()
+    prefix = "prun_"
+
+
+class ReceiptId(Id):
+    __slots__ = ()
+    prefix = "rcpt_"
 
 
 def request_id(event_id: bytes) -> str:

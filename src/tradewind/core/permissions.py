@@ -41,6 +41,16 @@ class Permission(StrEnum):
     CATALOG_WRITE = "catalog:write"
     """Accepting licences and ending the lives of own models; what is everybody's only for
     administrators of the platform."""
+    BILLING_READ = "billing:read"
+    """The organization's invoices, wallet and subscriptions."""
+    BILLING_WRITE = "billing:write"
+    SALES_READ = "sales:read"
+    """Plans, earnings and payouts of the organization's publishers."""
+    SALES_WRITE = "sales:write"
+    FINANCE_READ = "finance:read"
+    """The platform's own money: price book, ledger, exchange rates, taxes, payout runs; only for
+    members of the organization that runs the platform."""
+    FINANCE_WRITE = "finance:write"
     ACCOUNTS_READ = "accounts:read"
     ACCOUNTS_WRITE = "accounts:write"
 
