@@ -77,8 +77,6 @@ class Exchange:
         self.ended = False
         self.client_gone = False
         self._carrier = carrier
-        self._framing = _NO_BODY
-        self._left = 0
 
     @property
     def is_full(self) -> bool:
@@ -95,16 +93,14 @@ class Exchange:
         self.started = self.ended = True
         carrier = self._carrier
         line = carrier.decide_reuse(may_reuse=True)
+        length = b"" if status in (204, 304) else b"content-length: %d\r\n" % len(body)
         if has_no_body(self.request.method, status):
-            length = b"" if status in (204, 304) else b"content-length: %d\r\n" % len(body)
-            answer = b"%b%b%b%b%b\r\n" % (
-                status_line(status), headers, length, line, carrier.date.line(),
-            )  # fmt: skip
-        else:
-            answer = b"%b%bcontent-length: %d\r\n%b%b\r\n%b" % (
-                status_line(status), headers, len(body), line, carrier.date.line(), body,
-            )  # fmt: skip
-        carrier.write(answer)
+            body = b""
+        carrier.write(
+            b"".join(
+                (status_line(status), headers, length, line, carrier.date.line(), b"\r\n", body)
+            )
+        )
         carrier.answer_ended()
 
     def start(self, status: int, headers: bytes, *, content_length: int | None = None) -> None:
@@ -117,11 +113,12 @@ class Exchange:
         framing_line = b""
         if content_length is not None and status not in (204, 304):
             framing_line = b"content-length: %d\r\n" % content_length
+        # These two are there once the answer was started, and nobody asks before.
+        self._left = content_length or 0
         if has_no_body(self.request.method, status):
             self._framing = _NO_BODY
         elif content_length is not None:
             self._framing = _LENGTH
-            self._left = content_length
         elif self.request.is_http10:
             self._framing = _CLOSE
             may_reuse = False

@@ -1,5 +1,7 @@
 """One parsed request."""
 
+from tradewind.gateway.http.header_lines import Field, fields_as_sent
+
 CHUNKED = -1
 """`content_length` of a body whose length is told chunk by chunk."""
 
@@ -13,6 +15,7 @@ class Request:
         "body",
         "content_length",
         "expects_continue",
+        "head",
         "headers",
         "is_http10",
         "keep_alive",
@@ -20,7 +23,6 @@ class Request:
         "path",
         "peer",
         "query",
-        "raw_headers",
         "target",
     )
 
@@ -31,7 +33,7 @@ class Request:
         path: bytes,
         query: bytes,
         headers: dict[bytes, bytes],
-        raw_headers: list[tuple[bytes, bytes]],
+        head: bytes,
         peer: str,
         is_http10: bool,
     ) -> None:
@@ -43,8 +45,8 @@ class Request:
         self.query = query
         self.headers = headers
         """Lower-case names; a repeated header is joined with `, ` (`cookie`: `; `)."""
-        self.raw_headers = raw_headers
-        """Each line on its own, in order, names as sent: for a relay."""
+        self.head = head
+        """All of it as received."""
         self.body = b""
         self.peer = peer
         """IP address of the client, or `unix`."""
@@ -53,3 +55,8 @@ class Request:
         self.keep_alive = not is_http10
         """The client's wish; the server may close all the same."""
         self.expects_continue = False
+
+    @property
+    def raw_headers(self) -> list[Field]:
+        """Each line on its own, in order, names as sent: for a relay. Parsed anew each time."""
+        return fields_as_sent(self.head)

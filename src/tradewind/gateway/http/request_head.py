@@ -1,17 +1,20 @@
 """From the bytes of a request head to a `Request`, or a refusal. Pure.
 
-llhttp (strict) is the parser. What it lets through and we do not, each shown by a test on the wire:
-empty lines and several spaces around the request line, HTTP/0.9 and 2.0, `Transfer-Encoding: gzip,
-chunked`, `Transfer-Encoding` on HTTP/1.0, fragments in the target, missing or repeated `Host`.
-The head is parsed only when all of it is there, so that where a read ended cannot change the result
-and the limits are exact.
+llhttp (strict) judges the lines, see `header_lines`. What it lets through and we do not, each shown
+by a test on the wire: empty lines and several spaces around the request line, HTTP/0.9 and 2.0,
+`Transfer-Encoding: gzip, chunked`, `Transfer-Encoding` on HTTP/1.0, fragments in the target,
+missing or repeated `Host`. The head is parsed only when all of it is there, so that where a read
+ended cannot change the result and the limits are exact.
 """
 
 import functools
+import re
+from collections.abc import Iterable
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpRequestParser
 
 from tradewind.gateway.http.error_answers import RequestRefused
+from tradewind.gateway.http.header_lines import Field, MalformedLine, field_of, is_kept_alive
 from tradewind.gateway.http.limits import ServerLimits
 from tradewind.gateway.http.request import CHUNKED, Request
 
@@ -28,7 +31,7 @@ _ONCE = frozenset(
     )
 )
 _ALPHANUMERIC = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_HOST_BYTES = _ALPHANUMERIC + b"-._~%!$&'()*+,;=:[]"
+_is_host = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]+").fullmatch
 _TARGET_BYTES = bytes(b for b in range(0x21, 0x7F) if b != ord("#"))
 _TOKEN_BYTES = _ALPHANUMERIC + b"!#$%&'*+-.^_`|~"
 
@@ -41,52 +44,58 @@ def head_length(data: bytes, limits: ServerLimits) -> int:
     if not 0x41 <= data[0] <= 0x5A:
         raise _malformed()  # a TLS hello, an empty line, a space
     end = data.find(b"\r\n\r\n", 0, limits.max_head_bytes)
-    length = end + 4 if end >= 0 else 0
-    scanned = length or limits.max_head_bytes
-    if data.count(b"\n", 0, scanned) != data.count(b"\r\n", 0, scanned):
-        raise _malformed()  # a bare LF: some servers take it for the end of a line
-    if not length and len(data) >= limits.max_head_bytes:
+    if end >= 0:
+        return end + 4
+    if _has_bare_line_feed(data[: limits.max_head_bytes]):
+        raise _malformed()
+    if len(data) >= limits.max_head_bytes:
         raise RequestRefused(431, "head_too_large", "The request head is too large.")
-    return length
+    return 0
 
 
 def parse_request_head(head: bytes, limits: ServerLimits, peer: str) -> Request:
     """Parse one complete head that `head_length` measured. Raises RequestRefused."""
-    line = head[: head.index(b"\r\n")]
+    try:
+        return _parse(head, limits, peer)
+    except RequestRefused:
+        # Whatever else is wrong with it: for this it was refused before its end came, if its bytes
+        # came in pieces. A head with one is never taken, so it is looked for only here.
+        if _has_bare_line_feed(head):
+            raise _malformed() from None
+        raise
+
+
+def _parse(head: bytes, limits: ServerLimits, peer: str) -> Request:
+    lines = head.split(b"\r\n")
+    line = lines[0]
     # Nearly all requests of a deployment share a few lines.
     parse_line = _request_line if len(line) <= _REMEMBERED_LINE_BYTES else _parse_request_line
     method, target, path, query, is_http10 = parse_line(line)
-    fields = _Fields()
+    lines = lines[1:-2]
     try:
-        HttpRequestParser(fields).feed_data(head)
-    except HttpParserUpgrade:
-        pass  # the head was parsed; upgrades are not taken, the request is an ordinary one
-    except HttpParserError:
+        headers = dict(map(field_of, lines))
+    except MalformedLine:
         raise _malformed() from None
-    raw = fields.raw
-    if len(raw) > limits.max_headers:
+    if len(lines) > limits.max_headers:
         raise RequestRefused(431, "too_many_headers", "The request has too many headers.")
-    if b" \r\n" in head or b"\t\r\n" in head:  # llhttp keeps blanks after a value
-        raw = [(name, value.rstrip(b" \t")) for name, value in raw]
-    headers = {name.lower(): value for name, value in raw}
-    if len(headers) != len(raw):
-        headers = _joined(raw)
-    request = Request(method, target, path, query, headers, raw, peer, is_http10)
-    _set_authority(request)
+    if len(headers) != len(lines):
+        headers = _joined(map(field_of, lines))
+    request = Request(method, target, path, query, headers, head, peer, is_http10)
+    host = headers.get(b"host")
+    if host is None:
+        if not is_http10:
+            raise RequestRefused(400, "host_missing", "The request has no Host header.")
+    elif _is_host(host) is None:
+        raise RequestRefused(400, "host_malformed", "The Host header is malformed.")
+    if not path.startswith(b"/") and path != b"*":
+        _take_authority(request)
     _set_framing(request)
     return request
 
 
-class _Fields:
-    """What llhttp reports of a head. Nothing else is asked of it, since each callback costs."""
-
-    __slots__ = ("raw",)
-
-    def __init__(self) -> None:
-        self.raw: list[tuple[bytes, bytes]] = []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.raw.append((name, value))
+def _has_bare_line_feed(data: bytes) -> bool:
+    """Some servers take one for the end of a line."""
+    return data.count(b"\n") != data.count(b"\r\n")
 
 
 def _parse_request_line(line: bytes) -> tuple[bytes, bytes, bytes, bytes, bool]:
@@ -105,6 +114,10 @@ def _parse_request_line(line: bytes) -> tuple[bytes, bytes, bytes, bytes, bool]:
         raise RequestRefused(501, "method_not_implemented", "The method is not implemented.")
     if not target.startswith(b"/") and not _is_other_target(method, target):
         raise _malformed()
+    try:
+        HttpRequestParser(None).feed_data(line + b"\r\n\r\n")
+    except HttpParserError:
+        raise _malformed() from None
     path, _, query = target.partition(b"?")
     return method, target, path, query, version == b"HTTP/1.0"
 
@@ -124,10 +137,9 @@ def _is_other_target(method: bytes, target: bytes) -> bool:
     return target[:7].lower() == b"http://" or target[:8].lower() == b"https://"
 
 
-def _joined(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def _joined(fields: Iterable[Field]) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] = {}
-    for mixed_case, value in raw:
-        name = mixed_case.lower()
+    for name, value in fields:
         before = headers.get(name)
         if before is None:
             headers[name] = value
@@ -138,18 +150,10 @@ def _joined(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
-def _set_authority(request: Request) -> None:
-    host = request.headers.get(b"host")
-    if host is None:
-        if not request.is_http10:
-            raise RequestRefused(400, "host_missing", "The request has no Host header.")
-    elif not host or host.translate(None, _HOST_BYTES):
-        raise RequestRefused(400, "host_malformed", "The Host header is malformed.")
-    if request.path.startswith(b"/") or request.path == b"*":
-        return
-    # Absolute form: its authority replaces Host (RFC 9112, 3.2.2).
+def _take_authority(request: Request) -> None:
+    """Absolute form: its authority replaces Host (RFC 9112, 3.2.2)."""
     authority, slash, path = request.path.partition(b"://")[2].partition(b"/")
-    if not authority or authority.translate(None, _HOST_BYTES):
+    if _is_host(authority) is None:
         raise _malformed()
     request.headers[b"host"] = authority
     request.path = slash + path or b"/"
@@ -172,12 +176,7 @@ def _set_framing(request: Request) -> None:
         if not length.isdigit() or len(length) > 15:
             raise _malformed()
         request.content_length = int(length)
-    connection = headers.get(b"connection")
-    if connection is not None:
-        options = {option.strip() for option in connection.lower().split(b",")}
-        request.keep_alive = b"close" not in options and (
-            not request.is_http10 or b"keep-alive" in options
-        )
+    request.keep_alive = is_kept_alive(headers, request.is_http10)
     expectation = headers.get(b"expect")
     if expectation is not None and not request.is_http10:
         if expectation.lower() != b"100-continue":

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from tradewind.gateway.http.header_lines import Field, fields_as_sent
 from tradewind.gateway.http.limits import UpstreamTimeouts
 
 
@@ -82,8 +83,8 @@ class UpstreamCall:
         "head",
         "is_over",
         "is_paused",
-        "raw_headers",
         "receiver",
+        "response_head",
         "timeouts",
         "total_deadline",
     )
@@ -101,8 +102,13 @@ class UpstreamCall:
         self.connecting: asyncio.Task[bool] | None = None
         self.is_paused = False
         self.is_over = False
-        self.raw_headers: list[tuple[bytes, bytes]] = []
-        """The response's header lines as sent; there from `response_started` on."""
+        self.response_head = b""
+        """As received; there from `response_started` on."""
+
+    @property
+    def raw_headers(self) -> list[Field]:
+        """The response's header lines as sent, each on its own. Parsed anew each time."""
+        return fields_as_sent(self.response_head)
 
     def cancel(self) -> None:
         """Give up: the connection is closed at once, so that the upstream stops working. No
