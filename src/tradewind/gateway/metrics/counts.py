@@ -74,6 +74,7 @@ _TOKEN_BOUNDS = TOKENS.scaled_bounds
 _INPUT, _OUTPUT = (place for part, place in _places_in(CALLS).items() if part.family is TOKENS)
 _INPUT_SUM = _INPUT + TOKENS.width - 1
 _OUTPUT_SUM = _OUTPUT + TOKENS.width - 1
+_COMPLETED, _FAILED = Outcome.COMPLETED, Outcome.FAILED
 _ENDED = {
     Outcome(outcome): place
     for outcome, place in zip(
@@ -120,12 +121,11 @@ class Metrics:
 
     # On the path of a call.
 
-    def add_call(
+    def add_call(  # noqa: PLR0917  called once, and keywords cost on the hot path
         self,
         operation: str,
         model: str,
         host: str,
-        *,
         outcome: Outcome,
         usage: Usage,
         first_token_us: int | None,
@@ -149,14 +149,14 @@ class Metrics:
         if is_stream:
             self.open_streams -= 1
             # Without tokens nothing was generated: an answer out of the cache comes at once.
-            if outcome is Outcome.COMPLETED and written and first_token_us is not None:
+            if outcome is _COMPLETED and written and first_token_us is not None:
                 numbers[block + _FIRST + bisect_left(_FIRST_BOUNDS, first_token_us)] += 1
                 numbers[block + _FIRST_SUM] += first_token_us
                 if written > 1:
                     each = (duration_us - first_token_us) // (written - 1)
                     numbers[block + _PER + bisect_left(_PER_BOUNDS, each)] += 1
                     numbers[block + _PER_SUM] += each
-        if outcome is Outcome.FAILED:
+        if outcome is _FAILED:
             code = "" if trail is None else trail.error_code
             block = self._block_of_failures(operation, host, model, code or outcome)
         # A block of failures begins with the duration as well.
