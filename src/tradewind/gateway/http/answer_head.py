@@ -22,16 +22,18 @@ def has_no_body(method: bytes, status: int) -> bool:
 class DateLine:
     """The `date` header line, built once a second."""
 
-    __slots__ = ("_line", "_second", "_unix_time")
+    __slots__ = ("_line", "_unix_time", "_until")
 
     def __init__(self, unix_time: Callable[[], float] = time.time) -> None:
         self._unix_time = unix_time
-        self._second = -1
+        self._until = 0.0
         self._line = b""
 
     def line(self) -> bytes:
-        second = int(self._unix_time())
-        if second != self._second:
-            self._second = second
+        now = self._unix_time()
+        until = self._until
+        if not until - 1.0 <= now < until:  # it may be set back, too
+            second = int(now)
+            self._until = second + 1.0
             self._line = f"date: {formatdate(second, usegmt=True)}\r\n".encode()
         return self._line

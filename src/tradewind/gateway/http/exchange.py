@@ -93,8 +93,9 @@ class Exchange:
         self.started = self.ended = True
         carrier = self._carrier
         line = carrier.decide_reuse(may_reuse=True)
-        length = b"" if status in (204, 304) else b"content-length: %d\r\n" % len(body)
-        if has_no_body(self.request.method, status):
+        is_bodiless = status in (204, 304)
+        length = b"" if is_bodiless else b"content-length: %d\r\n" % len(body)
+        if is_bodiless or self.request.method == b"HEAD":
             body = b""
         carrier.write(
             b"".join(

@@ -33,6 +33,7 @@ _ONCE = frozenset(
 _ALPHANUMERIC = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _is_host = re.compile(rb"[A-Za-z0-9\-._~%!$&'()*+,;=:\[\]]+").fullmatch
 _TARGET_BYTES = bytes(b for b in range(0x21, 0x7F) if b != ord("#"))
+_SLASH = ord("/")
 _TOKEN_BYTES = _ALPHANUMERIC + b"!#$%&'*+-.^_`|~"
 
 
@@ -87,7 +88,7 @@ def _parse(head: bytes, limits: ServerLimits, peer: str) -> Request:
             raise RequestRefused(400, "host_missing", "The request has no Host header.")
     elif _is_host(host) is None:
         raise RequestRefused(400, "host_malformed", "The Host header is malformed.")
-    if not path.startswith(b"/") and path != b"*":
+    if path[0] != _SLASH and path != b"*":
         _take_authority(request)
     _set_framing(request)
     return request
@@ -176,7 +177,8 @@ def _set_framing(request: Request) -> None:
         if not length.isdigit() or len(length) > 15:
             raise _malformed()
         request.content_length = int(length)
-    request.keep_alive = is_kept_alive(headers, request.is_http10)
+    if b"connection" in headers:
+        request.keep_alive = is_kept_alive(headers, request.is_http10)
     expectation = headers.get(b"expect")
     if expectation is not None and not request.is_http10:
         if expectation.lower() != b"100-continue":

@@ -38,6 +38,7 @@ _log = logging.getLogger(__name__)
 
 _JOINED_WRITE_BYTES = 64 * 1024
 """Above this, head and body are written apart: copying costs more than the second write."""
+_H = ord("H")
 _VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 _CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -129,19 +130,19 @@ class UpstreamConnection(asyncio.Protocol):
         # What is not set here is always as at first on a connection that is used again.
         self._interim = 0
         self._has_bytes = self._has_head = self._has_ended = False
-        self._is_head_request = call.head.startswith(b"HEAD ")
+        head, body = call.head, call.body
+        self._is_head_request = head[0] == _H and head.startswith(b"HEAD ")
         self._await_more(call)
         pool = self._pool
-        body = call.body
         if len(body) <= _JOINED_WRITE_BYTES:
-            pool.batch.write(self._transport, call.head + body)
+            pool.batch.write(self._transport, head + body)
         elif self._tls is not None:
-            pool.batch.write(self._transport, call.head + body[:TLS_WRITE_BYTES])
+            pool.batch.write(self._transport, head + body[:TLS_WRITE_BYTES])
             self._rest_of_body = memoryview(body)[TLS_WRITE_BYTES:]
             self._is_head_flushed = False
             pool.batch.after_flush(self._head_was_flushed)
         else:
-            pool.batch.write(self._transport, call.head)
+            pool.batch.write(self._transport, head)
             pool.batch.write(self._transport, body)
         if call.is_paused:
             self.pause()
@@ -305,9 +306,6 @@ class UpstreamConnection(asyncio.Protocol):
             data = self._unread + data
             self._unread = b""
         while data:
-            if not data.startswith(_VERSIONS) and not _may_become_version(data):
-                self.fail(FailureKind.MALFORMED, "the response is not HTTP/1.1")
-                return b""
             length = data.find(b"\r\n\r\n", 0, limits.max_response_head_bytes) + 4
             if length < 4:
                 self._keep_unfinished_head(data)
@@ -315,12 +313,10 @@ class UpstreamConnection(asyncio.Protocol):
             head = data[:length]
             data = data[length:]
             lines = head.split(b"\r\n")
-            if len(lines) - 3 > limits.max_response_headers:
-                self.fail(FailureKind.TOO_LARGE, "the response has too many headers")
-                return b""
+            is_too_many = len(lines) - 3 > limits.max_response_headers
             try:
                 status, is_http10 = parse_status_line(lines[0])
-                if status >= 200:
+                if status >= 200 and not is_too_many:
                     headers = parse_fields(lines[1:-2])
                     self._left = body_length(headers)
                     self._is_keep_alive = is_kept_alive(headers, is_http10)
@@ -328,6 +324,9 @@ class UpstreamConnection(asyncio.Protocol):
                     return data
             except MalformedLine:
                 self.fail(FailureKind.MALFORMED, "the response head is malformed")
+                return b""
+            if is_too_many:
+                self.fail(FailureKind.TOO_LARGE, "the response has too many headers")
                 return b""
             # Its lines are not parsed, but what is skipped must be a head to everybody.
             if head.count(b"\n") != len(lines) - 1:
@@ -340,7 +339,9 @@ class UpstreamConnection(asyncio.Protocol):
         return b""
 
     def _keep_unfinished_head(self, data: bytes) -> None:
-        if len(data) >= self._pool.limits.max_response_head_bytes:
+        if not (data.startswith(_VERSIONS) or _may_become_version(data)):
+            self.fail(FailureKind.MALFORMED, "the response is not HTTP/1.1")
+        elif len(data) >= self._pool.limits.max_response_head_bytes:
             self.fail(FailureKind.TOO_LARGE, "the response head is too large")
         elif data.count(b"\n") != data.count(b"\r\n"):
             self.fail(FailureKind.MALFORMED, "the response head is malformed")
