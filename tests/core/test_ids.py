@@ -10,6 +10,7 @@ from tradewind.core.ids import (
     Id,
     OrganizationId,
     ProjectId,
+    Uuid7Source,
     encode_base32,
     event_id_of_request,
     request_id,
@@ -45,14 +46,29 @@ def test_an_event_id_is_a_uuid_of_version_7_that_tells_its_time(unix_ms):
     assert made.int >> 80 == unix_ms
 
 
+@given(st.lists(st.integers(min_value=0, max_value=2**48 - 1), min_size=1))
+def test_an_id_of_many_is_a_uuid_of_version_7_that_tells_its_time(times):
+    source = Uuid7Source()
+    for unix_ms in times:
+        made = uuid.UUID(bytes=source.new(unix_ms))
+        assert (made.version, made.variant) == (7, uuid.RFC_4122)
+        assert made.int >> 80 == unix_ms
+
+
+def test_ids_of_one_source_differ_also_when_its_store_was_filled_anew():
+    source = Uuid7Source()
+    assert len({source.new(1) for _ in range(1000)}) == 1000
+
+
 def test_two_event_ids_of_one_millisecond_differ():
     assert len({uuid7_bytes(1) for _ in range(1000)}) == 1000
 
 
-def test_random_bits_of_an_event_id_all_occur():
+@pytest.mark.parametrize("make", [uuid7_bytes, Uuid7Source().new])
+def test_random_bits_of_an_event_id_all_occur(make):
     seen_set = seen_clear = 0
     for _ in range(200):
-        number = int.from_bytes(uuid7_bytes(0), "big")
+        number = int.from_bytes(make(0), "big")
         seen_set |= number
         seen_clear |= ~number
     both = seen_set & seen_clear & (1 << 80) - 1
