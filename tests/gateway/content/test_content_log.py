@@ -220,7 +220,7 @@ async def test_a_disk_that_refuses_costs_content_and_no_call(keeping, upstream, 
 
 
 def request_of(body):
-    request = Request(b"POST", b"/", b"/", b"", {}, [], "127.0.0.1", False)
+    request = Request(b"POST", b"/", b"/", b"", {}, b"", "127.0.0.1", False)
     request.body = body
     return request
 

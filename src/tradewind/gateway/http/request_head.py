@@ -81,7 +81,8 @@ def _parse(head: bytes, limits: ServerLimits, peer: str) -> Request:
         raise RequestRefused(431, "too_many_headers", "The request has too many headers.")
     if len(headers) != len(lines):
         headers = _joined(map(field_of, lines))
-    request = Request(method, target, path, query, headers, head, peer, is_http10)
+    keep_alive = is_kept_alive(headers, is_http10)
+    request = Request(method, target, path, query, headers, head, peer, is_http10, keep_alive)
     host = headers.get(b"host")
     if host is None:
         if not is_http10:
@@ -177,8 +178,6 @@ def _set_framing(request: Request) -> None:
         if not length.isdigit() or len(length) > 15:
             raise _malformed()
         request.content_length = int(length)
-    if b"connection" in headers:
-        request.keep_alive = is_kept_alive(headers, request.is_http10)
     expectation = headers.get(b"expect")
     if expectation is not None and not request.is_http10:
         if expectation.lower() != b"100-continue":

@@ -135,8 +135,8 @@ class UpstreamClient:
         """
         assert not self._is_closed, "the client was closed"
         self.counters.calls += 1
-        call = UpstreamCall(address, head, body, receiver, timeouts)
-        call.total_deadline = self.sweep.deadline_after(timeouts.total_s)
+        total_deadline = self.sweep.deadline_after(timeouts.total_s)
+        call = UpstreamCall(address, head, body, receiver, timeouts, total_deadline)
         idle = self._idle.get(address)
         while idle:
             connection = idle.pop()

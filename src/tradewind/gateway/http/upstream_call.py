@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 from tradewind.gateway.http.header_lines import Field, fields_as_sent
 from tradewind.gateway.http.limits import UpstreamTimeouts
 
@@ -72,38 +74,21 @@ class CallCarrier(Protocol):
     def resume(self) -> None: ...
 
 
-class UpstreamCall:
+class UpstreamCall(msgspec.Struct, eq=False):
     """A handle on a call under way. After it ended or failed everything here does nothing."""
 
-    __slots__ = (
-        "address",
-        "body",
-        "carrier",
-        "connecting",
-        "head",
-        "is_over",
-        "is_paused",
-        "receiver",
-        "response_head",
-        "timeouts",
-        "total_deadline",
-    )
-
-    def __init__(
-        self, address: str, head: bytes, body: bytes, receiver: Receiver, timeouts: UpstreamTimeouts
-    ) -> None:
-        self.address = address
-        self.head = head
-        self.body = body
-        self.receiver = receiver
-        self.timeouts = timeouts
-        self.total_deadline = 0.0
-        self.carrier: CallCarrier | None = None
-        self.connecting: asyncio.Task[bool] | None = None
-        self.is_paused = False
-        self.is_over = False
-        self.response_head = b""
-        """As received; there from `response_started` on."""
+    address: str
+    head: bytes
+    body: bytes
+    receiver: Receiver
+    timeouts: UpstreamTimeouts
+    total_deadline: float = 0.0
+    carrier: CallCarrier | None = None
+    connecting: asyncio.Task[bool] | None = None
+    is_paused: bool = False
+    is_over: bool = False
+    response_head: bytes = b""
+    """As received; there from `response_started` on."""
 
     @property
     def raw_headers(self) -> list[Field]:
