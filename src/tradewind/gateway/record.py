@@ -137,12 +137,11 @@ class Recorder:
         """False when the journal cannot be written: then no call may be admitted."""
         return self._journal.is_healthy
 
-    def open(
+    def open(  # noqa: PLR0917  keywords cost on the hot path
         self,
         grant: Grant,
         endpoint: Endpoint,
         target: Target,
-        *,
         operation: str,
         is_stream: bool,
         input_estimate: int,
@@ -177,12 +176,11 @@ class Recorder:
     def progress(self, opened: Opened, output_tokens: int) -> None:
         self._append(Progressed(opened.event_id, output_tokens))
 
-    def close(
+    def close(  # noqa: PLR0917  as open
         self,
         opened: Opened,
         endpoint: Endpoint,
         target: Target,
-        *,
         outcome: Outcome,
         http_status: int,
         usage: Usage,

@@ -14,7 +14,7 @@ Field = tuple[bytes, bytes]
 
 _MOST_REMEMBERED = 4096
 _MOST_REMEMBERED_BYTES = 512
-"""Of one line. A longer one is judged each time, so all that is remembered is below 4 MB."""
+"""Of one line. A longer one is judged each time, so all that is remembered is below 6 MB."""
 _LINE_BEFORE = b"GET / HTTP/1.1\r\n"
 
 

@@ -314,17 +314,19 @@ class UpstreamConnection(asyncio.Protocol):
             data = data[length:]
             lines = head.split(b"\r\n")
             is_too_many = len(lines) - 3 > limits.max_response_headers
+            headers = None
             try:
                 status, is_http10 = parse_status_line(lines[0])
                 if status >= 200 and not is_too_many:
                     headers = parse_fields(lines[1:-2])
                     self._left = body_length(headers)
                     self._is_keep_alive = is_kept_alive(headers, is_http10)
-                    self._start(call, status, headers, head)
-                    return data
             except MalformedLine:
                 self.fail(FailureKind.MALFORMED, "the response head is malformed")
                 return b""
+            if headers is not None:
+                self._start(call, status, headers, head)
+                return data
             if is_too_many:
                 self.fail(FailureKind.TOO_LARGE, "the response has too many headers")
                 return b""
