@@ -23,7 +23,9 @@ class MalformedLine(ValueError):
 
 
 class _KnownLines(dict[bytes, Field]):
-    """Lines that were judged. A line of a credential is in it as the key itself is in the view."""
+    """Lines that were judged. Those with keys are among them: they never leave this process, which
+    is sent them with every request anyway.
+    """
 
     __slots__ = ()
 
