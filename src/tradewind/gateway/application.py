@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 from tradewind.gateway.authenticate import authenticate
 from tradewind.gateway.dialects import surfaces
@@ -21,7 +22,7 @@ from tradewind.wire.errors import ApiError
 _JSON = b"content-type: application/json\r\n"
 
 
-class _Routed(NamedTuple):
+class _Routed(msgspec.Struct, frozen=True):
     """What was found out before the body was read."""
 
     grant: Grant

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from tradewind.gateway.admission.base import Ask
 from tradewind.gateway.call import BeforeEnd, Call
 from tradewind.gateway.dialects.base import Inbound
@@ -62,7 +64,7 @@ def _start(  # noqa: PLR0917  called above alone, and keywords cost on the hot p
         _refuse(state, exchange, grant, inbound, error)
         return
     if connection:
-        candidates = [(ask, route._replace(connection=connection)) for ask, route in candidates]
+        candidates = [(ask, replace(route, connection=connection)) for ask, route in candidates]
     call = Call(state, exchange, grant, inbound, arrived=arrived, before_end=before_end)
     call.start(candidates)
 
@@ -103,7 +105,7 @@ def _candidates(
         named = endpoint_of(view, grant, name, inbound.operation)
         route = route_ask_of(view, grant, named, inbound, wish, body)
         if spilled_from:
-            route = route._replace(spilled_from=spilled_from)
+            route = replace(route, spilled_from=spilled_from)
         return ask_of(grant, named.endpoint, inbound, queue_s), route
 
     called = inbound.model

@@ -11,7 +11,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import NamedTuple
+
+import msgspec
 
 from tradewind.gateway.routing.ask import OWN
 from tradewind.snapshot.contents import OPERATIONS_OF, Endpoint, Grant, Operation
@@ -50,7 +51,7 @@ _MOST_NAMES_TOLD = 5
 _LEAST_SIMILARITY = 0.55
 
 
-class Named(NamedTuple):
+class Named(msgspec.Struct, frozen=True):
     """An endpoint, and how the name asks for its targets to be sorted."""
 
     endpoint: Endpoint

@@ -45,13 +45,18 @@ def usage_of(
 
     A call that failed before anything was generated is free.
     """
-    for count in counts[:7]:  # all fields but the meters, which are the last one
-        if count and not 0 < count <= _MOST_CREDIBLE_TOKENS:
-            counts = TokenCounts(meters=counts.meters)
-            break
-    read, cached, written, cache_write, reasoning, audio_in, audio_out, meters = counts
+    meters = counts.meters or {}
+    has_parts = not (
+        counts.cache_write_tokens is None
+        and counts.reasoning_tokens is None
+        and counts.audio_input_tokens is None
+        and counts.audio_output_tokens is None
+    )
+    if not _are_credible(counts, has_parts=has_parts):
+        counts, has_parts = TokenCounts(), False
     if meters and not all(0 <= count <= _MOST_CREDIBLE_TOKENS for count in meters.values()):
-        meters = None
+        meters = {}
+    read, written = counts.input_tokens, counts.output_tokens
     if output_events and not written:
         # Something was passed on, so zeros are not true of it, nor of what was read for it.
         read, written = read or None, None
@@ -67,10 +72,9 @@ def usage_of(
     else:
         read = input_estimate if read is None else read
         written = max(written or 0, output_events)
+    cached = counts.cached_input_tokens
     cached = min(cached, read) if cached else 0
-    if cache_write is None and reasoning is None and audio_in is None and audio_out is None:
-        if meters:
-            return Usage(read, cached, written, source, meters=meters)
+    if not has_parts and not meters:
         return Usage(read, cached, written, source)
     # The classes of input are disjoint: a token is read from the host's cache or written to it.
     return Usage(
@@ -78,11 +82,27 @@ def usage_of(
         cached,
         written,
         source,
-        cache_write_tokens=min(cache_write or 0, read - cached),
-        reasoning_tokens=min(reasoning or 0, written),
-        audio_input_tokens=min(audio_in or 0, read),
-        audio_output_tokens=min(audio_out or 0, written),
-        meters=meters or {},
+        cache_write_tokens=min(counts.cache_write_tokens or 0, read - cached),
+        reasoning_tokens=min(counts.reasoning_tokens or 0, written),
+        audio_input_tokens=min(counts.audio_input_tokens or 0, read),
+        audio_output_tokens=min(counts.audio_output_tokens or 0, written),
+        meters=meters,
+    )
+
+
+def _are_credible(counts: TokenCounts, *, has_parts: bool) -> bool:
+    most = _MOST_CREDIBLE_TOKENS
+    if not (
+        0 <= (counts.input_tokens or 0) <= most
+        and 0 <= (counts.cached_input_tokens or 0) <= most
+        and 0 <= (counts.output_tokens or 0) <= most
+    ):
+        return False
+    return not has_parts or (
+        0 <= (counts.cache_write_tokens or 0) <= most
+        and 0 <= (counts.reasoning_tokens or 0) <= most
+        and 0 <= (counts.audio_input_tokens or 0) <= most
+        and 0 <= (counts.audio_output_tokens or 0) <= most
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 from admission_parts import START
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tradewind.gateway.admission.chain import Scope, ScopeKind, Unit
 from tradewind.gateway.admission.local_store import LocalStore
@@ -98,7 +99,7 @@ scopes = st.lists(
     st.lists(st.tuples(st.floats(0, 20), st.integers(0, 20), st.booleans()), max_size=40),
 )
 def test_a_chain_takes_from_all_its_limits_or_from_none(found, calls):
-    named = [scope._replace(id=str(place)) for place, scope in enumerate(found)]
+    named = [replace(scope, id=str(place)) for place, scope in enumerate(found)]
     chain, now = chain_of(*named), START
     running = 0
     for pause, tokens, ends in calls:
@@ -131,7 +132,7 @@ def test_a_chain_takes_from_all_its_limits_or_from_none(found, calls):
 @given(scopes, st.integers(0, 20), st.floats(0, 10))
 def test_what_is_given_back_leaves_no_trace(found, tokens, pause):
     named = [
-        scope._replace(id=str(place), concurrent_requests=None) for place, scope in enumerate(found)
+        replace(scope, id=str(place), concurrent_requests=None) for place, scope in enumerate(found)
     ]
     chain = chain_of(*named)
     chain.take(3, START)
@@ -149,7 +150,7 @@ def test_what_is_given_back_leaves_no_trace(found, tokens, pause):
 @given(scopes, st.lists(st.tuples(st.floats(0, 20), st.integers(1, 20)), max_size=40))
 def test_whoever_waits_exactly_as_told_is_admitted_and_who_waits_half_is_not(found, calls):
     named = [
-        scope._replace(id=str(place), concurrent_requests=None) for place, scope in enumerate(found)
+        replace(scope, id=str(place), concurrent_requests=None) for place, scope in enumerate(found)
     ]
     chain, now = chain_of(*named), START
     for pause, tokens in calls:

@@ -178,7 +178,7 @@ def test_required_parameters_leave_out_who_does_not_obey_them():
         provider=a_wish(require_parameters=True), parameters=frozenset({"temperature", "seed"})
     )
     assert allowed(requires) == {"own", "paid", "bare"}
-    fulfilled = requires._replace(parameters=frozenset({"temperature"}))
+    fulfilled = replace(requires, parameters=frozenset({"temperature"}))
     assert allowed(fulfilled) == {"own", "paid", "trains", "bare"}
     assert allowed(an_ask(parameters=frozenset({"seed"}))) == {"own", "paid", "trains", "bare"}
 

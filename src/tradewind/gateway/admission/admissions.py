@@ -98,7 +98,7 @@ class Admissions:
                 if holding is None:
                     here.give_back(tokens, now, has_entered=True)
                     return self._apply(entry, ask, tokens, admitted, refused)
-        admitted(_Admission(self, here, limits, tokens=tokens, began=now, holding=holding))
+        admitted(_Admission(self, here, limits, tokens, now, holding))
         return None
 
     def check(self, ask: Ask, answered: Callable[[Checked], None]) -> None:
@@ -218,9 +218,7 @@ class Admissions:
 
         def let_in(counted: Counted, holding: Holding | None) -> None:
             now = self._clock()
-            admitted(
-                _Admission(self, counted, entry.limits, tokens=tokens, began=now, holding=holding)
-            )
+            admitted(_Admission(self, counted, entry.limits, tokens, now, holding))
 
         def turn_away(why: Refusal | ApiError, counted: Counted | None) -> None:
             if isinstance(why, ApiError):
@@ -278,12 +276,11 @@ class _Admission:
         "most_output_tokens",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  made above alone, and keywords cost on the hot path
         self,
         admissions: Admissions,
         counted: Counted,
         limits: tuple[Limit, ...],
-        *,
         tokens: int,
         began: float,
         holding: Holding | None,
@@ -302,7 +299,7 @@ class _Admission:
     def settle(self, used_tokens: int, cost_nanos: int, now: float) -> None:
         self._counted.settle(used_tokens - self._tokens, now, now - self._began)
         if self._holding is not None:
-            self._admissions.budgets.spend(self._holding, cost_nanos)
+            self._admissions.budgets.spend(self._holding, cost_nanos, now)
         if self._limits:
             self._admissions.ended(self._limits)
 
@@ -329,7 +326,8 @@ def _reserved(ask: Ask, chain: Chain) -> int:
     endpoint = ask.endpoint
     tokens = ask.input_estimate
     if endpoint.operation is Operation.CHAT:
-        tokens = min(tokens, endpoint.context_tokens)
+        if tokens > endpoint.context_tokens:
+            tokens = endpoint.context_tokens
     elif endpoint.operation in _UPLOADS:
         tokens = 0  # bytes of sound and pictures tell nothing of tokens
     if ask.output_limit is not None:

@@ -1,11 +1,13 @@
 """What a call asks of admission, and what it holds once it is in."""
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from tradewind.snapshot.contents import Endpoint, Grant
 
 
-class Ask(NamedTuple):
+class Ask(msgspec.Struct, frozen=True):
     """One call that wants to run."""
 
     grant: Grant

@@ -10,9 +10,9 @@ call is refused. With the control plane away the leases are spent down, then cal
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -59,10 +59,10 @@ class AsksBackstage(Protocol):
     ) -> object: ...
 
 
-class Holding(NamedTuple):
+class Holding(msgspec.Struct, frozen=True):
     """What one call holds of its budgets."""
 
-    leases: tuple[Lease, ...]
+    leases: Sequence[Lease]
     nanos: int
     most_output_tokens: int | None
 
@@ -144,7 +144,7 @@ class Budgets:
 
     def take(self, budgets: tuple[Budget, ...], worst: WorstCase) -> Holding | None:
         """Hold the whole worst case from every budget at once; None when that needs asking."""
-        nanos, now_ms = worst.whole_nanos, self._unix_ms()
+        nanos, now_ms = worst.whole_nanos, 0
         leases: list[Lease] = []
         for budget in budgets:
             lease = self._leases.get(budget.id)
@@ -152,16 +152,19 @@ class Budgets:
                 lease is None
                 or lease.waiting
                 or lease.granted - lease.used - lease.held < nanos
-                or ((end_ms := lease.period_end_ms) is not None and now_ms >= end_ms)
                 or budget.currency != worst.currency
             ):
                 return None
+            end_ms = lease.period_end_ms
+            if end_ms is not None:
+                now_ms = now_ms or self._unix_ms()
+                if now_ms >= end_ms:
+                    return None
             leases.append(lease)
-        return self.hold(tuple(leases), worst, nanos)
+        return self.hold(leases, worst, nanos)
 
-    def spend(self, holding: Holding, cost_nanos: int) -> None:
+    def spend(self, holding: Holding, cost_nanos: int, now: float) -> None:
         """End a call: release its hold and count what it has cost. Exactly once."""
-        now = self._clock()
         for lease in holding.leases:
             lease.held -= holding.nanos
             lease.used += cost_nanos
@@ -205,14 +208,17 @@ class Budgets:
             self._timers.call_soon(self._send)
         self._to_ask[id(lease)] = lease
 
-    def hold(self, leases: tuple[Lease, ...], worst: WorstCase, nanos: int) -> Holding:
+    def hold(self, leases: Sequence[Lease], worst: WorstCase, nanos: int) -> Holding:
         """Take what is known to be available."""
         for lease in leases:
             lease.held += nanos
             available = lease.granted - lease.used - lease.held
             assert available >= 0, "a hold is never larger than what is there"
-            is_low = available < 2 * nanos and lease.left
-            if is_low and self._clock() - lease.reported_at > _ASK_AHEAD_S:
+            if (
+                available < 2 * nanos
+                and lease.left
+                and self._clock() - lease.reported_at > _ASK_AHEAD_S
+            ):
                 # Before it runs dry: the next call then need not wait.
                 self.ask_for(lease)
         most = None

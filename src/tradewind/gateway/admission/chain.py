@@ -5,6 +5,8 @@ model of a snapshot, because every call needs it.
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
+
 from tradewind.gateway.admission.rates import seconds_per_unit
 from tradewind.snapshot.contents import Budget, Endpoint, Grant, Limits
 from tradewind.snapshot.view import SnapshotView
@@ -43,7 +45,7 @@ class Limit(NamedTuple):
     amount: int
 
 
-class Scope(NamedTuple):
+class Scope(msgspec.Struct, frozen=True):
     """The limits of one key, project, organization or model: what is counted in one place."""
 
     kind: ScopeKind
@@ -90,7 +92,7 @@ class Scope(NamedTuple):
         return [self.limit(unit) for unit, amount in given if amount is not None]
 
 
-class Chain(NamedTuple):
+class Chain(msgspec.Struct, frozen=True):
     """Everything that holds for calls of one key to one model."""
 
     scopes: tuple[Scope, ...]

@@ -88,7 +88,9 @@ def check(
 
 def _longest_wait(readings: list[Reading], tokens: int, now: float) -> tuple[float, Limit | None]:
     longest, binding = 0.0, None
-    for scope, requests_arrival, tokens_arrival, calls in readings:
+    for reading in readings:
+        scope, calls = reading.scope, reading.calls
+        requests_arrival, tokens_arrival = reading.requests_arrival, reading.tokens_arrival
         waits: list[tuple[Unit, float]] = []
         if scope.request_s:
             waits.append((Unit.REQUESTS, wait_s(requests_arrival, scope.request_s, now)))

@@ -30,56 +30,52 @@ class Standing(NamedTuple):
 def rate_limit_lines(readings: list[Reading], now: float) -> bytes:
     """Return the lines of what is limited; nothing is said of what is not."""
     requests = tokens = None
-    requests_left = tokens_left = 0
+    requests_room = tokens_room = 0.0
     for reading in readings:
-        scope, requests_arrival, tokens_arrival, _ = reading
+        scope = reading.scope
         per_minute = scope.requests_per_minute
         if per_minute is not None:
-            left = remaining(requests_arrival, per_minute, now)
-            if requests is None or left < requests_left:
-                requests, requests_left = reading, left
+            ahead_s = reading.requests_arrival - now
+            room = per_minute * (WINDOW_S - ahead_s if ahead_s > 0.0 else WINDOW_S)
+            if requests is None or room < requests_room:
+                requests, requests_room = reading, room
         per_minute = scope.tokens_per_minute
         if per_minute is not None:
-            left = remaining(tokens_arrival, per_minute, now)
-            if tokens is None or left < tokens_left:
-                tokens, tokens_left = reading, left
-    if requests is None and tokens is None:
-        return b""
+            ahead_s = reading.tokens_arrival - now
+            room = per_minute * (WINDOW_S - ahead_s if ahead_s > 0.0 else WINDOW_S)
+            if tokens is None or room < tokens_room:
+                tokens, tokens_room = reading, room
     if tokens is None:
-        assert requests is not None
-        return _REQUESTS % (
-            requests.scope.requests_per_minute,
-            requests_left,
-            reset_ms(requests.requests_arrival, now),
-        )
+        return b"" if requests is None else _REQUESTS % _of_requests(requests, now)
     if requests is None:
-        return _TOKENS % (
-            tokens.scope.tokens_per_minute,
-            tokens_left,
-            reset_ms(tokens.tokens_arrival, now),
-        )
-    return _BOTH % (
-        requests.scope.requests_per_minute,
-        requests_left,
-        reset_ms(requests.requests_arrival, now),
-        tokens.scope.tokens_per_minute,
-        tokens_left,
-        reset_ms(tokens.tokens_arrival, now),
-    )
+        return _TOKENS % _of_tokens(tokens, now)
+    return _BOTH % (_of_requests(requests, now) + _of_tokens(tokens, now))
+
+
+def _of_requests(reading: Reading, now: float) -> tuple[int, int, int]:
+    per_minute, arrival = reading.scope.requests_per_minute, reading.requests_arrival
+    assert per_minute is not None
+    return per_minute, remaining(arrival, per_minute, now), reset_ms(arrival, now)
+
+
+def _of_tokens(reading: Reading, now: float) -> tuple[int, int, int]:
+    per_minute, arrival = reading.scope.tokens_per_minute, reading.tokens_arrival
+    assert per_minute is not None
+    return per_minute, remaining(arrival, per_minute, now), reset_ms(arrival, now)
 
 
 def standings(readings: list[Reading], now: float) -> list[Standing]:
     """Return every limit with what remains of it."""
     found: list[Standing] = []
-    for scope, requests_arrival, tokens_arrival, calls in readings:
-        for limit in scope.limits():
+    for reading in readings:
+        for limit in reading.scope.limits():
             match limit.unit:
                 case Unit.REQUESTS:
-                    found.append(_of_rate(limit, requests_arrival, now))
+                    found.append(_of_rate(limit, reading.requests_arrival, now))
                 case Unit.TOKENS:
-                    found.append(_of_rate(limit, tokens_arrival, now))
+                    found.append(_of_rate(limit, reading.tokens_arrival, now))
                 case Unit.CALLS:
-                    found.append(Standing(limit, max(0, limit.amount - calls), 0))
+                    found.append(Standing(limit, max(0, limit.amount - reading.calls), 0))
     return found
 
 

@@ -3,8 +3,6 @@ while a shared store is away.
 """
 # ruff: noqa: FURB136  a call of max() costs five times its comparison, and this is the hot path
 
-from typing import NamedTuple
-
 from tradewind.gateway.admission.chain import Limit, Scope, Unit
 from tradewind.gateway.admission.rates import TOLERANCE_S, WINDOW_S
 from tradewind.gateway.admission.store import Reading, Refusal
@@ -35,14 +33,11 @@ class Cell:
         return not self.calls and self.requests <= now and self.tokens <= now
 
 
-class _Link(NamedTuple):
-    """One scope of a chain, ready for arithmetic; 0 is no limit."""
-
-    cell: Cell
-    request_s: float
-    token_s: float
-    most_calls: int
-    scope: Scope
+_Link = tuple[Cell, float, float, int, Scope]
+"""One scope of a chain, ready for arithmetic: its cell, what a request and a token are worth, most
+concurrent calls; 0 is no limit. A plain tuple, which is taken apart three times as fast as a named
+one, and every call takes each apart three times.
+"""
 
 
 class LocalStore:
@@ -88,7 +83,7 @@ class LocalStore:
             cell = self._cells[scope.name] = Cell()
         share = self._share
         most_calls = scope.concurrent_requests or 0
-        return _Link(
+        return (
             cell,
             scope.request_s / share,
             scope.token_s / share,
@@ -106,48 +101,29 @@ class LocalChain:
         self._links = links
 
     def take(self, tokens: int, now: float, most_wait_s: float = 0.0) -> float | Refusal:
-        """As CountedHere says; about 1 us for one scope."""
-        wait_s, binding, unit, full = TOLERANCE_S, None, Unit.REQUESTS, None
-        links = self._links
-        for cell, request_s, token_s, most_calls, scope in links:
-            if request_s:
-                used_s = cell.requests - now
-                needed_s = (used_s if used_s > 0.0 else 0.0) + request_s - WINDOW_S
-                if needed_s > wait_s:
-                    wait_s, binding, unit = needed_s, scope, Unit.REQUESTS
-            if token_s:
-                used_s = cell.tokens - now
-                worth_s = tokens * token_s
-                # Of a share of the limit, a call takes the whole burst at most: it would never fit.
-                needed_s = used_s if used_s > 0.0 else 0.0
-                needed_s += (worth_s if worth_s < WINDOW_S else WINDOW_S) - WINDOW_S
-                if needed_s > wait_s:
-                    wait_s, binding, unit = needed_s, scope, Unit.TOKENS
-            if most_calls and cell.calls >= most_calls and full is None:
-                full = cell, scope
-        if binding is None:
-            wait_s = 0.0
-        if full is not None or wait_s > most_wait_s:
-            return self._refuse(wait_s, binding, unit, full)
-        is_now = not wait_s
-        for cell, request_s, token_s, most_calls, _ in links:
+        """As CountedHere says; about 1 us for three scopes."""
+        latest = now + WINDOW_S + TOLERANCE_S
+        for cell, request_s, token_s, most_calls, _ in self._links:
+            if most_calls and cell.calls >= most_calls:
+                return self._take_later(tokens, now, most_wait_s)
             if request_s:
                 arrival = cell.requests
-                cell.requests = (arrival if arrival > now else now) + request_s
-            if token_s:
-                arrival = cell.tokens
-                cell.tokens = (arrival if arrival > now else now) + tokens * token_s
-            if most_calls and is_now:
-                cell.calls += 1
-        return wait_s
+                if (arrival if arrival > now else now) + request_s > latest:
+                    return self._take_later(tokens, now, most_wait_s)
+            if token_s and cell.tokens > now:
+                worth_s = tokens * token_s
+                if cell.tokens + (worth_s if worth_s < WINDOW_S else WINDOW_S) > latest:
+                    return self._take_later(tokens, now, most_wait_s)
+        self._add(tokens, now, 1)
+        return 0.0
 
     def enter(self, now: float) -> Limit | None:  # noqa: ARG002
-        for link in self._links:
-            if link.most_calls and link.cell.calls >= link.most_calls:
-                return link.scope.limit(Unit.CALLS)
-        for link in self._links:
-            if link.most_calls:
-                link.cell.calls += 1
+        for cell, _, _, most_calls, scope in self._links:
+            if most_calls and cell.calls >= most_calls:
+                return scope.limit(Unit.CALLS)
+        for cell, _, _, most_calls, _ in self._links:
+            if most_calls:
+                cell.calls += 1
         return None
 
     def settle(self, surplus_tokens: int, now: float, held_s: float) -> None:
@@ -173,6 +149,40 @@ class LocalChain:
             Reading(scope, cell.requests, cell.tokens, cell.calls)
             for cell, _, _, _, scope in self._links
         ]
+
+    def _take_later(self, tokens: int, now: float, most_wait_s: float) -> float | Refusal:
+        """Take for the moment when all of it fits, if that is soon enough."""
+        wait_s, binding, unit, full = TOLERANCE_S, None, Unit.REQUESTS, None
+        for cell, request_s, token_s, most_calls, scope in self._links:
+            if request_s:
+                needed_s = max(cell.requests - now, 0.0) + request_s - WINDOW_S
+                if needed_s > wait_s:
+                    wait_s, binding, unit = needed_s, scope, Unit.REQUESTS
+            if token_s:
+                # Of a share of the limit, a call takes the whole burst at most: it would never fit.
+                worth_s = min(tokens * token_s, WINDOW_S)
+                needed_s = max(cell.tokens - now, 0.0) + worth_s - WINDOW_S
+                if needed_s > wait_s:
+                    wait_s, binding, unit = needed_s, scope, Unit.TOKENS
+            if most_calls and cell.calls >= most_calls and full is None:
+                full = cell, scope
+        if binding is None:
+            wait_s = 0.0
+        if full is not None or wait_s > most_wait_s:
+            return self._refuse(wait_s, binding, unit, full)
+        self._add(tokens, now, 0 if wait_s else 1)
+        return wait_s
+
+    def _add(self, tokens: int, now: float, calls: int) -> None:
+        for cell, request_s, token_s, most_calls, _ in self._links:
+            if request_s:
+                arrival = cell.requests
+                cell.requests = (arrival if arrival > now else now) + request_s
+            if token_s:
+                arrival = cell.tokens
+                cell.tokens = (arrival if arrival > now else now) + tokens * token_s
+            if most_calls:
+                cell.calls += calls
 
     def _refuse(
         self,

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from tradewind.gateway.admission.chain import Limit, Scope
 
 
@@ -17,7 +19,7 @@ class Refusal(NamedTuple):
     """A limit of concurrent calls that is full, whatever else holds."""
 
 
-class Reading(NamedTuple):
+class Reading(msgspec.Struct, frozen=True):
     """The numbers of one scope at this moment, on this process's clock."""
 
     scope: Scope

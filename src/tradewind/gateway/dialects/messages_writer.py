@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from tradewind.plugins.providers.base import Reader, TokenCounts
 from tradewind.plugins.providers.dialects.openai import MOST_ANSWER_BYTES
@@ -243,7 +244,7 @@ class MessagesWriter:
 
     def _begin(self) -> bytes:
         self._has_begun = True
-        usage = self._usage(self._reader.counts._replace(output_tokens=0))
+        usage = self._usage(replace(self._reader.counts, output_tokens=0))
         message = self._message([], usage) | {"stop_reason": None, "stop_sequence": None}
         return event_of("message_start", {"type": "message_start", "message": message})
 

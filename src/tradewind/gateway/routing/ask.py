@@ -1,7 +1,8 @@
 """What a call asks of routing, what it is told, and what it tells back."""
 
 from enum import StrEnum
-from typing import NamedTuple
+
+import msgspec
 
 from tradewind.plugins.providers.base import Dialect
 from tradewind.snapshot.contents import Conditions, Operation, Target
@@ -11,7 +12,7 @@ OWN = "own"
 """The policy `:own`, and the host of targets that run on the platform's own engines."""
 
 
-class RouteAsk(NamedTuple):
+class RouteAsk(msgspec.Struct, frozen=True):
     """What a call needs of a target."""
 
     operation: Operation
@@ -55,7 +56,7 @@ class Why(StrEnum):
     """Followed by the code of the error."""
 
 
-class Choice(NamedTuple):
+class Choice(msgspec.Struct, frozen=True):
     target: Target
     why: str
     """The rule that chose it, for a header and the request log."""

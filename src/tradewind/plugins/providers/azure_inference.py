@@ -9,6 +9,8 @@ Source: learn.microsoft.com, "Azure AI Model Inference REST API reference", "Get
 
 from functools import lru_cache
 
+from msgspec.structs import replace
+
 from tradewind.plugins.providers.base import (
     PATHS,
     Dialect,
@@ -49,7 +51,7 @@ class AzureInference:
         wire = Wire(paths, authorization_of(target), _EXTRA, quirks)
         prepared = prepare(request, target, wire)
         if request.is_stream:
-            return prepared._replace(reader=FilteredStream(prepared.reader))
+            return replace(prepared, reader=FilteredStream(prepared.reader))
         return prepared
 
     def error_of(self, status: int, body: bytes) -> ApiError:

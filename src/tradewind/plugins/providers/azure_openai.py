@@ -12,6 +12,8 @@ API version lifecycle" (v1).
 
 from functools import lru_cache
 
+from msgspec.structs import replace
+
 from tradewind.plugins.providers.base import (
     PATHS,
     Dialect,
@@ -60,7 +62,7 @@ class AzureOpenAI:
         wire = Wire(paths, authorization_of(target), b"", quirks)
         prepared = prepare(request, target, wire)
         if request.is_stream and request.operation in (Operation.CHAT, Operation.COMPLETIONS):
-            return prepared._replace(reader=FilteredStream(prepared.reader))
+            return replace(prepared, reader=FilteredStream(prepared.reader))
         return prepared
 
     def error_of(self, status: int, body: bytes) -> ApiError:

@@ -66,7 +66,7 @@ class ProviderRequest(msgspec.Struct, frozen=True):
         return bool(parsed.stream) if isinstance(parsed, ChatRequest) else self.streams
 
 
-class TokenCounts(NamedTuple):
+class TokenCounts(msgspec.Struct, frozen=True):
     """What is known of an answer's tokens. None is unknown, which is not zero."""
 
     input_tokens: int | None = None
@@ -108,7 +108,7 @@ class Reader(Protocol):
         ...
 
 
-class Prepared(NamedTuple):
+class Prepared(msgspec.Struct, frozen=True):
     """Bytes to send, and who reads the answer."""
 
     head: bytes

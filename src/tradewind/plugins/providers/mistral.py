@@ -7,6 +7,7 @@ Source: docs.mistral.ai, API reference.
 """
 
 import msgspec
+from msgspec.structs import replace
 
 from tradewind.plugins.providers.base import (
     PATHS,
@@ -51,7 +52,7 @@ class Mistral:
                 request = msgspec.structs.replace(request, fields=fields)
                 prepared = prepare(request, target, _CHAT)
                 reader = PlainContent(prepared.reader, is_stream=request.is_stream)
-                return prepared._replace(reader=reader)
+                return replace(prepared, reader=reader)
             case Operation.EMBEDDINGS:
                 return prepare(request, target, _EMBEDDINGS)
             case _:

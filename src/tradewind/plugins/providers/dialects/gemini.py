@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from tradewind.plugins.providers.base import TokenCounts
 from tradewind.plugins.providers.dialects.loose_json import object_or_none, objects_of
@@ -57,8 +58,8 @@ class Tally:
         if usage is None:
             return
         told = _counts_of(usage)._asdict()
-        self.counts = self.counts._replace(
-            **{name: count for name, count in told.items() if count is not None}
+        self.counts = replace(
+            self.counts, **{name: count for name, count in told.items() if count is not None}
         )
 
 
@@ -186,7 +187,7 @@ class ChunkReader:
         counts = self._tally.counts
         if self.output_events and not counts.output_tokens:
             # Zero tokens for a text that was there is no count.
-            self._tally.counts = counts._replace(output_tokens=None)
+            self._tally.counts = replace(counts, output_tokens=None)
 
 
 def decode_answer(data: bytes) -> Answer:

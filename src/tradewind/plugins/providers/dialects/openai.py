@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from tradewind.plugins.providers.base import TokenCounts
 from tradewind.plugins.providers.dialects.loose_json import object_or_none, objects_of
@@ -94,7 +95,7 @@ def counts_of(usage: WireUsage | None) -> TokenCounts:
 
 def counts_of_embeddings(usage: WireUsage | None) -> TokenCounts:
     """Return the usage of embeddings as counts: they write no tokens, so hosts tell none."""
-    return counts_of(usage)._replace(output_tokens=0)
+    return replace(counts_of(usage), output_tokens=0)
 
 
 def usage_object(counts: TokenCounts) -> dict[str, Any]:
@@ -183,7 +184,7 @@ class WholeAnswer:
         """Count what was written, for a host that tells no usage, or none but zeros."""
         self.output_events = estimated_tokens(written_in(members))
         if self.output_events:
-            self.counts = self.counts._replace(output_tokens=None)
+            self.counts = replace(self.counts, output_tokens=None)
 
 
 def estimated_tokens(text: str) -> int:
@@ -320,7 +321,7 @@ class StreamedAnswer:
             raise broken_answer()
         if self.output_events and not self.counts.output_tokens:
             # Zero tokens for a text that was there is no count.
-            self.counts = self.counts._replace(output_tokens=None)
+            self.counts = replace(self.counts, output_tokens=None)
         return DONE
 
     def _begin(self, events: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw
+from msgspec.structs import replace
 
 from tradewind.plugins.providers.base import TokenCounts
 from tradewind.plugins.providers.dialects.openai import WholeBody, error_in, members_of
@@ -105,7 +106,7 @@ def count_transcription(members: Fields) -> TokenCounts:
     counts = _counts(usage, meters)
     if counts.input_tokens is None and seconds is not None:
         # Such a host bills time: there are no tokens to estimate.
-        return counts._replace(input_tokens=0, output_tokens=0)
+        return replace(counts, input_tokens=0, output_tokens=0)
     return counts
 
 
@@ -207,7 +208,7 @@ class EventsAnswer:
         meters = dict(self.counts.meters or {})
         for meter, quantity in (counts.meters or {}).items():
             meters[meter] = meters.get(meter, 0) + quantity
-        self.counts = counts._replace(meters=meters or None)
+        self.counts = replace(counts, meters=meters or None)
 
 
 class PassedBytes:
@@ -237,8 +238,8 @@ class PassedBytes:
         if self._finds and (times := _TIME.findall(self._tail)):
             hours, minutes, seconds, fraction = (int(number or 0) for number in times[-1])
             ms = ((hours * 60 + minutes) * 60 + seconds) * 1000 + fraction
-            self.counts = self._told._replace(
-                input_tokens=0, output_tokens=0, meters={"audio_ms": ms}
+            self.counts = replace(
+                self._told, input_tokens=0, output_tokens=0, meters={"audio_ms": ms}
             )
         return b""
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
 from tradewind.plugins.providers.base import (
     PATHS,
@@ -193,9 +194,9 @@ def _length_of_text(value: Raw | None) -> int:
 
 def _one_image(counts: TokenCounts) -> TokenCounts:
     """A completed event is one image."""
-    return counts._replace(meters={"images": 1})
+    return replace(counts, meters={"images": 1})
 
 
 def _speech(members: Fields, characters: int) -> TokenCounts:
     counts = count_transcription(members)
-    return counts._replace(meters={"characters": characters})
+    return replace(counts, meters={"characters": characters})
