@@ -11,7 +11,7 @@ from tradewind.usage.event import Outcome, Usage, UsageSource
 
 COMPLETED, CANCELLED, FAILED = Outcome.COMPLETED, Outcome.CANCELLED, Outcome.FAILED
 UPSTREAM, ESTIMATED, NONE = UsageSource.UPSTREAM, UsageSource.ESTIMATED, UsageSource.NONE
-UNKNOWN = TokenCounts()
+UNKNOWN = ()
 ESTIMATE = 40
 BILLION = 10**9
 
@@ -29,9 +29,9 @@ BILLION = 10**9
         # Zero is not missing.
         ((0, 0, 0), 0, COMPLETED, Usage(0, 0, 0, UPSTREAM)),
         ((10, None, 0), 0, COMPLETED, Usage(10, 0, 0, UPSTREAM)),
-        (UNKNOWN, 0, COMPLETED, Usage(ESTIMATE, 0, 0, ESTIMATED)),
+        ((), 0, COMPLETED, Usage(ESTIMATE, 0, 0, ESTIMATED)),
         # What is missing is counted.
-        (UNKNOWN, 7, COMPLETED, Usage(ESTIMATE, 0, 7, ESTIMATED)),
+        ((), 7, COMPLETED, Usage(ESTIMATE, 0, 7, ESTIMATED)),
         ((10, 4, None), 7, COMPLETED, Usage(10, 4, 7, ESTIMATED)),
         ((None, None, 7), 5, COMPLETED, Usage(ESTIMATE, 0, 7, ESTIMATED)),
         # But where something was passed on, something was written, and read before.
@@ -39,14 +39,14 @@ BILLION = 10**9
         ((0, None, None), 7, COMPLETED, Usage(ESTIMATE, 0, 7, ESTIMATED)),
         ((10, 4, 0), 7, COMPLETED, Usage(10, 4, 7, ESTIMATED)),
         # A client that leaves pays for what was sent.
-        (UNKNOWN, 7, CANCELLED, Usage(ESTIMATE, 0, 7, ESTIMATED)),
+        ((), 7, CANCELLED, Usage(ESTIMATE, 0, 7, ESTIMATED)),
         ((10, 4, None), 7, CANCELLED, Usage(10, 4, 7, ESTIMATED)),
         ((10, 4, 2), 7, CANCELLED, Usage(10, 4, 7, ESTIMATED)),
         ((10, 4, None), 0, CANCELLED, Usage(10, 4, 0, ESTIMATED)),
         # A failure is free until something was generated.
-        (UNKNOWN, 0, FAILED, Usage(0, 0, 0, NONE)),
+        ((), 0, FAILED, Usage(0, 0, 0, NONE)),
         ((10, 4, None), 0, FAILED, Usage(0, 0, 0, NONE)),
-        (UNKNOWN, 7, FAILED, Usage(ESTIMATE, 0, 7, ESTIMATED)),
+        ((), 7, FAILED, Usage(ESTIMATE, 0, 7, ESTIMATED)),
         ((10, 4, None), 7, FAILED, Usage(10, 4, 7, ESTIMATED)),
         # Nobody is believed to have read more from a cache than in all.
         ((10, 11, 3), 3, COMPLETED, Usage(10, 10, 3, UPSTREAM)),

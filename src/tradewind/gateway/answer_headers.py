@@ -1,5 +1,6 @@
 """The header lines of an answer: who answered, why, what it cost, what is left of the limits."""
 
+from binascii import hexlify
 from functools import lru_cache
 
 from tradewind.gateway.dialects.surfaces import Surface
@@ -13,13 +14,12 @@ def answer_lines(  # noqa: PLR0917  called once, with names that say the same
     endpoint: Endpoint,
     target: Target,
     why: str,
-    *,
     attempts: int,
     overhead_s: float,
     limits: bytes,
 ) -> bytes:
     """Return the lines of an answer that starts now; `limits` are the admission's."""
-    return b"%b%b%b\r\nx-tradewind-attempts: %d\r\nx-tradewind-overhead-ms: %.3f\r\n%b" % (
+    return b"%breq_%b\r\nx-tradewind-attempts: %d\r\nx-tradewind-overhead-ms: %.3f\r\n%b" % (
         _lines_of(
             content_type,
             surface.request_id_header,
@@ -30,8 +30,7 @@ def answer_lines(  # noqa: PLR0917  called once, with names that say the same
             why,
             b"" if endpoint.ending is None else endpoint.ending.lines,
         ),
-        b"req_",
-        event_id.hex().encode(),
+        hexlify(event_id),
         attempts,
         overhead_s * 1000,
         limits,

@@ -1,14 +1,15 @@
 """What the request log keeps of a request's headers: bounded, and never a credential."""
 
 from functools import lru_cache
-from typing import NamedTuple
+
+import msgspec
 
 _MOST_TEXT = 200
 _MOST_TAGS = 16
 _MOST_TAG_BYTES = 2048
 
 
-class ClientFacts(NamedTuple):
+class ClientFacts(msgspec.Struct, frozen=True):
     trace_parent: str
     user_agent: str
     tags: dict[str, str]

@@ -7,8 +7,8 @@ Targets on the platform's own engines have no files.
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tradewind.gateway.lanes import conditions_of
 from tradewind.gateway.names import find_endpoint, may_call
-from tradewind.gateway.route_asks import conditions_of
 from tradewind.gateway.routing.ask import OWN, RouteAsk
 from tradewind.gateway.routing.conditions import allowed_targets
 from tradewind.gateway.state import GatewayState

@@ -11,8 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
-
-import msgspec
+from typing import NamedTuple
 
 from tradewind.gateway.routing.ask import OWN
 from tradewind.snapshot.contents import OPERATIONS_OF, Endpoint, Grant, Operation
@@ -51,7 +50,7 @@ _MOST_NAMES_TOLD = 5
 _LEAST_SIMILARITY = 0.55
 
 
-class Named(msgspec.Struct, frozen=True):
+class Named(NamedTuple):
     """An endpoint, and how the name asks for its targets to be sorted."""
 
     endpoint: Endpoint

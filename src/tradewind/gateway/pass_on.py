@@ -7,6 +7,14 @@ _MOST_BYTES = 1024
 
 def lines_to_pass_on(headers: dict[bytes, bytes]) -> bytes:
     """Return the lines, each with its CRLF; commonly none."""
+    # Asked one by one, as most requests have none: a loop costs three times as much.
+    if not (
+        b"traceparent" in headers
+        or b"tracestate" in headers
+        or b"anthropic-beta" in headers
+        or b"openai-beta" in headers
+    ):
+        return b""
     lines = b""
     for name in _PASSED_ON:
         value = headers.get(name)

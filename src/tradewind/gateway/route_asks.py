@@ -2,12 +2,10 @@
 
 from tradewind.gateway.admission.base import Ask
 from tradewind.gateway.dialects.base import Inbound
-from tradewind.gateway.names import Named
+from tradewind.gateway.lanes import Lane
 from tradewind.gateway.routing.affinity import affinity_of
-from tradewind.gateway.routing.conditions import is_stated
 from tradewind.gateway.routing.router import RouteAsk
-from tradewind.snapshot.contents import Conditions, Endpoint, Grant, Operation
-from tradewind.snapshot.view import SnapshotView
+from tradewind.snapshot.contents import Operation
 from tradewind.wire.errors import ApiError
 from tradewind.wire.routing import RoutingWish
 
@@ -23,27 +21,32 @@ _WITH_PREFIX = frozenset({Operation.CHAT, Operation.COMPLETIONS})
 _NONE: frozenset[str] = frozenset()
 
 
-def route_ask_of(  # noqa: PLR0917  all of them are needed, and it is called once
-    view: SnapshotView,
-    grant: Grant,
-    named: Named,
+def route_ask_of(  # noqa: PLR0917  all of them are needed, and keywords cost on the hot path
+    lane: Lane,
     inbound: Inbound,
     wish: RoutingWish,
     body: bytes,
+    spilled_from: str,
+    connection: str,
 ) -> RouteAsk:
-    endpoint, operation = named.endpoint, inbound.operation
-    if len(endpoint.targets) > 1 and operation in _WITH_PREFIX and not wish.affinity:
+    operation, parameters = inbound.operation, _NONE
+    if len(lane.endpoint.targets) > 1 and operation in _WITH_PREFIX and not wish.affinity:
         wish = RoutingWish(wish.provider, wish.models, wish.spillover, affinity_of(body))
     provider = wish.provider
+    if provider is not None and provider.require_parameters:
+        parameters = inbound.parameters
+    length = inbound.body_length
     return RouteAsk(
         operation,
         inbound.dialect,
-        conditions_of(view, grant, endpoint),
+        lane.conditions,
         wish,
-        named.sort,
-        inbound.parameters if provider is not None and provider.require_parameters else _NONE,
-        inbound.body_length // BYTES_PER_TOKEN + (inbound.output_limit or 0),
-        _sure_tokens(inbound, body),
+        lane.sort,
+        parameters,
+        length // BYTES_PER_TOKEN + (inbound.output_limit or 0),
+        0 if length < _FEWEST_BYTES_COUNTED else _sure_tokens(inbound, body),
+        spilled_from,
+        connection,
     )
 
 
@@ -70,18 +73,9 @@ def check_length(ask: Ask, route: RouteAsk, inbound: Inbound) -> None:
         )
 
 
-def conditions_of(view: SnapshotView, grant: Grant, endpoint: Endpoint) -> tuple[Conditions, ...]:
-    """Return the conditions the call is under; commonly none."""
-    stated = ()
-    for terms in (view.terms(grant.organization_id), view.terms(grant.project_id)):
-        if terms is not None and is_stated(terms.conditions):
-            stated += (terms.conditions,)
-    return (*stated, endpoint.conditions) if is_stated(endpoint.conditions) else stated
-
-
 def _sure_tokens(inbound: Inbound, body: bytes) -> int:
-    """Return how many tokens the input has at least; 0 is not known."""
-    if inbound.body_length < _FEWEST_BYTES_COUNTED or inbound.operation is not Operation.CHAT:
+    """Return how many tokens a long input has at least; 0 is not known."""
+    if inbound.operation is not Operation.CHAT:
         return 0
     if any(mark in body for mark in _MARKS_OF_MEDIA):
         return 0

@@ -9,6 +9,7 @@ from tradewind.gateway.content.log import ContentLog
 from tradewind.gateway.files_store import FilesStore
 from tradewind.gateway.http.limits import UpstreamTimeouts
 from tradewind.gateway.http.upstream import UpstreamClient
+from tradewind.gateway.lanes import Lanes
 from tradewind.gateway.metrics import Metrics
 from tradewind.gateway.record import Recorder
 from tradewind.gateway.response_cache import ResponseCache
@@ -30,6 +31,7 @@ class GatewayState:
         "contents",
         "files",
         "is_draining",
+        "lanes",
         "metrics",
         "pepper",
         "providers",
@@ -75,4 +77,5 @@ class GatewayState:
         self.response_cache = ResponseCache()
         self.contents = ContentLog(config.content_folder, config.node)
         self.router = Router(providers)
+        self.lanes = Lanes(view)
         self.is_draining = False

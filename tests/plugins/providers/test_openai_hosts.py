@@ -134,7 +134,7 @@ def test_a_request_of_the_responses_dialect_goes_through():
     usage = {"input_tokens": 3, "output_tokens": 2}
     raw = {"id": "resp_1", "model": "gpt-4o", "status": "completed", "usage": usage}
     assert json.loads(read(prepared.reader, json.dumps(raw).encode()))["model"] == NAME
-    assert prepared.reader.counts[:3] == (3, None, 2)
+    assert prepared.reader.counts == TokenCounts(3, None, 2)
 
 
 # Azure OpenAI.

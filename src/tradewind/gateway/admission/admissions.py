@@ -57,7 +57,7 @@ class Admissions:
         self._store = store
         self._remote = remote
         self._clock = clock
-        self._lines = Lines(
+        self.lines = Lines(
             timers, is_shared=is_shared or remote is not None, most_waiting=most_waiting
         )
         self.budgets = budgets
@@ -83,7 +83,7 @@ class Admissions:
             refused(self._never(entry, tokens))
             return None
         here, limits = entry.here, entry.limits
-        if here is None or ask.queue_s or (limits and self._lines.first_of(limits) is not None):
+        if here is None or ask.queue_s or (limits and self.lines.first_of(limits) is not None):
             return self._apply(entry, ask, tokens, admitted, refused)
         now = self._clock()
         verdict = here.take(tokens, now)
@@ -163,11 +163,7 @@ class Admissions:
     @property
     def waiting(self) -> int:
         """How many calls are neither admitted nor refused yet."""
-        return self._lines.waiting + self.budgets.waiting
-
-    def ended(self, limits: tuple[Limit, ...]) -> None:
-        """A call ended that counted at these limits of concurrent calls."""
-        self._lines.freed(limits)
+        return self.lines.waiting + self.budgets.waiting
 
     def _entry_of(self, ask: Ask) -> "_Entry | None":
         """Return the chain, ready to be taken from; None when nothing limits the call."""
@@ -231,7 +227,7 @@ class Admissions:
             Way(
                 entry.elsewhere, entry.limits, tokens, ask.queue_s, seek if chain.budgets else None
             ),
-            self._lines,
+            self.lines,
             self._timers,
             clock=self._clock,
             admitted=let_in,
@@ -301,7 +297,7 @@ class _Admission:
         if self._holding is not None:
             self._admissions.budgets.spend(self._holding, cost_nanos, now)
         if self._limits:
-            self._admissions.ended(self._limits)
+            self._admissions.lines.freed(self._limits)
 
 
 class _Free:
@@ -326,8 +322,7 @@ def _reserved(ask: Ask, chain: Chain) -> int:
     endpoint = ask.endpoint
     tokens = ask.input_estimate
     if endpoint.operation is Operation.CHAT:
-        if tokens > endpoint.context_tokens:
-            tokens = endpoint.context_tokens
+        tokens = min(tokens, endpoint.context_tokens)
     elif endpoint.operation in _UPLOADS:
         tokens = 0  # bytes of sound and pictures tell nothing of tokens
     if ask.output_limit is not None:

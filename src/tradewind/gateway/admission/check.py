@@ -1,5 +1,6 @@
 """Would this call be admitted now? Answered from the numbers that admit; nothing is taken."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -69,7 +70,13 @@ class Checked(NamedTuple):
 
 
 def check(
-    ask: Ask, chain: Chain, tokens: int, *, readings: list[Reading], budgets: Budgets, now: float
+    ask: Ask,
+    chain: Chain,
+    tokens: int,
+    *,
+    readings: Sequence[Reading],
+    budgets: Budgets,
+    now: float,
 ) -> Checked:
     """Return what would become of a call that reserves so many tokens."""
     limits = standings(readings, now)
@@ -86,7 +93,9 @@ def check(
     return Checked(decision, longest, binding, limits, spendable)
 
 
-def _longest_wait(readings: list[Reading], tokens: int, now: float) -> tuple[float, Limit | None]:
+def _longest_wait(
+    readings: Sequence[Reading], tokens: int, now: float
+) -> tuple[float, Limit | None]:
     longest, binding = 0.0, None
     for reading in readings:
         scope, calls = reading.scope, reading.calls

@@ -5,6 +5,7 @@ limit, what remains of it, and when all of it is there again. Of several scopes 
 told, which is the one that a client will meet first.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tradewind.gateway.admission.chain import Limit, Unit
@@ -27,7 +28,7 @@ class Standing(NamedTuple):
     reset_ms: int
 
 
-def rate_limit_lines(readings: list[Reading], now: float) -> bytes:
+def rate_limit_lines(readings: Sequence[Reading], now: float) -> bytes:
     """Return the lines of what is limited; nothing is said of what is not."""
     requests = tokens = None
     requests_room = tokens_room = 0.0
@@ -64,7 +65,7 @@ def _of_tokens(reading: Reading, now: float) -> tuple[int, int, int]:
     return per_minute, remaining(arrival, per_minute, now), reset_ms(arrival, now)
 
 
-def standings(readings: list[Reading], now: float) -> list[Standing]:
+def standings(readings: Sequence[Reading], now: float) -> list[Standing]:
     """Return every limit with what remains of it."""
     found: list[Standing] = []
     for reading in readings:

@@ -1,5 +1,5 @@
 """What this gateway holds of one budget, and what one call may cost. Pure arithmetic in nanos."""
-# ruff: noqa: FURB136, PLR1730  a call of min() costs seven times its comparison, on the hot path
+# ruff: noqa: PLR1730  a call of min() costs seven times its comparison, on the hot path
 
 import msgspec
 

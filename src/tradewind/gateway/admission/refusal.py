@@ -1,5 +1,7 @@
 """What a call is told that is not admitted: which limit, how much, when to come back."""
 
+from collections.abc import Sequence
+
 from tradewind.gateway.admission.chain import Limit, ScopeKind, Unit
 from tradewind.gateway.admission.headers import rate_limit_lines
 from tradewind.gateway.admission.store import Reading, Refusal
@@ -9,7 +11,7 @@ from tradewind.wire.errors import ApiError, retry_after
 _CLOSED_WAIT_S = 60.0
 
 
-def rate_limited(refusal: Refusal, readings: list[Reading], now: float) -> ApiError:
+def rate_limited(refusal: Refusal, readings: Sequence[Reading], now: float) -> ApiError:
     """Return the 429 that names the limit that binds and a wait that is sure to suffice."""
     limit, wait_s = refusal.limit, refusal.wait_s
     return ApiError(
@@ -22,7 +24,7 @@ def rate_limited(refusal: Refusal, readings: list[Reading], now: float) -> ApiEr
     )
 
 
-def closed(limit: Limit, readings: list[Reading], now: float) -> ApiError:
+def closed(limit: Limit, readings: Sequence[Reading], now: float) -> ApiError:
     """Return the 429 of a limit that admits nothing."""
     return ApiError(
         429,

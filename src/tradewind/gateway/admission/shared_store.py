@@ -26,7 +26,7 @@ from tradewind.gateway.admission.shared_table import (
     shard_of,
     shard_unlock,
 )
-from tradewind.gateway.admission.store import Reading, Refusal
+from tradewind.gateway.admission.store import ReadNumbers, Refusal
 
 _LOOK_FOR_DEAD_S = 1.0
 _BUSY_S = 2.0
@@ -177,17 +177,17 @@ class SharedChain:
     def give_back(self, tokens: int, now: float, *, has_entered: bool) -> None:
         self._add_or_owe(-1, -tokens, -1 if has_entered else 0, now)
 
-    def readings(self) -> list[Reading]:
+    def readings(self) -> list[ReadNumbers]:
         """Read without a lock: each number is one load."""
         table = self._store.table
-        found: list[Reading] = []
+        found: list[ReadNumbers] = []
         for link in self._links:
             if table.mapped[link.name_at : link.name_at + NAME_BYTES] != link.digest:
-                found.append(Reading(link.scope, 0.0, 0.0, 0))
+                found.append(ReadNumbers(link.scope, 0.0, 0.0, 0))
                 continue
             slot = link.slot
             calls = table.calls_of(slot) if link.most_calls else 0
-            found.append(Reading(link.scope, table.requests[slot], table.tokens[slot], calls))
+            found.append(ReadNumbers(link.scope, table.requests[slot], table.tokens[slot], calls))
         return found
 
     def add(self, requests: int, tokens: int, calls: int, now: float) -> bool:

@@ -1,6 +1,6 @@
 """What every store of limits can do, wherever it keeps its numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -19,8 +19,26 @@ class Refusal(NamedTuple):
     """A limit of concurrent calls that is full, whatever else holds."""
 
 
-class Reading(msgspec.Struct, frozen=True):
-    """The numbers of one scope at this moment, on this process's clock."""
+class Reading(Protocol):
+    """The numbers of one scope at this moment, on this process's clock. For reading at once: they
+    may be those that are counted with.
+    """
+
+    @property
+    def scope(self) -> Scope: ...
+
+    @property
+    def requests_arrival(self) -> float: ...
+
+    @property
+    def tokens_arrival(self) -> float: ...
+
+    @property
+    def calls(self) -> int: ...
+
+
+class ReadNumbers(msgspec.Struct, frozen=True):
+    """A reading of what is counted elsewhere."""
 
     scope: Scope
     requests_arrival: float
@@ -31,7 +49,7 @@ class Reading(msgspec.Struct, frozen=True):
 class Counted(Protocol):
     """The chain of one key and model in a store: what an admitted call settles with."""
 
-    def readings(self) -> list[Reading]:
+    def readings(self) -> Sequence[Reading]:
         """Return the numbers that admit, as they are known here without waiting."""
         ...
 
@@ -92,7 +110,7 @@ StopAsking = Callable[[], None]
 class CountedElsewhere(Protocol):
     """A chain whose store may have to be asked over a connection."""
 
-    def readings(self) -> list[Reading]:
+    def readings(self) -> Sequence[Reading]:
         """As `Counted.readings`."""
         ...
 
@@ -118,7 +136,7 @@ class AtOnce:
         self._chain = chain
         self._clock = clock
 
-    def readings(self) -> list[Reading]:
+    def readings(self) -> Sequence[Reading]:
         return self._chain.readings()
 
     def refresh_later(self, answered: Callable[[Counted], None]) -> None:

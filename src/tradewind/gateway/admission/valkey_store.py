@@ -13,7 +13,7 @@ from tradewind.gateway.admission.chain import Limit, Scope, Unit
 from tradewind.gateway.admission.local_store import LocalChain, LocalStore, until_one_ends_s
 from tradewind.gateway.admission.resp import Reply, command
 from tradewind.gateway.admission.shared_table import digest_of
-from tradewind.gateway.admission.store import Answered, Counted, Reading, Refusal, StopAsking
+from tradewind.gateway.admission.store import Answered, Counted, ReadNumbers, Refusal, StopAsking
 from tradewind.gateway.admission.valkey_client import Address, ValkeyClient
 from tradewind.gateway.admission.valkey_scripts import ADD, ALL, BEAT, LEAVE, TAKE, name_of
 
@@ -185,9 +185,9 @@ class ValkeyChain:
     def give_back(self, tokens: int, now: float, *, has_entered: bool) -> None:  # noqa: ARG002
         self.add(-1, -tokens, -1 if has_entered else 0)
 
-    def readings(self) -> list[Reading]:
+    def readings(self) -> list[ReadNumbers]:
         """As of the last answer; time goes on by itself."""
-        found: list[Reading] = []
+        found: list[ReadNumbers] = []
         place = 0
         for scope in self._scopes:
             by_unit: dict[Unit, float] = {}
@@ -195,7 +195,7 @@ class ValkeyChain:
                 by_unit[limit.unit] = self._values.get(self._keys[place], 0.0)
                 place += 1
             found.append(
-                Reading(
+                ReadNumbers(
                     scope,
                     by_unit.get(Unit.REQUESTS, 0.0),
                     by_unit.get(Unit.TOKENS, 0.0),

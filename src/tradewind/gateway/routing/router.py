@@ -66,12 +66,11 @@ class Router:
         if seen.health.unwell:
             seen.health.answered(replica, started)
 
-    def ended(
+    def ended(  # noqa: PLR0917  keywords cost on the hot path
         self,
         target: Target,
         result: AttemptResult,
         now: float,
-        *,
         started: float,
         output_tokens: int = 0,
         output_s: float | None = None,

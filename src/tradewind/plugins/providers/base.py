@@ -83,6 +83,10 @@ class TokenCounts(msgspec.Struct, frozen=True):
     """Quantities of other meters, by the names of `Price.meters`."""
 
 
+NOTHING_TOLD = TokenCounts()
+"""Before an upstream has said anything."""
+
+
 class Reader(Protocol):
     """Reads one answer. Which methods are called depends on `Prepared.is_stream` and the status."""
 
@@ -171,9 +175,9 @@ def request_bytes(
     without its CRLF, None for its credential as a bearer token, if it has one; `headers` are more
     lines, each with its CRLF.
     """
-    if authorization is None:
-        authorization = _bearer(target.credential)
-    prefix = _head_prefix(target.address, target.base_path, path, authorization, content_type)
+    prefix = _head_prefix(
+        target.address, target.base_path, target.credential, path, authorization, content_type
+    )
     return b"%b%bcontent-length: %d\r\n\r\n" % (prefix, headers, len(body))
 
 
@@ -190,20 +194,22 @@ def host_of(address: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _bearer(credential: str) -> bytes:
-    # A host that takes none may refuse a line that holds none.
-    return b"authorization: Bearer " + credential.encode() if credential else b""
-
-
-@lru_cache(maxsize=4096)
-def _head_prefix(
-    address: str, base_path: str, path: bytes, authorization: bytes, content_type: bytes
+def _head_prefix(  # noqa: PLR0917  the parts of a key
+    address: str,
+    base_path: str,
+    credential: str,
+    path: bytes,
+    authorization: bytes | None,
+    content_type: bytes,
 ) -> bytes:
     line = b"POST %b%b HTTP/1.1\r\nhost: %b\r\n" % (
         base_path.encode(),
         path,
         host_of(address).encode(),
     )
+    if authorization is None:
+        # A host that takes none may refuse a line that holds none.
+        authorization = b"authorization: Bearer " + credential.encode() if credential else b""
     if authorization:
         line += authorization + b"\r\n"
     return line + b"content-type: %b\r\naccept-encoding: identity\r\n" % content_type

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from tradewind.plugins.providers.base import TokenCounts
 from tradewind.plugins.providers.dialects.loose_json import object_or_none, objects_of
@@ -57,7 +57,7 @@ class Tally:
         """Take what is told now: counts are cumulative, and one left out is as it was."""
         if usage is None:
             return
-        told = _counts_of(usage)._asdict()
+        told = asdict(_counts_of(usage))
         self.counts = replace(
             self.counts, **{name: count for name, count in told.items() if count is not None}
         )

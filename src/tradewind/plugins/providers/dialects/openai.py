@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from tradewind.plugins.providers.base import TokenCounts
+from tradewind.plugins.providers.base import NOTHING_TOLD, TokenCounts
 from tradewind.plugins.providers.dialects.loose_json import object_or_none, objects_of
 from tradewind.plugins.providers.dialects.refusals import (
     Told,
@@ -68,7 +68,7 @@ _decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
 def counts_of(usage: WireUsage | None) -> TokenCounts:
     """Return the wire's usage as counts."""
     if usage is None:
-        return TokenCounts()
+        return NOTHING_TOLD
     read, written = usage.prompt_tokens, usage.completion_tokens
     details, parts = usage.prompt_tokens_details, usage.completion_tokens_details
     cached = details.cached_tokens if details is not None else None
@@ -118,10 +118,12 @@ def usage_object(counts: TokenCounts) -> dict[str, Any]:
 class WholeBody:
     """Collects an answer that is read when it is complete. Bounded."""
 
-    __slots__ = ("_parts", "_size")
+    __slots__ = ("_first", "_parts", "_size")
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
+        # Nearly all come in one piece, which needs no list.
+        self._first = b""
+        self._parts: list[bytes] | None = None
         self._size = 0
 
     def add(self, data: bytes) -> None:
@@ -129,10 +131,15 @@ class WholeBody:
         self._size += len(data)
         if self._size > MOST_ANSWER_BYTES:
             raise broken_answer()
-        self._parts.append(data)
+        if not self._first:
+            self._first = data
+        elif self._parts is None:
+            self._parts = [self._first, data]
+        else:
+            self._parts.append(data)
 
     def content(self) -> bytes:
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        return self._first if self._parts is None else b"".join(self._parts)
 
 
 def members_of(answer: bytes) -> dict[str, Raw]:
@@ -156,7 +163,7 @@ class WholeAnswer:
         self._body = WholeBody()
         self._name = name
         self._count = count
-        self.counts = TokenCounts()
+        self.counts = NOTHING_TOLD
 
     def feed(self, data: bytes) -> bytes:
         self._body.add(data)
@@ -285,7 +292,7 @@ class StreamedAnswer:
         """What the last two reads brought: the reason, and usage behind it."""
         self._tools: ToolIndexes | None = None
         self._failure: ApiError | None = None
-        self.counts = TokenCounts()
+        self.counts = NOTHING_TOLD
         self.output_events = 0
 
     def feed(self, data: bytes) -> bytes:
