@@ -136,9 +136,9 @@ def test_the_memory_of_proven_keys_is_bounded_and_holds_no_wrong_one():
         (b"%d" % number, GRANTS[0]) for number in range(authentication._MOST_PROVEN_KEYS)
     )
     assert caller(view, api_key=RAW) is GRANTS[0]
-    assert set(view.proven) == {RAW}
+    assert set(view.proven) == {b"Bearer " + RAW}
     refusal(view, api_key=OTHER.text.encode())
-    assert set(view.proven) == {RAW}
+    assert set(view.proven) == {b"Bearer " + RAW}
 
 
 keys = st.sampled_from([RAW, OTHER.text.encode(), EXPIRED.text.encode()])

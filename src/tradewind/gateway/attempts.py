@@ -11,7 +11,7 @@ from tradewind.gateway.admission.base import Ask
 from tradewind.gateway.dialects.base import Inbound
 from tradewind.gateway.dialects.output_cap import capped
 from tradewind.gateway.http.upstream import Receiver, UpstreamCall
-from tradewind.gateway.routing.router import AttemptResult, Plan, RouteAsk
+from tradewind.gateway.routing.router import AttemptResult, OnlyTarget, Plan, RouteAsk
 from tradewind.gateway.state import GatewayState
 from tradewind.plugins.providers.base import Prepared, Provider, Reader
 from tradewind.snapshot.contents import Target
@@ -47,7 +47,7 @@ class Attempts:
         "why",
     )
 
-    _plan: Plan
+    _plan: Plan | OnlyTarget
     provider: Provider
     reader: Reader
     target: Target

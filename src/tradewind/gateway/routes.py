@@ -108,9 +108,9 @@ def find(path: bytes, *, is_google: bool = False) -> Found | Surface | None:
     """
     if is_google and path.startswith(b"/v1/models"):
         path = b"/v1beta" + path[3:]
-    exact = ROUTES.get(path)
+    exact = _FOUND.get(path)
     if exact is not None:
-        return Found(exact, "")
+        return exact
     for prefix, surface, find_under in PREFIXES:
         if path.startswith(prefix):
             return find_under(path[len(prefix) :]) or surface
@@ -292,6 +292,8 @@ ROUTES: dict[bytes, tuple[Route, ...]] = {
     b"/models/info": (Route(b"GET", surfaces.AZURE_INFERENCE, inference_info),),
 }
 """Whole paths."""
+
+_FOUND = {path: Found(routes, "") for path, routes in ROUTES.items()}
 
 RESPONSE_ROUTES: dict[bytes, tuple[Route, ...]] = {
     b"": (

@@ -65,8 +65,9 @@ class SnapshotView:
         self.version = overlay.version
         self.compiled_at_ms = overlay.compiled_at_ms
         self.proven: dict[bytes, Grant] = {}
-        """Keys that were checked against this snapshot, so that the next call of the same key costs
-        a look-up instead of an HMAC. Goes with the snapshot, so a revoked key does not outlive it.
+        """Keys that were checked against this snapshot, each behind `Bearer `, so that the next
+        call of the same key costs a look-up instead of an HMAC. Goes with the snapshot, so a
+        revoked key does not outlive it.
         """
         self.base = base
         self.overlay = overlay
@@ -83,8 +84,9 @@ class SnapshotView:
 
     def terms(self, subject_id: str) -> Terms | None:
         """Return what holds for the organization or project of this id, if anything does."""
-        if subject_id in self._terms:
-            return self._terms[subject_id]
+        found = self._terms.get(subject_id)
+        if found is not None or subject_id in self._terms:
+            return found
         table = None if self.base is None else self.base.terms
         found = _find(subject_id, self.overlay.terms, table)
         # That there is none is kept too: it is so for most, and these ids come out of grants.

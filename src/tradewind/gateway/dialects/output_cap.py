@@ -25,9 +25,9 @@ def capped(request: ProviderRequest, most_output_tokens: int) -> ProviderRequest
     """
     if request.operation not in _WRITES_TEXT:
         return request
-    cap = max(1, most_output_tokens)
-    if request.dialect is Dialect.OPENAI and _is_within(request.parsed, cap):
+    if request.dialect is Dialect.OPENAI and _is_within(request.parsed, most_output_tokens):
         return request
+    cap = max(1, most_output_tokens)
     fields = request.fields.copy()
     if request.dialect is Dialect.GEMINI:
         fields["generationConfig"] = _capped_config(fields.get("generationConfig"), cap)

@@ -61,30 +61,45 @@ class Seen:
     counters: RoutingCounters = field(default_factory=RoutingCounters)
 
 
+class OnlyTarget:
+    """The plan of a call that has one target and nothing to choose: yields it once."""
+
+    __slots__ = ("_seen", "_target")
+
+    def __init__(self, seen: Seen, target: Target) -> None:
+        self._seen = seen
+        self._target: Target | None = target
+
+    def next(self, now: float, after: str = "") -> Choice | None:
+        """As `Plan.next`."""
+        target, self._target = self._target, None
+        if target is None:
+            return None
+        choice, seen = Choice(target, Why.ONLY), self._seen
+        return _told(seen, choice, now, after) if after or seen.health.unwell else choice
+
+
 class Plan:
     """Yields each allowed target at most once."""
 
     __slots__ = ("_ask", "_attempts", "_left", "_most", "_order", "_seen", "_standing")
 
     def __init__(
-        self, seen: Seen, ask: RouteAsk, targets: tuple[Target, ...], standing: Standing | None
+        self, seen: Seen, ask: RouteAsk, targets: tuple[Target, ...], standing: Standing
     ) -> None:
-        """`standing` None: there is one target and nothing to choose."""
         self._seen = seen
         self._ask = ask
         self._left = targets
         self._standing = standing
         self._attempts = 0
-        self._most = 1
+        self._most = max(1, standing.endpoint.routing.max_attempts)
         self._order: Sequence[str] = ()
-        if standing is not None:
-            self._most = max(1, standing.endpoint.routing.max_attempts)
-            wish = ask.wish.provider
-            if wish is not None:
-                if wish.order:
-                    self._order = [name.lower() for name in wish.order]
-                elif wish.allow_fallbacks is False:
-                    self._most = 1
+        wish = ask.wish.provider
+        if wish is not None:
+            if wish.order:
+                self._order = [name.lower() for name in wish.order]
+            elif wish.allow_fallbacks is False:
+                self._most = 1
 
     def next(self, now: float, after: str = "") -> Choice | None:
         """Return the best target that was not tried yet, by what is known at this moment.
@@ -96,10 +111,7 @@ class Plan:
             return None
         self._attempts += 1
         standing = self._standing
-        if standing is None:
-            self._left = ()
-            choice = Choice(left[0], Why.ONLY)
-        elif len(left) == 1:
+        if len(left) == 1:
             self._left = ()
             only = Why.ONLY if len(standing.endpoint.targets) == 1 else Why.ONLY_ALLOWED
             choice = Choice(left[0], only)
@@ -107,14 +119,7 @@ class Plan:
             choice = self._choose(left, standing, now)
             replica = choice.target.replica_id
             self._left = tuple(target for target in left if target.replica_id != replica)
-        if after:
-            self._seen.counters.fallbacks += 1
-            return Choice(choice.target, Why.FALLBACK + _harmless(after))
-        health = self._seen.health
-        if health.unwell and health.is_due(choice.target.replica_id, now):
-            self._seen.counters.probes += 1
-            return Choice(choice.target, Why.PROBE)
-        return choice
+        return _told(self._seen, choice, now, after)
 
     def _choose(self, left: Sequence[Target], standing: Standing, now: float) -> Choice:
         health = self._seen.health
@@ -239,6 +244,18 @@ class Plan:
             least = min(loads)
             fit = [target for target, load in zip(fit, loads, strict=True) if load == least]
         return standing.rotation.take(fit)
+
+
+def _told(seen: Seen, choice: Choice, now: float, after: str) -> Choice:
+    """Count a choice, and say of it what matters more than the rule that made it."""
+    if after:
+        seen.counters.fallbacks += 1
+        return Choice(choice.target, Why.FALLBACK + _harmless(after))
+    health = seen.health
+    if health.unwell and health.is_due(choice.target.replica_id, now):
+        seen.counters.probes += 1
+        return Choice(choice.target, Why.PROBE)
+    return choice
 
 
 def _harmless(code: str) -> str:

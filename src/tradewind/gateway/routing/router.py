@@ -4,11 +4,20 @@ from collections.abc import Mapping
 
 from tradewind.gateway.routing.ask import AttemptResult, Choice, RouteAsk, Why
 from tradewind.gateway.routing.conditions import allowed_targets, can_take, is_plain
-from tradewind.gateway.routing.plan import Plan, RoutingCounters, Seen, Standing
+from tradewind.gateway.routing.plan import OnlyTarget, Plan, RoutingCounters, Seen, Standing
 from tradewind.plugins.providers.base import Provider
 from tradewind.snapshot.contents import Endpoint, Target
 
-__all__ = ["AttemptResult", "Choice", "Plan", "RouteAsk", "Router", "RoutingCounters", "Why"]
+__all__ = [
+    "AttemptResult",
+    "Choice",
+    "OnlyTarget",
+    "Plan",
+    "RouteAsk",
+    "Router",
+    "RoutingCounters",
+    "Why",
+]
 
 MOST_STANDINGS = 4096
 
@@ -23,7 +32,12 @@ class Router:
         self._seen = Seen()
         self._standings: dict[str, Standing] = {}
 
-    def plan(self, endpoint: Endpoint, ask: RouteAsk, now: float) -> Plan:  # noqa: ARG002
+    def plan(
+        self,
+        endpoint: Endpoint,
+        ask: RouteAsk,
+        now: float,  # noqa: ARG002
+    ) -> Plan | OnlyTarget:
         """Return the plan of one call.
 
         Raises ApiError when the conditions leave no target, naming the one that did.
@@ -34,7 +48,7 @@ class Router:
             and is_plain(ask)
             and can_take(targets[0], endpoint, ask, self._providers)
         ):
-            return Plan(self._seen, ask, targets, None)
+            return OnlyTarget(self._seen, targets[0])
         allowed = allowed_targets(endpoint, ask, self._providers)
         return Plan(self._seen, ask, allowed, self._standing(endpoint))
 

@@ -5,7 +5,6 @@ operation's answer looks like is the same for all.
 """
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -51,10 +50,10 @@ WITH_USAGE = Raw(b'{"include_usage":true}')
 _TEXT = b"text/plain; charset=utf-8"
 
 
-class Wire(NamedTuple):
+class Wire(msgspec.Struct, frozen=True):
     """How one host takes requests of the dialect. The empty one is OpenAI's own way."""
 
-    paths: dict[Operation, bytes] = PATHS
+    paths: dict[Operation, bytes] = msgspec.field(default_factory=lambda: PATHS)
     authorization: bytes | None = None
     """As in `request_bytes`."""
     headers: bytes = b""
@@ -69,8 +68,7 @@ def prepare(request: ProviderRequest, target: Target, wire: Wire) -> Prepared:
     upstream_model = target.upstream_model
     fields["model"] = member(upstream_model)
     parsed = request.parsed
-    paths, authorization, headers, quirks = wire
-    passes_bytes = False
+    quirks, passes_bytes = wire.quirks, False
     # Chat comes first and makes no detour: its calls are nearly all calls.
     if isinstance(parsed, ChatRequest):
         name = request.endpoint.name
@@ -93,10 +91,10 @@ def prepare(request: ProviderRequest, target: Target, wire: Wire) -> Prepared:
     body = encode(fields)
     head = request_bytes(
         target,
-        paths[request.operation],
+        wire.paths[request.operation],
         body,
-        authorization=authorization,
-        headers=headers + request.headers,
+        authorization=wire.authorization,
+        headers=wire.headers + request.headers,
     )
     return Prepared(head, body, reader, passes_bytes)
 
