@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import astuple
 
 from tradewind.core.errors import StartupError
 from tradewind.gateway.admission import shared_table
@@ -48,7 +49,7 @@ class Worker:
         return worker
 
     async def do(self, what, *scopes, times=1, tokens=0):
-        order = {"do": what, "scopes": scopes, "times": times, "tokens": tokens}
+        order = {"do": what, "scopes": list(map(astuple, scopes)), "times": times, "tokens": tokens}
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
         return await self.answer()
 
