@@ -130,6 +130,12 @@ def test_a_revoked_key_does_not_outlive_its_snapshot():
     refusal(a_view(GRANTS[1:]), api_key=RAW)
 
 
+def test_a_key_that_is_known_is_still_refused_without_its_scheme():
+    view = a_view()
+    assert caller(view, api_key=RAW) is GRANTS[0]
+    refusal(view, authorization=RAW)
+
+
 def test_the_memory_of_proven_keys_is_bounded_and_holds_no_wrong_one():
     view = a_view()
     view.proven.update(
