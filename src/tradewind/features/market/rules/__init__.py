@@ -1,6 +1,5 @@
-"""What plans charge, and what usage comes to. A *charge* says how one meter is charged, *terms* are
-all charges of a plan, *rated lines* are what comes of them for the usage of a term.
+"""What holds for every price: what one may be, which one is in force, what a price file may say, and
+what a margin makes of a cost. Pure.
 
-Pure: terms and quantities come in, exact lines go out. Nothing here knows an organization, an
-invoice or the time.
+How usage is charged by the terms of a plan is in `core.pricing`, for all who rate it.
 """

@@ -5,7 +5,7 @@ from math import ceil
 
 import msgspec
 
-from tradewind.features.market.rules.charges import PlanTerms
+from tradewind.core.pricing.charges import PlanTerms
 
 
 def prorated(terms: PlanTerms, share: Fraction) -> PlanTerms:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple, assert_never
 
 from tradewind.core.money import PRICE_UNITS
-from tradewind.features.market.rules.charges import (
+from tradewind.core.pricing.charges import (
     CACHED_INPUT,
     INPUT,
     Flat,
@@ -29,7 +29,7 @@ WHOLE_PRICE = 1_000_000
 """The part of a price that is all of it, in millionths: a percentage each for the hour, for batches
 and for cached input."""
 
-_STANDS_IN = {
+STANDS_IN = {
     CACHED_INPUT: INPUT,
     "cache_write_tokens": INPUT,
     "audio_input_tokens": INPUT,
@@ -107,7 +107,7 @@ def rate(terms: PlanTerms, used: Iterable[Used]) -> tuple[RatedLine, ...]:
 def _charged_as(meter: str, charges: Mapping[str, MeterCharge]) -> str:
     if meter in charges:
         return meter
-    instead = _STANDS_IN.get(meter, meter)
+    instead = STANDS_IN.get(meter, meter)
     return instead if instead in charges else meter
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradewind.features.market.rules.charges import (
+from tradewind.core.pricing.charges import (
     Charge,
     Flat,
     Graduated,
@@ -22,8 +22,8 @@ from tradewind.features.market.rules.charges import (
     Window,
     check_terms,
 )
-from tradewind.features.market.rules.proration import prorated
-from tradewind.features.market.rules.rating import LineKind, RatedLine, Used, rate
+from tradewind.core.pricing.proration import prorated
+from tradewind.core.pricing.rating import LineKind, RatedLine, Used, rate
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 DOLLAR = 1_000_000_000

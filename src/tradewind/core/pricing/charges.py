@@ -20,7 +20,7 @@ MOST_UNITS = 2**50
 MOST_NANOS = 10**15
 _WHOLE = 100
 _HOURS = 24
-_METER = re.compile(r"[a-z][a-z0-9_]{0,62}")
+METER = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 INPUT = "input_tokens"
@@ -185,7 +185,7 @@ def _problems(terms: PlanTerms) -> Iterator[str]:
 
 
 def _charge_problems(charge: MeterCharge) -> Iterator[str]:
-    if not _METER.fullmatch(charge.meter):
+    if not METER.fullmatch(charge.meter):
         yield "a meter's name is of a-z, 0-9 and _, and begins with a letter"
     if not 0 <= charge.included <= MOST_UNITS:
         yield "included is out of range"
