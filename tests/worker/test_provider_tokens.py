@@ -11,6 +11,7 @@ import pytest
 from tests.features.providers.account_parts import account_file, new_private_key
 from tests.gateway.http.tls_parts import Authority
 from tests.worker.webhook_parts import Receiver, answer
+from tradewind.core.checked_hosts import LoopConnector
 from tradewind.core.errors import Unavailable
 from tradewind.core.permissions import Role
 from tradewind.db.database import Database
@@ -19,7 +20,7 @@ from tradewind.features.accounts.schemas import Viewer
 from tradewind.features.providers.schemas import NewConnection
 from tradewind.serve.services import build_services
 from tradewind.worker.provider_tokens import keep_tokens, renew_due
-from tradewind.worker.webhook_post import Poster, SystemConnector, SystemResolver, trusted
+from tradewind.worker.webhook_post import Poster, SystemResolver, trusted
 
 pytestmark = pytest.mark.postgres
 
@@ -76,7 +77,7 @@ def add(database, services, operator):
 @pytest.fixture
 def poster(authority):
     names = SystemResolver()
-    yield Poster(names, SystemConnector(), trusted(authority.path))
+    yield Poster(names, LoopConnector(), trusted(authority.path))
     names.close()
 
 
@@ -157,7 +158,7 @@ def test_the_loop_outlives_a_database_that_is_away(services, caplog):
     keep_tokens(
         Away(),
         services.providers,
-        Poster(SystemResolver(), SystemConnector(), ssl.create_default_context()),
+        Poster(SystemResolver(), LoopConnector(), ssl.create_default_context()),
         stop,
     )
     assert "the database is away" in caplog.text

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from tradewind.core.checked_hosts import LoopConnector
 from tradewind.db.sealing import Secret
 from tradewind.features.webhooks.rules import parse_url
 from tradewind.features.webhooks.schemas import EventKind, Outcome
 from tradewind.features.webhooks.signature import headers_of, write_secret
-from tradewind.worker.webhook_post import Poster, SystemConnector, SystemResolver
+from tradewind.worker.webhook_post import Poster, SystemResolver
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "receive-webhooks.md").read_text()
 SECRET = write_secret(bytes(range(32)))
@@ -55,7 +56,7 @@ async def port():
 async def post(port: int, body: bytes, headers: dict[str, str]) -> Outcome:
     url = parse_url(f"http://127.0.0.1:{port}/", is_private_network=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    poster = Poster(SystemResolver(), SystemConnector(), context, timeout_s=LONG_S)
+    poster = Poster(SystemResolver(), LoopConnector(), context, timeout_s=LONG_S)
     return await poster.post(url, headers, body, must_be_public=False)
 
 

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from tests.worker.webhook_parts import Receiver, answer, hang
+from tradewind.core.checked_hosts import LoopConnector
 from tradewind.core.clock import SystemClock
 from tradewind.core.errors import Unavailable
 from tradewind.core.ids import MessageId, OrganizationId, ProjectId
@@ -28,7 +29,7 @@ from tradewind.features.webhooks.schemas import (
 )
 from tradewind.features.webhooks.service import Webhooks
 from tradewind.features.webhooks.tables import webhook_delivery
-from tradewind.worker.webhook_post import Poster, SystemConnector, SystemResolver
+from tradewind.worker.webhook_post import Poster, SystemResolver
 from tradewind.worker.webhooks import Deliveries
 
 pytestmark = pytest.mark.postgres
@@ -99,7 +100,7 @@ class World:
         stop, woken = threading.Event(), threading.Event()
         poster = Poster(
             SystemResolver(),
-            SystemConnector(),
+            LoopConnector(),
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             timeout_s=timeout_s,
         )

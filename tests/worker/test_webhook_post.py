@@ -7,11 +7,12 @@ import pytest
 
 from tests.gateway.http.tls_parts import Authority
 from tests.worker.webhook_parts import Receiver, answer, hang, raw
+from tradewind.core.checked_hosts import LoopConnector
 from tradewind.core.errors import StartupError
 from tradewind.features.webhooks.rules import parse_url
 from tradewind.features.webhooks.schemas import Outcome
 from tradewind.testing.fake_network import FakeConnector, FakeResolver
-from tradewind.worker.webhook_post import Poster, SystemConnector, SystemResolver, trusted
+from tradewind.worker.webhook_post import Poster, SystemResolver, trusted
 
 PUBLIC = "8.8.8.8"
 HEADERS = {"webhook-id": "msg_1", "webhook-timestamp": "1", "webhook-signature": "v1,abc"}
@@ -27,7 +28,7 @@ def authority(tmp_path_factory):
 def plain(*, timeout_s: float = LONG_S) -> Poster:
     return Poster(
         SystemResolver(),
-        SystemConnector(),
+        LoopConnector(),
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         timeout_s=timeout_s,
     )
@@ -165,7 +166,7 @@ class Internet:
 
     def __init__(self, receiver: Receiver, names, tls: ssl.SSLContext | None = None, **how) -> None:
         self.resolver = FakeResolver(names)
-        self.connector = FakeConnector(asyncio.get_running_loop(), receiver.port, **how)
+        self.connector = FakeConnector(receiver.port, **how)
         context = tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self.poster = Poster(self.resolver, self.connector, context, timeout_s=LONG_S)
 

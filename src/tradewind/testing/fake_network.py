@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from tradewind.gateway.http.upstream_dialer import LoopConnector
+from tradewind.core.checked_hosts import LoopConnector
 
 
 class FakeResolver:
@@ -36,14 +36,13 @@ class FakeConnector:
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
         port: int,
         *,
         refusing: Collection[str] = (),
         silent: Collection[str] = (),
     ) -> None:
         """Addresses in `refusing` refuse, those in `silent` never answer."""
-        self._real = LoopConnector(loop)
+        self._real = LoopConnector()
         self._port = port
         self._refusing = refusing
         self._silent = silent

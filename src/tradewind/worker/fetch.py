@@ -1,10 +1,8 @@
 """One GET of a list that is known in public, from an address that was checked.
 
-The rule is the one of webhooks and of the gateway: the addresses of a name are looked up once, all
-of them must be of the public internet, and exactly one of those is connected to (a second look-up
-could answer another: DNS rebinding). No redirect is followed, no proxy of the environment is used,
-and time and bytes have an end. What a source names is not ours to trust, although an operator chose
-the source.
+Whom it connects to is told by the rule of `checked_hosts`. No redirect is followed, no proxy of the
+environment is used, and time and bytes have an end. What a source names is not ours to trust,
+although an operator chose the source.
 """
 
 import http.client
@@ -15,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tradewind.core.base_urls import BaseUrl, parse_base_url
+from tradewind.core.checked_hosts import NoAddress, NotPublic, checked
 from tradewind.core.errors import InvalidInput, TradewindError
 from tradewind.core.public_addresses import is_public
 
@@ -23,7 +22,6 @@ TIMEOUT_S = 60.0
 """For all of it."""
 _CONNECT_S = 10.0
 _READ_BYTES = 256 * 1024
-_MOST_ADDRESSES = 4
 
 
 class FetchFailed(TradewindError):
@@ -41,7 +39,7 @@ class Resolve(Protocol):
 
 def resolve(host: str, port: int) -> Sequence[str]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(place[0]) for *_, place in found))
+    return [str(place[0]) for *_, place in found]
 
 
 class Fetcher:
@@ -83,9 +81,10 @@ class Fetcher:
             found: Sequence[str] = [base.host]
         else:
             found = self._resolve(base.host, base.port)
-        if not found or not all(map(self._allows, found)):
-            raise FetchFailed(f"{base.host} is not in the public internet")
-        return found[:_MOST_ADDRESSES]
+        try:
+            return checked(found, allows=self._allows)
+        except (NotPublic, NoAddress):
+            raise FetchFailed(f"{base.host} is not in the public internet") from None
 
     def _get(self, connection: "_Connection", base: BaseUrl, target: str, deadline: float) -> bytes:
         connection.request(

@@ -15,16 +15,26 @@ from typing import Any, cast
 import httptools
 import msgspec
 
-from tradewind.core.public_addresses import is_public
+from tradewind.core.checked_hosts import NoAddress, NotPublic, Resolver, checked_addresses
 from tradewind.plugins.providers.base import Provider, ProviderRequest, Reader
 from tradewind.snapshot.contents import Endpoint, Operation, Price, Target
 from tradewind.wire import chat, embeddings
 from tradewind.wire.errors import ApiError
-from tradewind.worker.webhook_post import Resolver
 
 TIMEOUT_S = 120.0
 """For all of a call: a large model on a small processor takes its time."""
 _MOST_ANSWER_BYTES = 4 * 1024 * 1024
+_MOST_MEDIA_BYTES = 32 * 1024 * 1024
+"""Of images and sound: a large image in base64 has some 10 MB."""
+_MEDIA = frozenset({Operation.IMAGES, Operation.SPEECH})
+_LISTS = {
+    Operation.CHAT: "choices",
+    Operation.COMPLETIONS: "choices",
+    Operation.EMBEDDINGS: "data",
+    Operation.RERANK: "results",
+    Operation.IMAGES: "data",
+}
+"""The member of a whole answer that lists what was made."""
 _READ_BYTES = 64 * 1024
 _ANY_TOKENS = 1_000_000
 _FREE = Price("price_none", "USD", 0, 0, 0)
@@ -42,11 +52,17 @@ class Answered:
     text: str
     """Of a chat, put together from its events where it was a stream."""
     message: dict[str, Any]
-    """Of a whole answer: the first choice's message, or the embedding's entry."""
+    """Of a whole answer: the first choice's message, or the first entry of what is not text."""
     output_tokens: int | None
     first_token_s: float | None
     """From sending the request to the first event with output."""
     whole_s: float
+    entries: tuple[dict[str, Any], ...] = ()
+    """Of a whole answer that lists something: embeddings, ranked documents, images."""
+    data: bytes = b""
+    """Of an answer that is no JSON: sound."""
+    content_type: str = ""
+    """Of that."""
 
 
 class ModelCalls:
@@ -73,8 +89,10 @@ class ModelCalls:
     async def _call(
         self, provider: Provider, target: Target, operation: Operation, body: dict[str, Any]
     ) -> Answered:
+        if operation not in provider.operations:
+            raise CallFailed(f"{provider.name} has no calls of the kind {operation} here")
         prepared = provider.prepare(_request(target, operation, body), target)
-        exchange = _Exchange(prepared.reader)
+        exchange = _Exchange(prepared.reader, _most_bytes(operation))
         async with asyncio.timeout(self._timeout_s):
             source, sink = await self._connect(target.address)
             try:
@@ -86,15 +104,25 @@ class ModelCalls:
                 sink.transport.abort()
         if exchange.status // 100 != 2:
             raise provider.error_of(exchange.status, bytes(exchange.refusal))
+        whole_s = time.perf_counter() - exchange.began
         written = bytes(exchange.written)
-        is_stream = bool(body.get("stream"))
-        text, message = _of_events(written) if is_stream else _of_whole(written, operation)
+        content_type = (prepared.content_type or exchange.content_type).decode("ascii", "replace")
+        text, entries = "", ()
+        if prepared.passes_bytes:
+            content_type = content_type.partition(";")[0].strip().lower()[:100]
+        elif body.get("stream"):
+            text = _of_events(written)
+        else:
+            text, entries = _of_whole(written, operation)
         return Answered(
             text=text,
-            message=message,
+            message=entries[0] if entries else {},
             output_tokens=prepared.reader.counts.output_tokens,
             first_token_s=exchange.first_output_s,
-            whole_s=time.perf_counter() - exchange.began,
+            whole_s=whole_s,
+            entries=entries,
+            data=written if prepared.passes_bytes else b"",
+            content_type=content_type if prepared.passes_bytes else "",
         )
 
     async def _connect(self, address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -118,25 +146,30 @@ class ModelCalls:
             raise CallFailed("it cannot be reached") from error
 
     async def _resolved(self, host: str, port: int, *, must_be_public: bool) -> str:
-        found = list(dict.fromkeys(await self._resolver.resolve(host, port)))
-        if not found:
-            raise CallFailed("the name of its host has no address")
-        if must_be_public and not all(map(is_public, found)):
-            raise CallFailed("its host is in a private network")
+        try:
+            found = await checked_addresses(
+                self._resolver, host, port, must_be_public=must_be_public
+            )
+        except NoAddress:
+            raise CallFailed("the name of its host has no address") from None
+        except NotPublic:
+            raise CallFailed("its host is in a private network") from None
         return found[0]
 
 
 class _Exchange:
     """Reads one answer through the provider's reader."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, most_bytes: int) -> None:
         self.status = 0
+        self.content_type = b""
         self.written = bytearray()
         """What a client would get."""
         self.refusal = bytearray()
         self.began = time.perf_counter()
         self.first_output_s: float | None = None
         self._reader = reader
+        self._most_bytes = most_bytes
         self._parser = httptools.HttpResponseParser(self)
         self._is_complete = False
         self._size = 0
@@ -160,6 +193,10 @@ class _Exchange:
         elif not self.status:
             raise CallFailed("the connection ended before the answer began")
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"content-type":
+            self.content_type = value
+
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status >= 200:
@@ -167,8 +204,8 @@ class _Exchange:
 
     def on_body(self, data: bytes) -> None:
         self._size += len(data)
-        if self._size > _MOST_ANSWER_BYTES:
-            raise CallFailed(f"the answer has more than {_MOST_ANSWER_BYTES} bytes")
+        if self._size > self._most_bytes:
+            raise CallFailed(f"the answer has more than {self._most_bytes} bytes")
         if self.status // 100 != 2:
             self.refusal += data
             return
@@ -182,11 +219,11 @@ class _Exchange:
 
 def _request(target: Target, operation: Operation, body: dict[str, Any]) -> ProviderRequest:
     encoded = msgspec.json.encode({"model": "tried", **body})
-    parsed = (
-        chat.decode_request(encoded)
-        if operation is Operation.CHAT
-        else embeddings.decode_request(encoded)
-    )
+    parsed = None
+    if operation is Operation.CHAT:
+        parsed = chat.decode_request(encoded)
+    elif operation is Operation.EMBEDDINGS:
+        parsed = embeddings.decode_request(encoded)
     endpoint = Endpoint(
         name="tried",
         operation=operation,
@@ -197,10 +234,16 @@ def _request(target: Target, operation: Operation, body: dict[str, Any]) -> Prov
         price=_FREE,
         targets=(target,),
     )
-    return ProviderRequest(endpoint, chat.decode_fields(encoded), parsed, operation)
+    return ProviderRequest(
+        endpoint,
+        chat.decode_fields(encoded),
+        parsed,
+        operation,
+        streams=bool(body.get("stream")),
+    )
 
 
-def _of_events(written: bytes) -> tuple[str, dict[str, Any]]:
+def _of_events(written: bytes) -> str:
     text = ""
     for line in written.split(b"\n"):
         if not line.startswith(b"data: {"):
@@ -209,22 +252,24 @@ def _of_events(written: bytes) -> tuple[str, dict[str, Any]]:
         if event.get("error"):
             raise CallFailed(_line(str(_object(event["error"]).get("message", "it failed"))))
         for choice in _objects(event.get("choices")):
-            content = _object(choice.get("delta")).get("content")
+            content = _object(choice.get("delta")).get("content", choice.get("text"))
             text += content if isinstance(content, str) else ""
-    return text, {}
+    return text
 
 
-def _of_whole(written: bytes, operation: Operation) -> tuple[str, dict[str, Any]]:
-    answer = _decoded(written)
-    name = "choices" if operation is Operation.CHAT else "data"
-    entries = _objects(answer.get(name))
+def _of_whole(written: bytes, operation: Operation) -> tuple[str, tuple[dict[str, Any], ...]]:
+    """Return the text of an answer, and what it lists; of a chat the messages."""
+    entries = _objects(_decoded(written).get(_LISTS[operation]))
     if not entries:
         raise CallFailed("the answer is empty")
-    if operation is not Operation.CHAT:
-        return "", entries[0]
-    message = _object(entries[0].get("message"))
-    content = message.get("content")
-    return content if isinstance(content, str) else "", message
+    if operation is Operation.CHAT:
+        entries = [_object(entry.get("message")) for entry in entries]
+    text = entries[0].get("text" if operation is Operation.COMPLETIONS else "content")
+    return text if isinstance(text, str) else "", tuple(entries)
+
+
+def _most_bytes(operation: Operation) -> int:
+    return _MOST_MEDIA_BYTES if operation in _MEDIA else _MOST_ANSWER_BYTES
 
 
 def _decoded(data: bytes) -> dict[str, Any]:

@@ -1,55 +1,35 @@
 """One POST to a URL that somebody typed: to an address that was checked, within a time, without a
 redirect, and of the answer nothing is kept but its status.
 
-The rule is the one of the gateway for hosts of providers, whose client is made for other needs: the
-addresses that were checked are the ones connected to, a name is never resolved twice on the way (a
-second answer may be another: DNS rebinding), and TLS checks the certificate for the name.
+Whom it connects to is told by the rule of `checked_hosts`.
 """
 
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 import httptools
 
-from tradewind.core.base_urls import BaseUrl
+from tradewind.core.checked_hosts import (
+    Connector,
+    NoAddress,
+    NotPublic,
+    Resolver,
+    checked_addresses,
+)
 from tradewind.core.errors import StartupError
-from tradewind.core.public_addresses import is_public
 from tradewind.features.webhooks.schemas import EventUrl, Outcome
 
 TIMEOUT_S = 10.0
 """For all of it: the name, the connection, TLS, the request and the answer."""
-_MOST_ADDRESSES = 8
 _MOST_HEAD_BYTES = 64 * 1024
 _MOST_BODY_BYTES = 64 * 1024
 """Read, so that a receiver that still writes does not see its connection broken; not kept."""
 _LONGEST_RETRY_AFTER_S = 86_400
 _NAMES_AT_ONCE = 16
-
-
-class Resolver(Protocol):
-    async def resolve(self, host: str, port: int) -> list[str]:
-        """Return the host's addresses in the order to try them. Raises OSError."""
-        ...
-
-
-class Connector(Protocol):
-    async def connect(
-        self,
-        factory: Callable[[], asyncio.Protocol],
-        ip: str,
-        port: int,
-        tls: ssl.SSLContext | None,
-        server_name: str | None,
-    ) -> None:
-        """Connect to exactly this address. `server_name`, with TLS only, is whose certificate it
-        must be. Raises OSError.
-        """
-        ...
 
 
 class SystemResolver:
@@ -67,25 +47,6 @@ class SystemResolver:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-class SystemConnector:
-    async def connect(
-        self,
-        factory: Callable[[], asyncio.Protocol],
-        ip: str,
-        port: int,
-        tls: ssl.SSLContext | None,
-        server_name: str | None,
-    ) -> None:
-        await asyncio.get_running_loop().create_connection(
-            factory,
-            ip,
-            port,
-            flags=socket.AI_NUMERICHOST,  # a name is an error here, not a second look-up
-            ssl=tls,
-            server_hostname=server_name,
-        )
 
 
 class Poster:
@@ -139,20 +100,19 @@ class Poster:
         self, url: EventUrl, exchange: "_Exchange", *, must_be_public: bool
     ) -> str | None:
         """Connect, or return why not."""
-        if BaseUrl(url.scheme, url.host, url.port, "").is_address:
-            found = [url.host]
-        else:
-            try:
-                found = list(dict.fromkeys(await self._resolver.resolve(url.host, url.port)))
-            except OSError:
-                return "the name of the host is not known"
-        if not found:
-            return "the name of the host has no address"
-        if must_be_public and not all(map(is_public, found)):
+        try:
+            found = await checked_addresses(
+                self._resolver, url.host, url.port, must_be_public=must_be_public
+            )
+        except NotPublic:
             return "the host is in a private network"
+        except NoAddress:
+            return "the name of the host has no address"
+        except OSError:
+            return "the name of the host is not known"
         tls = self._ssl_context if url.scheme == "https" else None
         reason = ""
-        for address in found[:_MOST_ADDRESSES]:
+        for address in found:
             try:
                 await self._connector.connect(
                     lambda: exchange, address, url.port, tls, url.host if tls else None

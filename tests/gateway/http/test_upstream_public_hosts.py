@@ -36,7 +36,7 @@ async def outcome(gateway, address, timeouts=None):
 
 def network(upstream, *answers, **trouble):
     """A world in which the host resolves to these answers and everything leads to `upstream`."""
-    connector = FakeConnector(asyncio.get_running_loop(), upstream.port, **trouble)
+    connector = FakeConnector(upstream.port, **trouble)
     resolver = FakeResolver({HOST: answers})
     return Gateway(None, resolver=resolver, connector=connector), resolver, connector
 

@@ -80,7 +80,7 @@ async def test_a_public_host_is_verified_by_its_name_at_the_address_that_was_che
     authority, trusted
 ):
     async with Upstream(answering, tls=authority.server()) as upstream:
-        connector = FakeConnector(asyncio.get_running_loop(), upstream.port)
+        connector = FakeConnector(upstream.port)
         resolver = FakeResolver({"models.example": [[PUBLIC]], "other.example": [[PUBLIC]]})
         async with Gateway(
             None, ssl_context=trusted, resolver=resolver, connector=connector

@@ -13,6 +13,7 @@ import logging
 import ssl
 from dataclasses import dataclass
 
+from tradewind.core.checked_hosts import Connector, LoopConnector, NotPublic, Resolver
 from tradewind.core.errors import StartupError
 from tradewind.gateway.http.batch import WriteBatch
 from tradewind.gateway.http.limits import UpstreamLimits, UpstreamTimeouts
@@ -30,23 +31,13 @@ from tradewind.gateway.http.upstream_call import (
     UpstreamFailure,
 )
 from tradewind.gateway.http.upstream_connection import UpstreamConnection
-from tradewind.gateway.http.upstream_dialer import (
-    Connector,
-    Dialer,
-    ForbiddenAddress,
-    LoopConnector,
-    LoopResolver,
-    Resolver,
-    TlsFailed,
-)
+from tradewind.gateway.http.upstream_dialer import Dialer, LoopResolver, TlsFailed
 from tradewind.gateway.http.upstream_queue import UpstreamQueue
 from tradewind.gateway.http.upstream_tls import build_ssl_context
 
 __all__ = [
-    "Connector",
     "FailureKind",
     "Receiver",
-    "Resolver",
     "UpstreamCall",
     "UpstreamClient",
     "UpstreamCounters",
@@ -114,7 +105,7 @@ class UpstreamClient:
         self._queue = UpstreamQueue(self)
         self._parse = functools.lru_cache(_MOST_PARSED_ADDRESSES)(parse_upstream_address)
         self._dialer = Dialer(
-            loop, resolver or LoopResolver(loop), connector or LoopConnector(loop), ssl_context
+            loop, resolver or LoopResolver(loop), connector or LoopConnector(), ssl_context
         )
         self._is_closed = False
 
@@ -283,7 +274,7 @@ class UpstreamClient:
         except TimeoutError:
             seconds = f"{call.timeouts.connect_s:g}"
             self._fail(call, FailureKind.CONNECT_TIMEOUT, f"no connection in {seconds} s")
-        except ForbiddenAddress:
+        except NotPublic:
             detail = "the host is not on the public internet"
             self._fail(call, FailureKind.FORBIDDEN_ADDRESS, detail)
         except (TlsFailed, StartupError) as error:

@@ -1,54 +1,18 @@
-"""Opening connections to hosts that somebody typed the URL of: resolve, check, connect.
-
-The addresses that were checked are the ones connected to. A name is never resolved twice on the
-way, because the second answer may be another (DNS rebinding); TLS still checks the certificate for
-the name.
-"""
+"""Opening connections to hosts that somebody typed the URL of, by the rule of `checked_hosts`."""
 
 import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from ipaddress import ip_address
-from typing import Protocol
 
-from tradewind.core.public_addresses import is_public
+from tradewind.core.checked_hosts import Connector, Resolver, checked_addresses
 from tradewind.gateway.http.upstream_address import RemoteHost
 from tradewind.gateway.http.upstream_connection import UpstreamConnection
 from tradewind.gateway.http.upstream_tls import build_ssl_context, reason_of
 
-_MOST_TRIED = 8
-"""Addresses of one name that are tried; all are checked."""
-_SHUTDOWN_S = 1.0
-
-
-class ForbiddenAddress(Exception):
-    """The host resolves to an address that is not public."""
-
 
 class TlsFailed(Exception):
     """The text says why, in words fit for the log."""
-
-
-class Resolver(Protocol):
-    async def resolve(self, host: str, port: int) -> list[str]:
-        """Return the host's addresses in the order to try them. Raises OSError."""
-        ...
-
-
-class Connector(Protocol):
-    async def connect(
-        self,
-        factory: Callable[[], asyncio.Protocol],
-        ip: str,
-        port: int,
-        tls: ssl.SSLContext | None,
-        server_name: str | None,
-    ) -> None:
-        """Connect to exactly this address. `server_name`, with TLS only, is whose certificate it
-        must be. Raises OSError.
-        """
-        ...
 
 
 class LoopResolver:
@@ -58,29 +22,6 @@ class LoopResolver:
     async def resolve(self, host: str, port: int) -> list[str]:
         found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return [str(place[0]) for *_, place in found]
-
-
-class LoopConnector:
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-
-    async def connect(
-        self,
-        factory: Callable[[], asyncio.Protocol],
-        ip: str,
-        port: int,
-        tls: ssl.SSLContext | None,
-        server_name: str | None,
-    ) -> None:
-        await self._loop.create_connection(
-            factory,
-            ip,
-            port,
-            flags=socket.AI_NUMERICHOST,  # a name is an error here, not a second look-up
-            ssl=tls,
-            server_hostname=server_name,
-            ssl_shutdown_timeout=_SHUTDOWN_S if tls else None,
-        )
 
 
 class Dialer:
@@ -102,12 +43,14 @@ class Dialer:
     ) -> UpstreamConnection:
         """Try the host's addresses one after another; each has its share of the time that is left.
 
-        Raises ForbiddenAddress, TlsFailed, StartupError without certificates to trust, TimeoutError
+        Raises NotPublic, TlsFailed, StartupError without certificates to trust, TimeoutError
         and other OSErrors.
         """
         deadline = self._loop.time() + timeout_s
         async with asyncio.timeout(timeout_s):
-            addresses = await self._addresses(remote)
+            addresses = await checked_addresses(
+                self._resolver, remote.host, remote.port, must_be_public=remote.must_be_public
+            )
         tls = self._trusted() if remote.is_tls else None
         left = len(addresses)
         while True:
@@ -118,17 +61,6 @@ class Dialer:
                 left -= 1
                 if not left:
                     raise
-
-    async def _addresses(self, remote: RemoteHost) -> list[str]:
-        if _is_address(remote.host):
-            found = [remote.host]
-        else:
-            found = list(dict.fromkeys(await self._resolver.resolve(remote.host, remote.port)))
-        if remote.must_be_public and not all(map(is_public, found)):
-            raise ForbiddenAddress
-        if not found:
-            raise socket.gaierror(socket.EAI_NONAME, "Name has no address")
-        return found[:_MOST_TRIED]
 
     async def _connect(
         self,
@@ -163,11 +95,3 @@ class Dialer:
         if self._ssl_context is None:
             self._ssl_context = build_ssl_context()
         return self._ssl_context
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
