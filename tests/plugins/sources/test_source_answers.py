@@ -10,6 +10,7 @@ from tradewind.plugins.sources.base import SourceEntry, SourceUnreadable, TierPr
 from tradewind.plugins.sources.genai_prices import GenaiPrices
 from tradewind.plugins.sources.huggingface import HuggingFace
 from tradewind.plugins.sources.models_dev import ModelsDev, ShippedModelsDev
+from tradewind.plugins.sources.mteb import Mteb
 from tradewind.plugins.sources.ollama import Ollama
 from tradewind.plugins.sources.openai_models import OpenAIModels
 from tradewind.plugins.sources.openrouter import OpenRouter
@@ -118,6 +119,30 @@ def test_the_hub_tells_licence_weights_and_gate():
     assert (llama.context_tokens, llama.output_modalities) == (131_072, ("embedding",))
 
 
+def test_the_hub_is_the_public_one_unless_another_is_named():
+    fetch, asked = serving([])
+    sources(TODAY)["huggingface"].read(fetch)
+    sources(TODAY, hub_url=f"{HUB}/")["huggingface"].read(fetch)
+    public, mirror = (url.partition("?")[0] for url in asked)
+    assert public.startswith("https://huggingface.")
+    assert public.count("/") == 4
+    assert public.endswith("/api/models")
+    assert mirror == f"{HUB}/api/models"
+
+
+def test_the_shipped_list_of_embedders_tells_dimensions_and_licence():
+    reading = Mteb().read(nothing_is_fetched)
+    assert len(reading.entries) == 600
+    assert reading.skipped == {}
+    by_id = {entry.upstream_id: entry for entry in reading.entries}
+    bge, matryoshka = by_id["BAAI/bge-small-en-v1.5"], by_id["google/embeddinggemma-2"]
+    assert (bge.host, bge.dimensions, bge.context_tokens) == ("", 384, 512)
+    assert (bge.licence_hint, bge.released_on) == ("mit", date(2023, 9, 12))
+    assert (bge.output_modalities, bge.open_weights) == (("embedding",), True)
+    assert matryoshka.dimensions == 768
+    assert by_id["zeroentropy/zerank-2"].output_modalities == ("score",)
+
+
 def test_a_search_of_the_hub_asks_for_what_was_typed_and_no_more():
     fetch, asked = serving([])
     HuggingFace(HUB, search="a&b=c d", limit=10**9).read(fetch)
@@ -177,8 +202,9 @@ def test_a_price_holds_from_its_day_on():
 
 
 def test_the_family_is_found_by_name_and_a_first_start_fetches_nothing():
-    assert [*sources(TODAY)] == ["models_dev", "genai_prices", "openrouter", "ollama"]
-    assert "huggingface" in sources(TODAY, hub_url=HUB)
+    assert [*sources(TODAY)] == [
+        *("models_dev", "genai_prices", "openrouter", "ollama", "huggingface", "mteb"),
+    ]
     for source in shipped_sources(TODAY):
         reading = source.read(nothing_is_fetched)
         assert reading.entries

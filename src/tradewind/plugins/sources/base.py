@@ -25,6 +25,7 @@ MAX_NAME = 200
 MAX_DESCRIPTION = 600
 MAX_TOKENS = 1_000_000_000
 MAX_PARAMETERS = 1_000_000_000_000_000
+MAX_DIMENSIONS = 1_000_000
 _MAX_NANOS = 10**15  # a million of the currency for a million tokens: beyond it is no price
 _MAX_TIERS = 16
 _MAX_MODALITIES = 8
@@ -87,6 +88,8 @@ class SourceEntry(msgspec.Struct, frozen=True, kw_only=True):
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     parameters: int | None = None
+    dimensions: int | None = None
+    """Of the vectors it gives."""
     prices: tuple[TierPrice, ...] = ()
     """Ordered by the length of input they hold from; empty when none is told."""
     meters: tuple[tuple[str, int], ...] = ()
@@ -191,6 +194,10 @@ def clean_tokens(count: float | None) -> int | None:
 
 def clean_parameters(count: float | None) -> int | None:
     return int(count) if count is not None and 0 < count <= MAX_PARAMETERS else None
+
+
+def clean_dimensions(count: float | None) -> int | None:
+    return int(count) if count is not None and 0 < count <= MAX_DIMENSIONS else None
 
 
 def clean_modalities(names: Iterable[str] | None) -> tuple[str, ...] | None:

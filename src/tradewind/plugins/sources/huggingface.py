@@ -3,7 +3,7 @@
 Format: the page "Hub API Endpoints" of the hub's documentation (`GET /api/models` with `search`,
 `author`, `filter`, `sort`, `limit` and `expand`), its members as `ModelInfo` of the page "HfApi
 Client" of huggingface_hub's reference has them. A hub serves no calls, so its entries have no host:
-they tell of models, and offer none. Whoever runs the platform says where the hub is.
+they tell of models, and offer none. Where the hub lies is a setting: a mirror has the same form.
 """
 
 from urllib.parse import urlencode
@@ -23,6 +23,7 @@ from tradewind.plugins.sources.base import (
     decode_list,
     fetch_bounded,
 )
+from tradewind.plugins.sources.compact import read_shipped
 
 NAME = "huggingface"
 MOST = 1000
@@ -61,20 +62,23 @@ class HuggingFace:
     name = NAME
 
     def __init__(
-        self, base_url: str, *, search: str = "", author: str = "", limit: int = 100
+        self, base_url: str = "", *, search: str = "", author: str = "", limit: int = 100
     ) -> None:
+        """Without `base_url` it is the public hub."""
         asked = {"search": search, "author": author}
         pairs = [(name, text) for name, text in asked.items() if text]
         pairs += [("sort", "downloads"), ("limit", str(max(1, min(limit, MOST))))]
         pairs += [("expand", name) for name in _EXPAND]
-        self._hub = base_url.rstrip("/")
-        self._url = f"{self._hub}/api/models?{urlencode(pairs)}"
+        self._base_url = base_url
+        self._asked = urlencode(pairs)
 
     def read(self, fetch: Fetch) -> Reading:
-        answer = decode_list(fetch_bounded(fetch, self._url, NAME), _answer, NAME)
-        return collect(answer, self._entry)
+        hub = (self._base_url or public_hub()).rstrip("/")
+        data = fetch_bounded(fetch, f"{hub}/api/models?{self._asked}", NAME)
+        return collect(decode_list(data, _answer, NAME), lambda raw: self._entry(raw, hub))
 
-    def _entry(self, raw: msgspec.Raw) -> SourceEntry:
+    @staticmethod
+    def _entry(raw: msgspec.Raw, hub: str) -> SourceEntry:
         line = _model.decode(raw)
         repository = clean_id(line.id)
         tags = line.tags or []
@@ -98,8 +102,15 @@ class HuggingFace:
             ),
             quantization="gguf" if gguf else "",
             downloads=max(0, line.downloads) if line.downloads is not None else None,
-            url=f"{self._hub}/{repository}",
+            url=f"{hub}/{repository}",
         )
+
+
+def public_hub() -> str:
+    """Return where the public hub is: where its own documentation lies, by the shipped list."""
+    (page,) = (host.doc for host in read_shipped().hosts if host.id == NAME)
+    scheme, _, rest = page.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
 
 
 class _Tensors(msgspec.Struct):

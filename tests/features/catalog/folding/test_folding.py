@@ -52,7 +52,8 @@ def folded(entries):
 
 def test_the_shipped_lists_give_a_catalog_of_a_large_clouds_size(folded):
     told = report(folded)
-    assert told["models"] >= 1600
+    assert told["models"] >= 2000
+    assert len({offer.model for offer in folded.offers}) >= 1400
     assert told["offers"] >= 6000
     assert told["providers"] >= 150
     assert told["publishers"] >= 150
@@ -226,6 +227,24 @@ def test_the_makers_own_host_is_believed_before_all_others():
     assert fact_of(model, "context_tokens") == {"models_dev": 3}
 
 
+def test_weights_that_most_hosts_call_open_are_open_whatever_the_makers_prices_say():
+    model = only_model(
+        entry("deepseek", "deepseek-v9", open_weights=False),
+        entry("deepinfra", "deepseek-ai/DeepSeek-V9", open_weights=True),
+        entry("novita-ai", "deepseek/deepseek-v9", open_weights=True),
+    )
+    assert model.open_weights is True
+
+
+def test_weights_that_the_maker_calls_open_are_open_whatever_others_left_out():
+    model = only_model(
+        entry("deepseek", "deepseek-v9", open_weights=True),
+        entry("deepinfra", "deepseek-ai/DeepSeek-V9", open_weights=False),
+        entry("novita-ai", "deepseek/deepseek-v9", open_weights=False),
+    )
+    assert model.open_weights is True
+
+
 def test_trusted_hosts_are_believed_in_their_order_and_others_by_majority():
     assert (
         only_model(
@@ -274,11 +293,11 @@ def test_every_source_has_one_word_on_every_fact():
 
 
 def test_what_nobody_says_stays_unknown():
-    model = only_model(entry("a", "gpt-4o"))
+    model = only_model(entry("a", "somebody/something"))
     assert (model.context_tokens, model.open_weights, model.licence) == (None, None, "")
     assert (model.capabilities, model.operation, model.is_operation_known) == (None, None, False)
     assert model.facts == ()
-    assert model.display_name == "gpt-4o"
+    assert model.display_name == "something"
 
 
 def test_a_maker_of_video_serves_nothing_here_and_that_is_known():

@@ -74,7 +74,12 @@ def entries():
             PLAIN,
         ),
         ("amazon-bedrock", "zai.glm-4.7", "zai/glm-4.7", PLAIN),
-        ("amazon-bedrock", "qwen.qwen3-235b-a22b-2507-v1:0", "qwen/qwen3-235b-a22b-2507", PLAIN),
+        (
+            "amazon-bedrock",
+            "qwen.qwen3-235b-a22b-2507-v1:0",
+            "qwen/qwen3-235b-a22b-instruct-2507",
+            PLAIN,
+        ),
         ("amazon-bedrock", "mistral.magistral-small-2509", "mistral/magistral-small-2509", PLAIN),
         ("amazon-bedrock", "writer.palmyra-x4-v1:0", "writer/palmyra-x4", PLAIN),
         ("amazon-bedrock", "amazon.nova-2-lite-v1:0", "amazon/nova-2-lite", PLAIN),
@@ -198,7 +203,7 @@ def entries():
         (
             "fireworks-ai",
             "accounts/fireworks/models/nemotron-3-ultra-nvfp4",
-            "nvidia/nemotron-3-ultra",
+            "nvidia/nemotron-3-ultra-550b-a55b",
             Told(quantization="nvfp4"),
         ),
         ("groq", "llama-3.3-70b-versatile", "meta/llama-3.3-70b-instruct", PLAIN),
@@ -239,7 +244,7 @@ def entries():
         ("gitlab", "duo-chat-gpt-5-mini", "openai/gpt-5-mini", PLAIN),
         ("digitalocean", "anthropic-claude-4.5-sonnet", "anthropic/claude-sonnet-4.5", PLAIN),
         ("digitalocean", "alibaba-qwen3-32b", "qwen/qwen3-32b", PLAIN),
-        ("digitalocean", "fal-ai/flux/schnell", "black-forest-labs/flux-schnell", PLAIN),
+        ("digitalocean", "fal-ai/flux/schnell", "black-forest-labs/flux.1-schnell", PLAIN),
         (
             "digitalocean",
             "fal-ai/elevenlabs/tts/multilingual-v2",
@@ -260,8 +265,8 @@ def entries():
             Told(quantization="fp8"),
         ),
         ("ollama-cloud", "gpt-oss:120b", "openai/gpt-oss-120b", PLAIN),
-        ("ollama-cloud", "mistral-large-3:675b", "mistral/mistral-large-3-675b", PLAIN),
-        ("ollama-cloud", "qwen3.5:397b", "qwen/qwen3.5-397b", PLAIN),
+        ("ollama-cloud", "mistral-large-3:675b", "mistral/mistral-large-2512", PLAIN),
+        ("ollama-cloud", "qwen3.5:397b", "qwen/qwen3.5-397b-a17b", PLAIN),
         ("ollama-cloud", "kimi-k2.7-code", "moonshotai/kimi-k2.7-code", PLAIN),
         ("openai", "gpt-4o-2024-11-20", "openai/gpt-4o", Told(version="20241120")),
         ("openai", "text-embedding-3-large", "openai/text-embedding-3-large", PLAIN),
@@ -344,6 +349,62 @@ def entries():
         ("dinference", "glm-5.2", "zai/glm-5.2", PLAIN),
         ("merge-gateway", "openai/gpt-5.4", "openai/gpt-5.4", PLAIN),
         ("drun", "public/deepseek-v3", "deepseek/deepseek-v3", PLAIN),
+        # Amazon's version is its own, but where the maker has one.
+        (
+            "amazon-bedrock",
+            "mistral.mistral-7b-instruct-v0:2",
+            "mistral/mistral-7b-instruct-v0.2",
+            PLAIN,
+        ),
+        (
+            "amazon-bedrock",
+            "mistral.mixtral-8x7b-instruct-v0:1",
+            "mistral/mixtral-8x7b-instruct-v0.1",
+            PLAIN,
+        ),
+        ("amazon-bedrock", "amazon.titan-embed-text-v2:0", "amazon/titan-embed-text-v2", PLAIN),
+        ("amazon-bedrock", "nvidia.nemotron-nano-9b-v2:0", "nvidia/nemotron-nano-9b-v2", PLAIN),
+        (
+            "amazon-bedrock",
+            "nvidia.nemotron-super-3-120b:0",
+            "nvidia/nemotron-3-super-120b-a12b",
+            PLAIN,
+        ),
+        ("amazon-bedrock", "openai.gpt-oss-120b-1:0", "openai/gpt-oss-120b", PLAIN),
+        (
+            "amazon-bedrock",
+            "regional.anthropic.claude-3-5-sonnet-20241022-v2:0",
+            "anthropic/claude-3.5-sonnet",
+            Told(region="regional", version="20241022"),
+        ),
+        # A name that ends in a mode's word stays it, whatever a host writes behind it.
+        (
+            "google-vertex",
+            "moonshotai/kimi-k2-thinking-maas",
+            "moonshotai/kimi-k2-thinking",
+            Told(variant="maas"),
+        ),
+        ("vercel", "bfl/flux-2-flex", "black-forest-labs/flux.2-flex", PLAIN),
+        (
+            "openai",
+            "gpt-4o-mini-2024-07-18.ft-",
+            "openai/gpt-4o-mini",
+            Told("", "20240718", "", "ft"),
+        ),
+        (
+            "privatemode-ai",
+            "gemma-4-E4B-it-IQ4_XS",
+            "google/gemma-4-e4b-it",
+            Told(quantization="iq4-xs"),
+        ),
+        (
+            "a-host",
+            "Devstral-2-123B-Instruct-2512-int4-AutoRound",
+            "mistral/devstral-2512",
+            Told(quantization="int4"),
+        ),
+        ("nano-gpt", "xiaomi/mimo-v2.5-pro-crof", "xiaomi/mimo-v2.5-pro", Told(variant="crof")),
+        ("chutes", "google/gemma-4-31B-turbo-TEE", "google/gemma-4-31b", Told(variant="tee+turbo")),
     ],
 )
 def test_an_id_at_a_host_says_whose_model_it_is(host, upstream_id, name, told):
@@ -411,6 +472,57 @@ def test_what_cannot_be_told_apart_is_left_with_a_reason(host, upstream_id, fami
 )
 def test_the_hard_cases(upstream_id, name):
     assert read_id(upstream_id, host="a-host").name == name
+
+
+# The maker's own page names them together.
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        (
+            "mistral/ministral-14b-2512",
+            ["ministral-14b", "ministral-3-14b-instruct", "Ministral-3-14B-Instruct-2512"],
+        ),
+        (
+            "mistral/mistral-large-2512",
+            ["mistral-large-3", "mistral-large-3-675b-instruct-2512", "mistral-large-3:675b"],
+        ),
+        (
+            "mistral/mistral-small-2603",
+            ["mistral-small-4", "Mistral-Small-4-119B-2603", "mistral4-119b"],
+        ),
+        ("mistral/mistral-medium-2505", ["mistral-medium-3", "mistral-medium-3-instruct"]),
+        ("mistral/mistral-nemo", ["open-mistral-nemo", "Mistral-Nemo-Instruct-2407"]),
+        ("google/imagen-4-fast", ["imagen-4.0-fast", "imagen-4.0-fast-generate-001"]),
+        ("google/gemini-2.5-flash-image", ["google/nano-banana"]),
+        ("moonshotai/kimi-k2-instruct-0905", ["kimi-k2-0905-preview", "moonshotai/kimi-k2-0905"]),
+        ("qwen/qwen3.6-35b-a3b", ["qwen3.6-35b", "Qwen/Qwen3.6-35B-A3B-FP8"]),
+        ("cohere/command-a-03-2025", ["cohere-command-a", "command-a"]),
+        ("xai/grok-4", ["grok-4-0709"]),
+        ("baidu/ernie-4.5-300b-a47b-base", ["baidu/ERNIE-4.5-300B-A47B-Base-PT:novita"]),
+    ],
+)
+def test_names_of_one_model_are_one_name(name, others):
+    host = "huggingface" if ":novita" in others[0] else "a-host"
+    assert {read_id(other, host=host).name for other in [name, *others]} == {name}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("mistral-large-2411", "mistral-large-2512"),
+        ("devstral-small-2507", "devstral-small-2512"),
+        ("veo-3.1-generate-preview", "veo-3.1-generate-001"),
+        ("glm-5-turbo", "glm-5"),
+        ("qwen3-235b-a22b", "qwen3-235b-a22b-2507"),
+        ("ernie-4.5-300b-a47b", "ernie-4.5-300b-a47b-base-pt"),
+        ("gemma-4-31b", "gemma-4-31b-it"),
+        ("titan-embed-text-v1", "amazon.titan-embed-text-v2:0"),
+        ("kimi-k2-thinking", "kimi-k2"),
+        ("minimax-m2.5-highspeed", "minimax-m2.5"),
+    ],
+)
+def test_models_of_their_own_keep_their_names(one, other):
+    assert read_id(one, host="a-host").name != read_id(other, host="a-host").name
 
 
 @pytest.mark.parametrize(
@@ -486,6 +598,8 @@ PIECES = st.sampled_from(
             ":free",
             ":thinking",
             ":0",
+            "-v0:2",
+            "-v2:0",
             "-v1:0",
             "@eu",
             "@20250514",

@@ -14,10 +14,12 @@ from tradewind.features.catalog.folding.folded import (
     FoldedOffer,
     Unfolded,
 )
+from tradewind.features.catalog.folding.inference import licence_by_family, task_of
 from tradewind.features.catalog.folding.licences import licence_of
 from tradewind.features.catalog.folding.names import ROUTER, ReadId, key_of, read_id
 from tradewind.features.catalog.folding.operations import operation_of
 from tradewind.features.catalog.folding.precedence import (
+    INFERRED,
     Witness,
     choose_facts,
     price_source_order,
@@ -130,6 +132,7 @@ _FACTS: tuple[tuple[str, Callable[[SourceEntry], FactValue | None]], ...] = (
     ("context_tokens", lambda entry: entry.context_tokens),
     ("max_output_tokens", lambda entry: entry.max_output_tokens),
     ("parameters", lambda entry: entry.parameters),
+    ("dimensions", lambda entry: entry.dimensions),
     ("downloads", lambda entry: entry.downloads),
     ("url", lambda entry: entry.url),
 )
@@ -147,13 +150,16 @@ def _model(
             chosen[name] = value
         facts += told
     slug = _slug(group)
+    name = f"{publisher}/{slug}"
     gives = chosen.get("output_modalities")
-    operation = operation_of(
-        f"{publisher}/{slug}",
-        chosen.get("input_modalities") or (),
-        gives or (),
-        family=chosen.get("family", ""),
-    )
+    if gives:
+        takes = chosen.get("input_modalities") or ()
+        operation = operation_of(name, takes, gives, family=chosen.get("family", ""))
+    elif (operation := task_of(name, (one.entry for one in group))) is not None:
+        facts.append(_inferred("operation", operation.value))
+    if "licence" not in chosen and (licence := licence_by_family(name)):
+        chosen["licence"] = licence
+        facts.append(_inferred("licence", licence))
     known_publisher = known.by_slug.get(publisher)
     chosen.setdefault("display_name", slug)
     model = FoldedModel(
@@ -161,12 +167,16 @@ def _model(
         publisher_name=known_publisher.name if known_publisher else publisher,
         slug=slug,
         versions=tuple(sorted({one.read.version for one in group if one.read.version})),
-        operation=operation if gives else None,
-        is_operation_known=bool(gives),
+        operation=operation,
+        is_operation_known=bool(gives) or operation is not None,
         facts=tuple(facts),
         **chosen,
     )
     return model, group
+
+
+def _inferred(name: str, value: str) -> Fact:
+    return Fact(name, value, INFERRED, "", "", None)
 
 
 def _slug(group: Sequence[Witness]) -> str:

@@ -11,12 +11,13 @@ FactValue = str | int | bool | date | tuple[str, ...] | frozenset[str]
 
 
 class Fact(NamedTuple):
-    """What one source says of a model, and where it says so."""
+    """What one source says of a model, and where it says so; or what follows from its family."""
 
     name: str
     """The member of FoldedModel it is about."""
     value: FactValue
     source: str
+    """`precedence.INFERRED` when nobody says it."""
     host: str
     upstream_id: str
     observed_on: date | None
@@ -50,6 +51,7 @@ class FoldedModel:
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     parameters: int | None = None
+    dimensions: int | None = None
     url: str = ""
     downloads: int | None = None
     facts: tuple[Fact, ...] = ()

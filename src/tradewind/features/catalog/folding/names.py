@@ -8,7 +8,11 @@ such an id apart; `key_of` tells which names are the same but for their writing.
 import re
 from dataclasses import dataclass, field, replace
 
-from tradewind.features.catalog.folding.publishers import KnownPublishers, known_publishers
+from tradewind.features.catalog.folding.publishers import (
+    KnownPublishers,
+    Publisher,
+    known_publishers,
+)
 
 SLUG_MAX = 100
 PUBLISHER_MAX = 64
@@ -42,12 +46,14 @@ _REGIONS = frozenset(
         "regional",
     }
 )
-_AMAZON_VERSION = re.compile(r"-v?\d{1,2}:\d{1,2}(?=:|$)")
+# Amazon writes "-v1:0" behind each name, and "v2:0" or "v0:2" where the maker has such a version.
+_AMAZON_VERSION = re.compile(r"(?:-v?1:\d{1,2}|(?<=-v)(?P<own>[02-9]):(?P<part>\d{1,2})|:0)(?=:|$)")
 _FULL_DATE = re.compile(r"-(20\d\d|2[3-9])-?(0[1-9]|1[0-2])-?([0-2]\d|3[01])$")
 _LAST_REGION = re.compile(r"-(us|eu)$")
 _QUANTIZATION = re.compile(
     r"[-.](fp8|fp4|bf16|fp16|awq|gptq|int4|int8|nvfp4|mxfp4|w8a8|w4a16|4bit|8bit|gguf|mlx"
-    r"|q[2-8](?:-[01k](?:-[msl])?)?)(?:-(?:dynamic|block|mixed|ar))*$"
+    r"|q[2-8](?:-[01k](?:-[msl])?)?|iq[1-4]-(?:xxs|xs|s|m|nl))"
+    r"(?:-(?:dynamic|block|mixed|ar|autoround))*$"
 )
 _NOT_OF_NAMES = re.compile(r"[^a-z0-9._-]+")
 _ENDS = "._-"
@@ -192,10 +198,10 @@ class _Draft:
         self.slug = self._cut_namespaces(slug, known)
 
     def _cut_tags(self, text: str, host: str) -> str:
-        text = _AMAZON_VERSION.sub("", text)
-        if text.startswith("ft:"):
+        text = _AMAZON_VERSION.sub(_own_version, text)
+        if text.startswith("ft:") or text.endswith(".ft-"):
             self.variants.add("ft")
-            text = text.removeprefix("ft:")
+            text = text.removeprefix("ft:").removesuffix(".ft-")
         while True:
             head, colon, tag = text.rpartition(":")
             if not colon or "/" in tag:
@@ -256,7 +262,8 @@ class _Draft:
                 return ""
             elif not community:
                 shelf = shelf or found.publisher
-        self._cut_prefix(known)
+        if shelf or not community:
+            self._cut_prefix(known)
         by_name = known.by_name(self.slug)
         if community and not shelf:
             self.publisher = community
@@ -289,8 +296,10 @@ class _Draft:
         """Take off the name what is not the name. Called until nothing changes."""
         slug = _spelled(self.slug)
         publisher = known.by_slug.get(self.publisher)
-        if publisher is not None and slug in publisher.own:
-            self.slug = slug
+        own = publisher.own if publisher is not None else frozenset[str]()
+        rewritten = _rewritten(slug, publisher)
+        if slug in own or rewritten in own:
+            self.slug = rewritten
             return
         if found := _QUANTIZATION.search(slug):
             self.quantization = self.quantization or found[1]
@@ -305,10 +314,8 @@ class _Draft:
         for word in _SILENT_WORDS:
             slug = slug.removesuffix(f"-{word}")
         slug = self._trim_words(slug, _LAST_WORDS)
-        if publisher is not None:
-            slug = self._trim_words(slug, publisher.modes)
-            for pattern, spelling in publisher.rewrites:
-                slug = pattern.sub(spelling, slug)
+        if publisher is not None and slug not in own:
+            slug = _rewritten(self._trim_words(slug, publisher.modes), publisher)
             for namespace in publisher.namespaces:
                 rest = slug.removeprefix(f"{namespace}-")
                 if rest != slug and known.by_name(rest) == publisher.slug:
@@ -322,6 +329,20 @@ class _Draft:
                 self.variants.add(word)
                 return rest
         return slug
+
+
+def _own_version(found: re.Match[str]) -> str:
+    """Return what of Amazon's version is the maker's: `v0:2` is 0.2, `v2:0` is 2."""
+    own, part = found["own"], found["part"]
+    if own is None:
+        return ""
+    return own if part == "0" else f"{own}.{part}"
+
+
+def _rewritten(slug: str, publisher: Publisher | None) -> str:
+    for pattern, spelling in publisher.rewrites if publisher is not None else ():
+        slug = pattern.sub(spelling, slug)
+    return slug
 
 
 def _spelled(slug: str) -> str:

@@ -4,6 +4,9 @@ The maker's own host first, then the hosts below in their order, then all others
 one step the sources in their order; within one source what most say, and of equals the smallest, so
 that the choice does not depend on any order. Entries for the plain model come before those of a
 variant, a quantization or a region.
+
+A no to whether weights are open is often only what nobody filled in, so a yes of most of all comes
+before the no of a maker's price list: fifty hosts do run them.
 """
 
 from collections import Counter
@@ -15,7 +18,13 @@ from tradewind.features.catalog.folding.names import ReadId
 from tradewind.features.catalog.folding.publishers import Publisher
 from tradewind.plugins.sources.base import SourceEntry
 
-SOURCES = (*("huggingface", "openai_models", "ollama", "openrouter", "models_dev", "genai_prices"),)
+_YES_OF_MOST = frozenset({"open_weights"})
+INFERRED = "inferred"
+"""Nobody said it: it follows from a model's name and what is known of its family (`inference`)."""
+SOURCES = (
+    *("huggingface", "openai_models", "ollama", "openrouter", "models_dev", "mteb", "genai_prices"),
+    INFERRED,
+)
 """For facts about models; what is not named comes after, by its name."""
 PRICE_SOURCES = (
     *("openai_models", "ollama", "openrouter", "genai_prices", "models_dev", "huggingface"),
@@ -76,6 +85,8 @@ def choose_facts(
     for _, told in sorted(by_source.items()):
         trust = min(one.trust for one, _ in told)
         trusted = [(one, value) for one, value in told if one.trust == trust]
+        if name in _YES_OF_MOST and most_say(value for _, value in told) is True:
+            trusted = told
         value = most_say(value for _, value in trusted)
         by = min(
             (one.entry for one, said in trusted if said == value),
