@@ -5,4 +5,5 @@ it (nginx as a plain reverse proxy, or the gateway with keys, limits and the jou
 loads each server once, in turn, so that whatever else the machine does hits both. Figures are CPU
 microseconds, which drift from machine to machine, so read the ratio to nginx of the same round.
 Servers share one core, load and mock the other. Nothing here is a test: machines differ.
+At the end the page of the catalog is opened in Chromium, on a platform with every shipped model.
 """

@@ -1,4 +1,4 @@
-"""`python -m bench [--rounds N] [--seconds N] [--held-seconds N] [--json]`."""
+"""`python -m bench [--rounds N] [--seconds N] [--held-seconds N] [--page-loads N] [--json]`."""
 
 import argparse
 import contextlib
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from bench.backstage import running_backstage
+from bench.catalog_page import LOADS, PageFigures, measure_page
 from bench.gateway import running_gateway, running_two_gateways
 from bench.held import HeldFigures, hold_streams
 from bench.loads import (
@@ -49,8 +50,15 @@ def main() -> int:
     console = Console(stderr=True, highlight=False)
     try:
         with tempfile.TemporaryDirectory(prefix="tradewind-bench-") as folder:
+            # PostgreSQL runs as another user when we are root, and has to get through.
+            Path(folder).chmod(0o711)
             report = measure(
-                Path(folder), options.rounds, options.seconds, options.held_seconds, console.print
+                Path(folder),
+                options.rounds,
+                options.seconds,
+                options.held_seconds,
+                options.page_loads,
+                console.print,
             )
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -64,8 +72,13 @@ def main() -> int:
     return 0
 
 
-def measure(
-    folder: Path, rounds: int, seconds: int, held_seconds: int, say: Callable[[str], object]
+def measure(  # noqa: PLR0917  what was asked for on the command line
+    folder: Path,
+    rounds: int,
+    seconds: int,
+    held_seconds: int,
+    page_loads: int,
+    say: Callable[[str], object],
 ) -> Report:
     """Run the whole benchmark. Raises BenchError when a server fails or answers wrongly."""
     ensure_wrk()
@@ -112,15 +125,21 @@ def measure(
     if held_seconds:
         say(f"holding streams for {held_seconds} s")
         held = hold_streams(folder / "held", held_seconds)
-    return _report(taken, held, one.start_s, *memory)
+    page = None
+    if page_loads:
+        say("opening the catalog in Chromium, once every shipped model is in it")
+        page = measure_page(folder / "catalog", page_loads)
+        if page is None:
+            say("there is no Chromium: the page of the catalog is not measured")
+    return _report(taken, held, page, one.start_s, memory)
 
 
 def _report(
     rounds: list[Round],
     held: HeldFigures | None,
+    page: PageFigures | None,
     start_s: float,
-    gateway_mb: float,
-    nginx_mb: float,
+    memory_mb: tuple[float, float],
 ) -> Report:
     def median(values: Iterable[float]) -> float:
         return statistics.median(values)
@@ -140,8 +159,9 @@ def _report(
         two_workers_cpu_ratio=median(r.workers.cpu_ratio for r in rounds),
         two_workers_measured=measured_as(),
         held=held,
-        pss_mb=gateway_mb,
-        nginx_pss_mb=nginx_mb,
+        page=page,
+        pss_mb=memory_mb[0],
+        nginx_pss_mb=memory_mb[1],
         start_s=start_s,
         ttft_added_ms_p50=median(
             r.gateway_streams.ttft_ms_p50 - r.direct_streams.ttft_ms_p50 for r in rounds
@@ -173,6 +193,12 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=2, help="of each load in a round")
     parser.add_argument(
         "--held-seconds", type=int, default=10, help="to hold 1,500 streams; 0 is not at all"
+    )
+    parser.add_argument(
+        "--page-loads",
+        type=int,
+        default=LOADS,
+        help="of the catalog's page in Chromium; 0 does not measure it",
     )
     parser.add_argument("--json", action="store_true", help="print one line of JSON at the end")
     return parser.parse_args()

@@ -5,7 +5,7 @@ from datetime import date
 import msgspec
 import pytest
 from catalog_rows import OURS, THEIRS, a_row, catalogs
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tradewind.readmodels.catalog_search.facets import FACETS, values_of
@@ -117,7 +117,7 @@ def test_equal_matches_are_ordered_by_offers_then_release_then_name():
     assert names(search(rows, "llama")) == ["llama-a", "llama-d", "llama-b", "llama-c"]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(catalogs(), st.sampled_from(["", "llama", "3.3 70b", "mini", "chat", "mistrl"]), st.data())
 def test_who_publishes_or_sells_a_model_does_not_move_it(rows, text, data):
     """Publishers are handed around, and where models run and what else is theirs to sell."""
@@ -214,7 +214,7 @@ def test_what_an_organization_can_call_counts_for_it_alone():
     assert found(Reader(OURS)) == ["all", "own"]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(catalogs(), st.sampled_from(Sort), st.sampled_from([None, OURS, THEIRS]), st.integers(1, 7))
 def test_pages_follow_each_other_in_the_order_that_is_published(rows, sort, owner, per_page):
     reader = Reader(owner)
@@ -234,7 +234,7 @@ def test_pages_follow_each_other_in_the_order_that_is_published(rows, sort, owne
     assert found == expected
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(catalogs(), st.data())
 def test_counts_are_what_choosing_the_value_gives(rows, data):
     """Against the definition, model by model."""

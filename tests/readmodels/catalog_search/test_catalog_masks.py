@@ -3,7 +3,7 @@
 from array import array
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradewind.readmodels.catalog_search.masks import (
@@ -20,6 +20,7 @@ SIZE = 300
 sets = st.sets(st.integers(0, SIZE - 1))
 
 
+@settings(deadline=None)
 @given(sets)
 def test_a_mask_holds_its_numbers_and_no_others(numbers):
     mask = mask_of(numbers, SIZE)
@@ -35,6 +36,7 @@ def test_many_numbers_make_the_same_mask_as_few(step):
     assert mask_of(numbers, 60_001) == sum(1 << number for number in numbers)
 
 
+@settings(deadline=None)
 @given(sets, sets)
 def test_members_are_counted_alike_as_a_mask_and_as_numbers(among, members):
     counted = Counted(mask_of(among, SIZE), SIZE)
@@ -52,6 +54,7 @@ def test_few_of_many_are_kept_as_numbers_and_many_as_a_mask():
     assert many == (1 << 50_000) - 1
 
 
+@settings(deadline=None)
 @given(st.permutations(range(60)), st.sets(st.integers(0, 59)), st.integers(0, 70))
 def test_the_first_of_a_set_are_found_in_any_order(numbers, members, most):
     order = Order(numbers, 60)

@@ -26,6 +26,16 @@ def test_a_question_is_read_and_written_in_one_form():
     assert read == CatalogQuery.of("gpt 5.6", {"task": ["chat"], "publisher": ["acme", "zeta"]})
 
 
+def test_what_works_for_a_project_is_asked_in_one_word():
+    read = read_query([("fits", "yes"), ("task", "chat")])
+
+    assert read.fits
+    assert read.query_string() == "task=chat&fits=yes"
+    assert read.toggled("task", "chat").query_string() == "fits=yes"
+    with pytest.raises(InvalidInput, match="`fits` is `yes`"):
+        read_query([("fits", "no")])
+
+
 def test_what_goes_without_saying_is_not_written():
     assert CatalogQuery.of(facets={"task": []}).query_string() == ""
     assert read_query([("sort", "relevance"), ("page", "1"), ("q", "")]) == CatalogQuery()
@@ -33,9 +43,11 @@ def test_what_goes_without_saying_is_not_written():
 
 parameters = st.lists(
     st.tuples(
-        st.sampled_from(["q", "sort", "page", "per_page", "task", "publisher", "price", "x\0"])
+        st.sampled_from(
+            ["q", "sort", "page", "per_page", "fits", "task", "publisher", "price", "x\0"]
+        )
         | st.text(max_size=20),
-        st.sampled_from(["chat", "free", "newest", "2", "-1", "٣", "9" * 30])
+        st.sampled_from(["chat", "free", "yes", "newest", "2", "-1", "٣", "9" * 30])
         | st.text(max_size=300),
     ),
     max_size=12,

@@ -12,8 +12,14 @@ know only masks; where words and cards come from is a *store*: memory for a smal
 (`memory`), PostgreSQL beyond `STORED_FROM` models (`stored`). Both are made from the same
 `CatalogRow`s by the same rules, and one suite of tests holds them to the same answers.
 
+What is stored of a word are its *postings*: the numbers that have it, in *parts*. A *filling* goes
+through the whole catalog, part by part; a `Keeper` does that in the worker, and applies single
+changes to what was filled, where a changed model gets a new number behind all others. What answers
+is a span of numbers that the `state` tells, so that one filling answers while the next is made.
+
 Invariants. The order of results depends on the words asked for and on the published rule
 (`ranking`), never on who publishes or sells a model. An index never changes once it is built;
-`live` builds the next one beside it. The tables in `tables` are derived from the catalog's and
-hold nothing of their own: this package alone writes them, and they may be emptied at any time.
+`live` builds the next one beside it. No number is ever given to a second model. The tables in
+`tables` are derived from the catalog's and hold nothing of their own: this package alone writes
+them, and they may be emptied at any time.
 """

@@ -1,6 +1,7 @@
 """From a question to numbers and counts, with masks alone. Pure."""
 
-from collections.abc import Mapping
+import heapq
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from tradewind.readmodels.catalog_search.facets import FACETS, Facet
@@ -28,8 +29,17 @@ class Answer(NamedTuple):
     corrected_text: str | None
 
 
-def answer(packed: Packed, words: Words, query: CatalogQuery, reader: Reader) -> Answer:
+def answer(
+    packed: Packed,
+    words: Words,
+    query: CatalogQuery,
+    reader: Reader,
+    within: int | None = None,
+) -> Answer:
+    """`within` is a mask outside of which nothing is found or counted."""
     visible = packed.visible(reader)
+    if within is not None:
+        visible &= within
     text = match_text(query.text, words, visible)
     base = visible if text is None else text.mask
     by_facet = {name: packed.values(name, reader) for name in FACETS}
@@ -84,6 +94,8 @@ def _counts(
     packed: Packed,
 ) -> FacetCounts:
     found = {value: count for value, members in values.items() if (count := among.count(members))}
+    # What is chosen stays to be seen, and can be taken back, when nothing has it.
+    wanted = {**found, **dict.fromkeys(chosen)}
     shown = [
         ValueCount(
             value=value,
@@ -91,8 +103,7 @@ def _counts(
             count=found.get(value, 0),
             is_chosen=value in chosen,
         )
-        # What is chosen stays to be seen, and can be taken back, when nothing has it.
-        for value in {**found, **dict.fromkeys(chosen)}
+        for value in (wanted if facet.values is not None else _most_common(found, chosen))
     ]
     if facet.values is not None:
         places = {value: place for place, value in enumerate(facet.values)}
@@ -100,7 +111,16 @@ def _counts(
         return FacetCounts(facet.name, facet.label, tuple(shown))
     shown.sort(key=lambda one: (-one.count, one.label, one.value))
     kept = [one for place, one in enumerate(shown) if place < MOST_VALUES or one.is_chosen]
-    return FacetCounts(facet.name, facet.label, tuple(kept), hidden=len(shown) - len(kept))
+    return FacetCounts(facet.name, facet.label, tuple(kept), hidden=len(wanted) - len(kept))
+
+
+def _most_common(found: Mapping[str, int], chosen: tuple[str, ...]) -> Iterable[str]:
+    """Return all values that may be among the MOST_VALUES first, and the chosen ones. There can be
+    ten thousand publishers, and to put them all in order would take as long as all the rest.
+    """
+    least = min(heapq.nlargest(MOST_VALUES, found.values()), default=0)
+    common = [value for value, count in found.items() if count >= least]
+    return dict.fromkeys([*common, *chosen])
 
 
 def _label(facet: Facet, value: str, packed: Packed) -> str:

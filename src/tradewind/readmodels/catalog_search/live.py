@@ -1,9 +1,10 @@
 """`CatalogSearch`: the search as a process uses it, over an index that follows the catalog.
 
-A request never waits for an index to be built, but for the very first. What has changed is asked
+A request never builds an index, and waits for none but the very first. What has changed is asked
 at most once a second, in the background and by one thread; until the next index is there, the
 last one answers. Only whoever is the first to ask after a while gives it a moment: what the last
-one knew may be of yesterday.
+one knew may be of yesterday. What is stored of a large catalog is the worker's to fill; until it
+is, the last index answers, and nobody where there is none.
 """
 
 import logging
@@ -13,20 +14,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
 
 from sqlalchemy import Connection, text
 
 from tradewind.core.errors import Unavailable
-from tradewind.readmodels.catalog_search.filling import fill_anew, fill_changes, lock_filling
+from tradewind.readmodels.catalog_search.fit import Fit
+from tradewind.readmodels.catalog_search.keeping import STORED_FROM, Transactions
 from tradewind.readmodels.catalog_search.memory import CatalogIndex
 from tradewind.readmodels.catalog_search.query import CatalogQuery
 from tradewind.readmodels.catalog_search.reading import count_models, read_batches
 from tradewind.readmodels.catalog_search.rows import Card, CatalogPage, CatalogRow, Reader
+from tradewind.readmodels.catalog_search.state import StoredState, read_state
 from tradewind.readmodels.catalog_search.stored import StoredIndex
 
-STORED_FROM = 20_000
-"""Models; with more of them, words and cards stay in PostgreSQL."""
 _CHECK_EVERY_S = 1.0
 _REST = 5
 """Times as long as building took, nothing is built again: that leaves most of a core to others
@@ -51,14 +51,7 @@ _FORGET = text("""
         WHERE xact < :horizon AND at < now() - interval '1 hour' LIMIT 100000
     )
 """)
-_VERSION = text("SELECT version FROM catalog_search_state")
 _log = logging.getLogger(__name__)
-
-
-class Transactions(Protocol):
-    """The part of `tradewind.db.database.Database` that is needed."""
-
-    def transaction(self) -> AbstractContextManager[Connection]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +96,15 @@ class CatalogSearch:
         self._pause_s = _CHECK_EVERY_S
         self._background = ThreadPoolExecutor(1, thread_name_prefix="catalog-search")
 
+    @property
+    def currency(self) -> str:
+        """What prices are searched in."""
+        return self._currency
+
     def close(self) -> None:
-        """End what goes on in the background: the filling of a large catalog would take minutes."""
-        self._closing.set()
+        """End what goes on in the background."""
+        with self._asking:
+            self._closing.set()
         self._background.shutdown(cancel_futures=True)
 
     def start(self) -> None:
@@ -113,17 +112,22 @@ class CatalogSearch:
         self._check_in_background()
 
     def search(
-        self, query: CatalogQuery, reader: Reader, tx: Connection | None = None
+        self,
+        query: CatalogQuery,
+        reader: Reader,
+        tx: Connection | None = None,
+        *,
+        fit: Fit | None = None,
     ) -> CatalogPage:
-        """Answer a question, in the caller's transaction where it has one.
+        """Answer a question, in the caller's transaction where it has one; of what fits alone.
 
         Raises Unavailable when there is no index yet and the database cannot be reached.
         """
         index = self._current()
         if isinstance(index, CatalogIndex):
-            return index.search(query, reader)
+            return index.search(query, reader, fit)
         with self._transaction(tx) as own:
-            return index.search(own, query, reader)
+            return index.search(own, query, reader, fit)
 
     def find(
         self, names: Sequence[str], reader: Reader, tx: Connection | None = None
@@ -168,12 +172,13 @@ class CatalogSearch:
         return self._index or index
 
     def _first(self) -> CatalogIndex | StoredIndex:
-        if not self._building.acquire(timeout=_FIRST_WAIT_S):
+        check = self._check_in_background()
+        wait([check], _FIRST_WAIT_S)
+        if self._index is None:
+            if check.done() and not check.cancelled():
+                check.result()
             raise Unavailable("the catalog's search is still being prepared", hint="retry")
-        try:
-            return self._index or self._build()
-        finally:
-            self._building.release()
+        return self._index
 
     def _check_in_background(self) -> Future[None]:
         """Return the check that is under way, or begins."""
@@ -181,6 +186,8 @@ class CatalogSearch:
             check = self._check
             if check is not None:
                 return check
+            if self._closing.is_set():
+                raise Unavailable("the process ends", hint="retry")
             check = self._check = self._background.submit(self.refresh)
         check.add_done_callback(self._checked)
         return check
@@ -189,19 +196,23 @@ class CatalogSearch:
         with self._asking:
             self._check = None
             self._checked_at = self._monotonic()
-        if not done.cancelled() and (error := done.exception()) is not None:
+        # Whoever waits for the very first is told by the check itself.
+        has_former = self._index is not None
+        if has_former and not done.cancelled() and (error := done.exception()) is not None:
             # The last index goes on answering; the next request tries again.
             _log.warning("the catalog's search could not be brought up to date: %s", error)
 
     def _next(self) -> CatalogIndex | StoredIndex:
         """Return the index of the present catalog: the same one when nothing has changed."""
         with self._database.transaction() as tx:
-            version: int = tx.execute(_VERSION).scalar_one()
-            if not version:
-                if count_models(tx, self._stored_from + 1) <= self._stored_from:
-                    return self._in_memory(tx)
-                _log.info("the catalog outgrew memory; its search is now kept in PostgreSQL")
-        return self._stored(version)
+            state = read_state(tx)
+            if state.version:
+                return self._stored(tx, state)
+            if count_models(tx, self._stored_from + 1) <= self._stored_from:
+                return self._in_memory(tx)
+            if self._index is not None:
+                return self._index
+            raise Unavailable(_being_built(state), hint="retry in a minute")
 
     def _in_memory(self, tx: Connection) -> CatalogIndex:
         former = self._position
@@ -222,21 +233,10 @@ class CatalogSearch:
             rows, currency=self._currency, stamp=f"memory-{found.horizon}-{self._builds}"
         )
 
-    def _stored(self, version: int) -> StoredIndex:
-        with self._database.transaction() as tx:
-            may_fill = lock_filling(tx)
-            if not may_fill and not version:
-                raise Unavailable("another process prepares the catalog's search", hint="retry")
-            # It may have been filled since the version was asked for.
-            if not version and not tx.execute(_VERSION).scalar_one():
-                fill_anew(tx, self._batches(tx))
-        while self._filled_changes():
-            pass
-        with self._database.transaction() as tx:
-            version = tx.execute(_VERSION).scalar_one()
-            if isinstance(self._index, StoredIndex) and self._index.version == version:
-                return self._index
-            return StoredIndex.load(tx, currency=self._currency, version=version)
+    def _stored(self, tx: Connection, state: StoredState) -> StoredIndex:
+        if isinstance(self._index, StoredIndex) and self._index.version == state.version:
+            return self._index
+        return StoredIndex.load(tx, state)
 
     def _batches(self, tx: Connection) -> Iterator[list[CatalogRow]]:
         for batch in read_batches(tx, self._currency):
@@ -244,6 +244,9 @@ class CatalogSearch:
                 raise Unavailable("the process ends", hint="retry")
             yield batch
 
-    def _filled_changes(self) -> bool:
-        with self._database.transaction() as tx:
-            return lock_filling(tx) and fill_changes(tx, self._currency) is not None
+
+def _being_built(state: StoredState) -> str:
+    told = "the catalog's search is being built"
+    if state.filling is None:
+        return told
+    return f"{told}: {state.filling.models:,} of about {state.filling.of:,} models are in it"

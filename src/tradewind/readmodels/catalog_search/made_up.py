@@ -4,6 +4,7 @@ For `tradewind bench catalog` alone, on a database that it has made for itself.
 """
 
 import random
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, LiteralString, NamedTuple
@@ -64,8 +65,10 @@ _TIDY = (b"VACUUM ANALYZE model", b"VACUUM ANALYZE offer", b"ANALYZE")
 
 
 class Seeded(NamedTuple):
-    models: int
-    offers: int
+    making_up_s: float
+    """Of the time that passed, what it took to invent them,"""
+    making_up_cpu_s: float
+    """and of this process's CPU time."""
 
 
 class Measured(NamedTuple):
@@ -101,16 +104,18 @@ def seed(connection: psycopg.Connection, models: int) -> Seeded:
         cursor.executemany(
             _ADD_PUBLISHER, [(slug, _title(slug), _NOW) for slug in dict.fromkeys(publishers)]
         )
-    offers = 0
+    making_up_s = making_up_cpu_s = 0.0
     for start in range(0, models, BATCH):
+        began, began_s = time.monotonic(), time.process_time()
         numbers = range(start, min(models, start + BATCH))
         made = [_model(chance, number, families, publishers) for number in numbers]
-        _copy(connection, _COPY_MODELS, made)
         offered = [offer for model in made for offer in _offers(chance, model[0])]
+        making_up_s += time.monotonic() - began
+        making_up_cpu_s += time.process_time() - began_s
+        _copy(connection, _COPY_MODELS, made)
         _copy(connection, _COPY_OFFERS, offered)
         connection.commit()
-        offers += len(offered)
-    return Seeded(models, offers)
+    return Seeded(making_up_s, making_up_cpu_s)
 
 
 def _families(chance: random.Random, most: int) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from tradewind.readmodels.catalog_search.answer import answer
 from tradewind.readmodels.catalog_search.cards import card_of, may_open, page_of
 from tradewind.readmodels.catalog_search.facets import PUBLISHER, values_of
+from tradewind.readmodels.catalog_search.fit import Fit, fit_mask
 from tradewind.readmodels.catalog_search.masks import Members, Order, mask_of, members_of
 from tradewind.readmodels.catalog_search.packed import Packed, is_own
 from tradewind.readmodels.catalog_search.query import CatalogQuery, Sort
@@ -40,7 +41,7 @@ class CatalogIndex:
         self._packed = packed
         self._words = words
         self._currency = currency
-        self._by_name = {row.name: row for row in rows}
+        self._by_name = {row.name: number for number, row in enumerate(rows)}
         self.stamp = stamp
 
     @classmethod
@@ -54,8 +55,9 @@ class CatalogIndex:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def search(self, query: CatalogQuery, reader: Reader) -> CatalogPage:
-        found = answer(self._packed, self._words, query, reader)
+    def search(self, query: CatalogQuery, reader: Reader, fit: Fit | None = None) -> CatalogPage:
+        within = None if fit is None else fit_mask(self._packed, fit, self._mask_of(fit.models))
+        found = answer(self._packed, self._words, query, reader, within)
         rows = [self._rows[number] for number in found.numbers]
         return page_of(found, rows, query, reader, self._currency, self.stamp)
 
@@ -63,8 +65,12 @@ class CatalogIndex:
         """Return the cards of these "publisher/slug", in this order and without those that there
         are not. A model that is not listed is found by its name.
         """
-        found = [row for name in names if (row := self._by_name.get(name)) is not None]
+        found = [self._rows[self._by_name[name]] for name in names if name in self._by_name]
         return [card_of(row, reader, self._currency) for row in found if may_open(row, reader)]
+
+    def _mask_of(self, names: Iterable[str]) -> int:
+        numbers = [self._by_name[name] for name in names if name in self._by_name]
+        return mask_of(numbers, len(self._rows))
 
 
 def _pack(rows: Sequence[CatalogRow]) -> Packed:
@@ -95,6 +101,7 @@ def _pack(rows: Sequence[CatalogRow]) -> Packed:
             sort: Order(sorted(range(size), key=lambda n: sort_key(rows[n], sort)), size)
             for sort in Sort
         },
+        prices=sorted(row.price.mixed_nanos for row in rows if row.price is not None),
     )
 
 

@@ -1,6 +1,6 @@
 """`Packed`: a whole catalog as masks, without its words and cards. Pure and immutable."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tradewind.readmodels.catalog_search.facets import CALLABLE, DEPLOYABILITY
@@ -26,6 +26,8 @@ class Packed:
     labels: Mapping[tuple[str, str], str]
     """Of (facet, value) where the facet itself knows none."""
     orders: Mapping[Sort, Order]
+    prices: Sequence[int] = ()
+    """Of all that have one, mixed, ascending: as many as the order by price begins with."""
 
     def visible(self, reader: Reader) -> int:
         if reader.organization_id is None:

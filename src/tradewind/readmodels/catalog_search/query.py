@@ -17,6 +17,7 @@ MAX_PER_PAGE = 100
 PER_PAGE = 24
 _MAX_NOTES = 20
 _TEXT, _SORT, _PAGE, _PER_PAGE = "q", "sort", "page", "per_page"
+FITS = "fits"
 
 
 class Sort(StrEnum):
@@ -38,6 +39,9 @@ class CatalogQuery:
     sort: Sort = Sort.RELEVANCE
     page: int = 1
     per_page: int = PER_PAGE
+    fits: bool = False
+    """Only what works for the asker's project, which is resolved to a `fit.Fit` when it is asked.
+    """
 
     @classmethod
     def of(
@@ -47,6 +51,8 @@ class CatalogQuery:
         sort: Sort = Sort.RELEVANCE,
         page: int = 1,
         per_page: int = PER_PAGE,
+        *,
+        fits: bool = False,
     ) -> "CatalogQuery":
         """Return the canonical question. Raises InvalidInput."""
         chosen = {name: tuple(sorted(set(values))) for name, values in (facets or {}).items()}
@@ -63,6 +69,7 @@ class CatalogQuery:
             sort=sort,
             page=page,
             per_page=per_page,
+            fits=fits,
         )
 
     def values_of(self, facet: str) -> tuple[str, ...]:
@@ -72,7 +79,7 @@ class CatalogQuery:
         """Return the first page of the question with this value chosen, or no longer chosen."""
         chosen = {name: set(values) for name, values in self.facets}
         chosen.setdefault(facet, set()).symmetric_difference_update({value})
-        return CatalogQuery.of(self.text, chosen, self.sort, 1, self.per_page)
+        return CatalogQuery.of(self.text, chosen, self.sort, 1, self.per_page, fits=self.fits)
 
     def on_page(self, page: int) -> "CatalogQuery":
         return replace(self, page=page)
@@ -81,6 +88,8 @@ class CatalogQuery:
         """Return the question as parameters, in one order and without what goes without saying."""
         found = [(_TEXT, self.text)] if self.text else []
         found += [(name, value) for name, values in self.facets for value in values]
+        if self.fits:
+            found.append((FITS, "yes"))
         if self.sort is not Sort.RELEVANCE:
             found.append((_SORT, self.sort.value))
         if self.page != 1:
@@ -114,7 +123,13 @@ def read_loosely(parameters: Sequence[tuple[str, str]]) -> ReadQuery:
     """Read what can be read of a question, for a page: an old link should still show something."""
     notes: list[str] = []
     chosen: dict[str, set[str]] = {}
-    single = {_TEXT: "", _SORT: Sort.RELEVANCE.value, _PAGE: "1", _PER_PAGE: str(PER_PAGE)}
+    single = {
+        FITS: "",
+        _TEXT: "",
+        _SORT: Sort.RELEVANCE.value,
+        _PAGE: "1",
+        _PER_PAGE: str(PER_PAGE),
+    }
     for name, value in parameters:
         if name in single:
             single[name] = value
@@ -127,7 +142,10 @@ def read_loosely(parameters: Sequence[tuple[str, str]]) -> ReadQuery:
     sort = _sort(single[_SORT], notes)
     page = _number(_PAGE, single[_PAGE], MAX_PAGE, 1, notes)
     per_page = _number(_PER_PAGE, single[_PER_PAGE], MAX_PER_PAGE, PER_PAGE, notes)
-    query = CatalogQuery.of(single[_TEXT], chosen, sort, page, per_page)
+    if single[FITS] not in {"", "yes"}:
+        notes.append(f"`{FITS}` is `yes`, or left out")
+    fits = single[FITS] == "yes"
+    query = CatalogQuery.of(single[_TEXT], chosen, sort, page, per_page, fits=fits)
     return ReadQuery(query, tuple(notes[:_MAX_NOTES]))
 
 

@@ -46,7 +46,9 @@ _ROWS = """
             (
                 SELECT price.input_nanos, price.output_nanos
                 FROM price WHERE price.model_id = model.id AND price.currency = :currency
-                ORDER BY price.created_at DESC, price.id DESC LIMIT 1
+                    AND price.organization_id IS NULL
+                    AND price.effective_at <= (SELECT clock_timestamp())
+                ORDER BY price.effective_at DESC, price.created_at DESC, price.id DESC LIMIT 1
             )
         ) AS asked
         ORDER BY
@@ -104,12 +106,15 @@ _COUNT = text("SELECT count(*) FROM (SELECT FROM model LIMIT :most) AS counted")
 def read_batches(tx: Connection, currency: str) -> Iterator[list[CatalogRow]]:
     """Yield every model, by id. Prices in other currencies are unknown to the search."""
     after = ""
-    while True:
-        rows = tx.execute(_AFTER, {"after": after, "most": BATCH, "currency": currency}).all()
-        if not rows:
-            return
-        after = rows[-1].id
-        yield [_row(row) for row in rows]
+    while rows := read_after(tx, after, currency):
+        yield rows
+        after = rows[-1].model_id
+
+
+def read_after(tx: Connection, after: str, currency: str, most: int = BATCH) -> list[CatalogRow]:
+    """Return the models behind one, by id: none behind the last."""
+    asked = {"after": after, "most": most, "currency": currency}
+    return [_row(row) for row in tx.execute(_AFTER, asked)]
 
 
 def read_rows(tx: Connection, ids: Sequence[str], currency: str) -> list[CatalogRow]:

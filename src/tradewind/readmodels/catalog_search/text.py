@@ -103,8 +103,9 @@ def _combine(levels_of_terms: list[list[_Level]], visible: int) -> tuple[int, tu
 
 def _levels(term: Term, words: Words) -> list[_Level]:
     """Return how well models match a word as it is, best first."""
-    whole = words.whole(term.whole)
+    # First what is read with it: a store then knows the whole word as well.
     begins = words.beginning(term.whole) if len(term.whole) >= SHORTEST_BEGINNING else Matching()
+    whole = words.whole(term.whole)
     in_parts = _all_parts(term.parts, words)
     return [
         _Level(ranking.WHOLE_NAME, whole.name),

@@ -8,6 +8,7 @@ letters turn into digits, and neighbours of a name are also kept joined.
 import re
 import unicodedata
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -64,19 +65,16 @@ def fold(text: str) -> str:
 
 def places_of(row: CatalogRow) -> dict[Place, list[str]]:
     """Return the words of a model by where they stand; one word only in the best place."""
-    name = [
-        *_name_words(row.slug),
-        *(
-            ()
-            if words_of(row.display_name) == words_of(row.slug)
-            else _name_words(row.display_name)
-        ),
-        *(word for alias in row.aliases for word in _name_words(alias)),
-    ]
+    slug, shown = words_of(row.slug), words_of(row.display_name)
+    name = _with_variants(slug)
+    if shown != slug:
+        name += _with_variants(shown)
+    for alias in row.aliases:
+        name += _with_variants(words_of(alias))
     group = [
         word
         for text in dict.fromkeys((row.family, row.publisher, row.publisher_name.lower()))
-        for word in _name_words(text)
+        for word in _group_words(text)
     ]
     prose = words_of(" ".join((row.description, row.operation, *row.capabilities)))
     taken: set[str] = set()
@@ -92,9 +90,15 @@ def may_be_mistyped(word: str) -> bool:
     return _PLAIN.fullmatch(word) is not None
 
 
-def _name_words(text: str) -> list[str]:
-    words = words_of(text)
-    parts = [part for word in words for part in _parts(word)]
+@lru_cache(4096)
+def _group_words(text: str) -> tuple[str, ...]:
+    """Many models share a family or a publisher."""
+    return tuple(_with_variants(words_of(text)))
+
+
+def _with_variants(words: list[str]) -> list[str]:
+    """Return the words of a name, and what else they may be asked for as."""
+    parts = [part for word in words if not word.isalpha() for part in _parts(word)]
     # "5" finds 5.6; as a mere beginning it would find 50b as well.
     heads = [word.partition(".")[0] for word in words + parts if "." in word]
     # Only before versions, where people leave the dash out: "mistrallarge" would make the
@@ -103,8 +107,7 @@ def _name_words(text: str) -> list[str]:
     return words + parts + heads + joined
 
 
+@lru_cache(4096)
 def _parts(word: str) -> tuple[str, ...]:
-    if word.isalpha():
-        return ()  # most are, and a catalog of a million has tens of millions
     parts = tuple(_PART.findall(word))
     return parts if len(parts) > 1 else ()

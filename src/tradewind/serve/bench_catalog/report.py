@@ -31,7 +31,8 @@ def show(figures: Figures, console: Console) -> None:
     )
     console.print(table)
     console.print(
-        f"import {figures.import_s:g} s, index {figures.index_s:g} s:"
+        f"import {figures.import_s:g} s, index {figures.index_s:g} s"
+        f" ({figures.load_s:g} s of it to load):"
         f" {figures.entries_per_s:,} entries/s ({figures.entries_per_cpu_s:,} by CPU time);"
         f" next index {figures.reload_cpu_ms:g} ms of CPU"
     )
