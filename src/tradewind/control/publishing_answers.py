@@ -95,8 +95,15 @@ class ApplicationAnswer(BaseModel):
     contact: str
     state: ApplicationState
     reason: str
-    proof: str = Field(description=f"A line that `{rules.WELL_KNOWN}` on the website has to have.")
-    proof_error: str = Field(description="Why the file was not found right.")
+    proof: str = Field(
+        description=f"A line that `{rules.WELL_KNOWN}` on the website has to have, or the TXT"
+        " record named by `challenge`."
+    )
+    challenge: str | None = Field(description="Name of that record; null without a domain.")
+    proof_error: str = Field(description="Why neither was found right.")
+    missing_since: datetime | None = Field(
+        description="Since when what proved it is not found any more; it lapses after 30 days."
+    )
     created_at: datetime
     decided_by: str
     decided_at: datetime | None
@@ -112,7 +119,9 @@ class ApplicationAnswer(BaseModel):
             state=row.state,
             reason=row.reason,
             proof=row.proof,
+            challenge=row.challenge,
             proof_error=row.proof_error,
+            missing_since=row.missing_since,
             created_at=row.created_at,
             decided_by=row.decided_by,
             decided_at=row.decided_at,
@@ -177,6 +186,7 @@ class ListingAnswer(BaseModel):
     state: State
     reason: str = Field(description="Why it was last sent back or delisted.")
     submitted_by: str | None
+    is_self_reviewed: bool = Field(description="Who submitted it approved it as well.")
     created_at: datetime
     updated_at: datetime
     last_run: RunAnswer | None
@@ -190,6 +200,7 @@ class ListingAnswer(BaseModel):
             state=row.state,
             reason=row.reason,
             submitted_by=None if row.submitted_by is None else row.submitted_by.name,
+            is_self_reviewed=row.is_self_reviewed,
             created_at=row.created_at,
             updated_at=row.updated_at,
             last_run=None if row.last_run is None else RunAnswer.of(row.last_run),
@@ -248,6 +259,7 @@ class EventAnswer(BaseModel):
     state: State
     by: str
     reason: str
+    is_self_review: bool = Field(description="An approval by who submitted the listing.")
 
 
 class ListingDetailAnswer(BaseModel):
@@ -282,6 +294,7 @@ class ListingDetailAnswer(BaseModel):
                     state=each.state,
                     by=each.by.name,
                     reason=each.reason,
+                    is_self_review=each.is_self_review,
                 )
                 for each in detail.events
             ],

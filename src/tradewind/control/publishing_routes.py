@@ -54,7 +54,7 @@ def _add_publisher_routes(routes: Routes, services: ControlServices) -> None:
     @routes.post(
         "/publishing/applications/{application_id}/proof",
         permission=writes,
-        summary="Have the website's file looked for",
+        summary="Have the website's file and the domain's record looked for",
     )
     def prove(call: Call, application_id: _Id) -> ApplicationAnswer:
         row = publishers.look_for_proof(call.tx, call.holder, application_id)

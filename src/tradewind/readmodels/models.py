@@ -59,7 +59,7 @@ def list_models(tx: Connection, organization_id: OrganizationId | None = None) -
     An organization also sees its private ones; without one only what everybody sees is returned.
     """
     rows = tx.execute(
-        _models()
+        _models(organization_id)
         .where(is_listed_for(organization_id), model.c.lifecycle != "retired")
         .order_by(model.c.publisher_slug, model.c.slug)
         .limit(_MOST_MODELS)
@@ -73,7 +73,7 @@ def get_model(
     """Return the model of this "publisher/slug", or None."""
     publisher_slug, _, slug = name.partition("/")
     row = tx.execute(
-        _models().where(
+        _models(organization_id).where(
             model.c.publisher_slug == publisher_slug,
             model.c.slug == slug,
             may_see(organization_id),
@@ -82,8 +82,12 @@ def get_model(
     return _served(row) if row is not None else None
 
 
-def _models() -> Select[Any]:
+def _models(organization_id: OrganizationId | None) -> Select[Any]:
     prices = price_in_force()
+    # Another organization's own endpoint answers nobody else.
+    is_callable = endpoint.c.organization_id.is_(None)
+    if organization_id is not None:
+        is_callable |= endpoint.c.organization_id == organization_id
     # The newest that has a deployment, else the newest: what is shown is what answers.
     has_deployment = (
         select(deployment.c.id).where(deployment.c.model_version_id == model_version.c.id).exists()
@@ -117,6 +121,7 @@ def _models() -> Select[Any]:
         .where(
             endpoint.c.model_id == model.c.id,
             endpoint.c.is_enabled,
+            is_callable,
             provider_connection.c.disabled_at.is_(None),
         )
         .exists()

@@ -5,7 +5,7 @@ otherwise: nobody is told that something works that was never seen to work.
 """
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +16,8 @@ from tradewind.features.publishing.schemas import Check, RunState, Timing
 from tradewind.features.publishing.tables import listing, validation_run
 
 _SETTLED = (RunState.PASSED.value, RunState.FAILED.value)
+_GRACE = timedelta(days=1)
+"""Runs are made one after another: some wait for others."""
 
 
 class Validation(NamedTuple):
@@ -28,6 +30,22 @@ class Validation(NamedTuple):
     ended_at: datetime
     checks: tuple[Check, ...]
     timing: Timing
+    is_self_reviewed: bool = False
+    """Who submitted the listing approved it as well."""
+    version: str = ""
+    """Label of the version that was tried."""
+    is_running: bool = False
+    """It is being tried again now."""
+
+    def next_at(self, every: timedelta) -> datetime:
+        """Return when it is tried again, if it is tried so often."""
+        return self.ended_at + every
+
+    def is_stale(self, every: timedelta, now: datetime) -> bool:
+        """Say whether it should have been tried again for long: what was shown then may not hold
+        any more.
+        """
+        return now > self.next_at(every) + _GRACE and not self.is_running
 
 
 def read_validations(
@@ -38,6 +56,10 @@ def read_validations(
     A model that is missing either came by no listing, or its run has not ended: of the second kind
     none is listed.
     """
+    under_way = validation_run.alias("under_way")
+    open_run = select(under_way.c.id).where(
+        under_way.c.listing_id == listing.c.id, under_way.c.next_try_at.is_not(None)
+    )
     found = (
         select(
             listing.c.model_id,
@@ -47,6 +69,9 @@ def read_validations(
             validation_run.c.ended_at,
             validation_run.c.checks,
             validation_run.c.timing,
+            listing.c.is_self_reviewed,
+            listing.c.content["version"].astext.label("version"),
+            open_run.exists().label("is_running"),
         )
         .join(validation_run, validation_run.c.listing_id == listing.c.id)
         .where(listing.c.state == "listed", validation_run.c.state.in_(_SETTLED))
@@ -64,6 +89,9 @@ def read_validations(
             row.ended_at,
             msgspec.convert(row.checks, tuple[Check, ...]),
             msgspec.convert(row.timing, Timing),
+            row.is_self_reviewed,
+            row.version or "",
+            row.is_running,
         )
         for row in tx.execute(found)
     }

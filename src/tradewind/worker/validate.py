@@ -1,5 +1,5 @@
-"""Tries models that publishers submitted, and again what is listed; and looks for the files that
-prove publishers.
+"""Tries models that publishers submitted, and again what is listed; and looks for what proves
+publishers.
 
 A run is claimed for some minutes, which a thread beside the work renews, so that one whose worker
 died is carried on by the next: what was tried already is not tried again.
@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Protocol, Self
 
 from tradewind.core.base_urls import parse_base_url
@@ -20,9 +21,18 @@ from tradewind.core.ids import OrganizationId, ValidationRunId
 from tradewind.db.database import Database
 from tradewind.features.publishing import rules
 from tradewind.features.publishing.publishers import Publishers
-from tradewind.features.publishing.schemas import Check, CheckState, Claimed, DueProof, Timing
+from tradewind.features.publishing.schemas import (
+    Check,
+    CheckState,
+    Claimed,
+    DueProof,
+    Proof,
+    ProofKind,
+    Timing,
+)
 from tradewind.features.publishing.validations import Validations
 from tradewind.features.webhooks.schemas import EventUrl, Outcome
+from tradewind.worker.dns_txt import TxtRecords, TxtUnanswered
 from tradewind.worker.validation_checks import (
     Calls,
     Files,
@@ -214,39 +224,75 @@ class _Heart:
 
 
 def look_for_proofs(
-    database: Database, publishers: Publishers, fetch: Fetch, stop: threading.Event
+    database: Database,
+    publishers: Publishers,
+    fetch: Fetch,
+    records: TxtRecords,
+    stop: threading.Event,
 ) -> None:
-    """Look for the files of publishers that asked for it, until `stop` is set."""
+    """Look for the proofs of publishers that asked for it, and again for those that were found,
+    until `stop` is set.
+    """
     while not stop.wait(_LOOK_EVERY_S):
         try:
-            prove_due(database, publishers, fetch)
+            prove_due(database, publishers, fetch, records)
         except Unavailable as error:
             _log.warning("publishers are not looked up: %s", error)
 
 
-def prove_due(database: Database, publishers: Publishers, fetch: Fetch) -> int:
-    """Look for the files that are due, and note what was found; return how many there were."""
+def prove_due(database: Database, publishers: Publishers, fetch: Fetch, records: TxtRecords) -> int:
+    """Look for the proofs that are due, and note what was found; return how many there were."""
     with database.transaction() as tx:
         due = publishers.due_proofs(tx)
     # No transaction is open while websites are waited for.
     for each in due:
-        error = asyncio.run(_prove(fetch, each))
+        proof = asyncio.run(_prove(fetch, records, each))
         with database.transaction() as tx:
-            publishers.settle_proof(tx, each, error)
+            publishers.settle_proof(tx, each, proof)
     return len(due)
 
 
-async def _prove(fetch: Fetch, due: DueProof) -> str:
-    """Return why a website proves nothing; empty when it does."""
+async def _prove(fetch: Fetch, records: TxtRecords, due: DueProof) -> Proof:
+    """Return what is found of a proof: the record of the domain, or the file of the website."""
+    by_record = await _prove_by_record(records, due)
+    if by_record.found is not None:
+        return by_record
+    by_file = await _prove_by_file(fetch, due)
+    if by_file.found is not None:
+        return by_file
+    errors = (by_record.error, by_file.error)
+    is_certain = by_record.is_certain and by_file.is_certain
+    return Proof(None, "; ".join(error for error in errors if error), is_certain=is_certain)
+
+
+async def _prove_by_record(records: TxtRecords, due: DueProof) -> Proof:
+    if due.challenge is None:
+        return Proof(None)
+    try:
+        found = await records.txt(due.challenge)
+    except TxtUnanswered as error:
+        return Proof(None, f"the record: {error}", is_certain=False)
+    if any(text.strip() == due.proof for text in found):
+        return Proof(ProofKind.DNS)
+    return Proof(None, "the record: it is not there" if not found else "the record: it says else")
+
+
+async def _prove_by_file(fetch: Fetch, due: DueProof) -> Proof:
     try:
         url = parse_base_url(due.website)
     except ValueError as error:
-        return f"the website {error}"
+        return Proof(None, f"the website {error}")
     # The file speaks for the whole host, wherever on it the publisher's own pages begin.
     place = EventUrl(url.scheme, url.host, url.port, rules.WELL_KNOWN)
     outcome, body = await fetch.fetch(
         place, {"accept": "text/plain"}, b"", must_be_public=True, method="GET"
     )
     if outcome.error is not None:
-        return outcome.error
-    return "" if rules.is_proved(body, due.proof) else "the file does not have the line asked for"
+        # A host that is down says nothing of its files; one that answers does.
+        is_certain = (
+            outcome.status is not None and outcome.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        )
+        return Proof(None, f"the file: {outcome.error}", is_certain=is_certain)
+    if rules.is_proved(body, due.proof):
+        return Proof(ProofKind.FILE)
+    return Proof(None, "the file: it does not have the line asked for")

@@ -1,5 +1,7 @@
 """What a validation run tries of a model, one check at a time."""
 
+import base64
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,6 +20,22 @@ from tradewind.snapshot.contents import Operation, Target
 from tradewind.worker.model_calls import Answered, CallFailed
 
 QUESTION = "Name one colour of the rainbow. Answer with one word."
+BEGINNING = "The colours of the rainbow are red, orange,"
+QUERY = "Which colour does a ripe banana have?"
+DOCUMENTS = ("The rainbow has seven colours.", "Bananas turn yellow as they ripen.")
+FITTING = 1
+PICTURE = "A plain yellow circle on a white background."
+SENTENCE = "Hello."
+VOICE = "alloy"
+"""A voice that OpenAI's hosts and those like them have."""
+_STREAM: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+_ONLY_CHAT = "is claimed, and tried of models for chat only"
+_IMAGES = (
+    ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n")),
+    ("JPEG", re.compile(rb"\xff\xd8\xff")),
+    ("GIF", re.compile(rb"GIF8[79]a")),
+    ("WebP", re.compile(rb"RIFF....WEBP", re.DOTALL)),
+)
 _LEAST_TOKENS = 16
 _MOST_TOKENS = 256
 _TOOL = {
@@ -145,15 +163,30 @@ class _Trial:
         self._calls = calls
 
     def smoke(self, timing: Timing) -> tuple[Check, Timing]:
-        if self._content.operation == Operation.EMBEDDINGS:
-            return self._embed(timing)
+        """Call it once as it is meant to be called; what it is proves no more than the detail."""
         try:
-            answer = self._ask(
-                {"stream": True, "stream_options": {"include_usage": True}},
-                most_tokens=_LEAST_TOKENS,
-            )
+            match Operation(self._content.operation):
+                case Operation.CHAT:
+                    return self._write(self._ask(_STREAM, most_tokens=_LEAST_TOKENS), timing)
+                case Operation.COMPLETIONS:
+                    body = {"prompt": BEGINNING, "max_tokens": _LEAST_TOKENS, "temperature": 0}
+                    return self._write(self._call(body | _STREAM), timing)
+                case Operation.EMBEDDINGS:
+                    return _vector_of(self._call({"input": QUESTION}), timing)
+                case Operation.RERANK:
+                    body = {"query": QUERY, "documents": list(DOCUMENTS)}
+                    return _order_of(self._call(body)), timing
+                case Operation.IMAGES:
+                    return _image_of(self._call({"prompt": PICTURE, "n": 1})), timing
+                case Operation.SPEECH:
+                    body = {"input": SENTENCE, "voice": VOICE}
+                    return _sound_of(self._call(body)), timing
+                case other:
+                    return _failed("smoke", f"models for {other} cannot be tried here"), timing
         except CallFailed as error:
             return _failed("smoke", str(error)), timing
+
+    def _write(self, answer: Answered, timing: Timing) -> tuple[Check, Timing]:
         if not answer.text.strip():
             return _failed("smoke", "the answer has no text"), timing
         timing = Timing(
@@ -167,6 +200,8 @@ class _Trial:
     def tools(self) -> Check:
         if "tools" not in self._content.capabilities:
             return _skipped("tools", "is not claimed")
+        if self._content.operation != Operation.CHAT:
+            return _failed("tools", _ONLY_CHAT)
         try:
             answer = self._ask(
                 {"tools": [_TOOL], "tool_choice": "required"},
@@ -184,6 +219,8 @@ class _Trial:
     def json(self) -> Check:
         if "structured_output" not in self._content.capabilities:
             return _skipped("json", "is not claimed")
+        if self._content.operation != Operation.CHAT:
+            return _failed("json", _ONLY_CHAT)
         try:
             answer = self._ask(
                 {"response_format": _SCHEMA},
@@ -194,19 +231,6 @@ class _Trial:
         if _is_object(answer.text):
             return _passed("json", "answered with a JSON object", answer.whole_s)
         return _failed("json", "the answer is no JSON object, though the request required one")
-
-    def _embed(self, timing: Timing) -> tuple[Check, Timing]:
-        try:
-            answer = self._call({"input": QUESTION})
-        except CallFailed as error:
-            return _failed("smoke", str(error)), timing
-        vector = answer.message.get("embedding")
-        if not isinstance(vector, list) or not vector:
-            return _failed("smoke", "the answer has no vector"), timing
-        count = len(cast("list[object]", vector))
-        check = _passed("smoke", f"answered with {count} numbers", answer.whole_s)
-        first_token_ms = _ms(answer.whole_s)
-        return check, Timing(load_s=timing.load_s, first_token_ms=first_token_ms)
 
     def _ask(
         self, members: dict[str, Any], *, question: str = QUESTION, most_tokens: int = _MOST_TOKENS
@@ -219,6 +243,57 @@ class _Trial:
     def _call(self, body: dict[str, Any]) -> Answered:
         operation = Operation(self._content.operation)
         return self._calls.call(self._loaded.provider, self._loaded.target, operation, body)
+
+
+def _vector_of(answer: Answered, timing: Timing) -> tuple[Check, Timing]:
+    vector = answer.message.get("embedding")
+    if not isinstance(vector, list) or not vector:
+        return _failed("smoke", "the answer has no vector"), timing
+    count = len(cast("list[object]", vector))
+    check = _passed("smoke", f"answered with {count} numbers", answer.whole_s)
+    return check, Timing(load_s=timing.load_s, first_token_ms=_ms(answer.whole_s))
+
+
+def _order_of(answer: Answered) -> Check:
+    """Each document once, with a score; which comes first is the model's own opinion."""
+    scored = {
+        entry["index"]: entry["relevance_score"]
+        for entry in answer.entries
+        if isinstance(entry.get("index"), int)
+        and isinstance(entry.get("relevance_score"), int | float)
+    }
+    if sorted(scored) != list(range(len(DOCUMENTS))):
+        return _failed("smoke", "the answer has not a score for each document")
+    first = max(scored, key=lambda index: scored[index])
+    fits = "the one that answers" if first == FITTING else "not the one that answers"
+    return _passed("smoke", f"ranked {len(scored)} documents, {fits} first", answer.whole_s)
+
+
+def _image_of(answer: Answered) -> Check:
+    encoded, address = answer.message.get("b64_json"), answer.message.get("url")
+    if not isinstance(encoded, str):
+        if isinstance(address, str) and address.startswith("https://"):
+            return _passed(
+                "smoke", "answered with the address of an image, not fetched", answer.whole_s
+            )
+        return _failed("smoke", "the answer has no image")
+    try:
+        image = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        return _failed("smoke", "the image of the answer is not base64")
+    kind = next((kind for kind, start in _IMAGES if start.match(image)), "")
+    if not kind:
+        return _failed("smoke", "what was answered is no image of a known format")
+    return _passed("smoke", f"made an image of {len(image)} bytes ({kind})", answer.whole_s)
+
+
+def _sound_of(answer: Answered) -> Check:
+    if not answer.data:
+        return _failed("smoke", "the answer has no sound")
+    if not answer.content_type.startswith("audio/"):
+        return _failed("smoke", f"the answer is {answer.content_type or 'of no type'}, no sound")
+    said = f"spoke: {len(answer.data)} bytes of {answer.content_type}"
+    return _passed("smoke", said, answer.whole_s)
 
 
 def _is_object(text: object) -> bool:

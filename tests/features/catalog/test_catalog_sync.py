@@ -1,5 +1,6 @@
 """Syncs on PostgreSQL: what sources say comes in whole, once, and under review."""
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -31,6 +32,9 @@ from tradewind.features.catalog.tables import (
     offer,
 )
 from tradewind.plugins.sources.registry import shipped_sources
+from tradewind.readmodels.catalog_search.live import CatalogSearch
+from tradewind.readmodels.catalog_search.query import CatalogQuery
+from tradewind.readmodels.catalog_search.rows import Reader
 from tradewind.snapshot.contents import Operation
 
 pytestmark = pytest.mark.postgres
@@ -85,13 +89,31 @@ def test_what_is_shipped_comes_in_whole_and_a_second_time_changes_nothing(do, sy
         again = do(syncs.apply, said, edition="1")
         assert (again.added, again.changed, again.vanished) == (0, 0, 0)
     stats = do(catalog.stats)
-    assert stats.models >= 1_600
+    assert stats.models >= 2_000
     assert stats.offers >= 6_000
     assert stats.publishers >= 100
     assert stats.providers >= 150
     shown = do(catalog.show_model, "openai/gpt-4o", None)
     assert (shown.publisher_name, shown.operation) == ("OpenAI", Operation.CHAT)
     assert shown.offers == len(do(catalog.offers_of, shown.model_id)) > 5
+
+
+def test_what_follows_is_told_as_such_and_gives_way_to_who_says_something(sync, do, catalog):
+    def shown():
+        model = do(catalog.show_model, "tw/m", None)
+        told = do(catalog.facts_of, model.model_id)
+        return model.licence, {(fact.name, fact.source, fact.value) for fact in told}
+
+    guess = SaidModel("tw/m", "TW", inferred={"licence": "MIT", "operation": "chat"})
+    assert sync(models=[guess]).changed == 0, "no source said it"
+    assert shown() == (
+        "MIT",
+        {("licence", "inferred", "MIT"), ("operation", "inferred", "chat")},
+    )
+    sync(models=[SaidModel("tw/m", "TW", facts={"licence": "Apache-2.0"})], source="huggingface")
+    licence, told = shown()
+    assert licence == "Apache-2.0"
+    assert told == {("licence", "huggingface", "Apache-2.0")}, "a wrong guess is taken back"
 
 
 def test_the_columns_of_a_model_are_the_stronger_word_whatever_came_first(sync, do, catalog):
@@ -301,14 +323,17 @@ def test_a_model_is_found_by_other_names(sync, do, catalog):
     assert do(catalog.resolve, "mine").name == "tw/m"
 
 
-def test_a_private_model_is_there_for_its_organization_alone(sync, do, catalog, person):
+def test_a_private_model_is_there_for_its_organization_alone(sync, do, catalog, person, database):
     sync(models=[SaidModel("tw/m", "TW", facts=FACTS), SaidModel("tw/n", "TW", facts=FACTS)])
     owner, other = person(), person()
     model_id = do(catalog.find_model, "tw/m").model_id
     do(catalog.set_visibility, model_id, Visibility.PRIVATE, owner.organization_id)
 
     def listed(organization_id):
-        return [each.name for each in do(catalog.list_models, organization_id)]
+        search = CatalogSearch(database)
+        with closing(search):
+            cards = search.search(CatalogQuery.of(), Reader(organization_id)).cards
+        return sorted(card.model.name for card in cards)
 
     assert listed(owner.organization_id) == ["tw/m", "tw/n"]
     assert listed(other.organization_id) == listed(None) == ["tw/n"]

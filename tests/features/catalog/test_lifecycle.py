@@ -15,6 +15,8 @@ from tradewind.features.catalog.rules.lifecycle import (
     Life,
     Lifecycle,
     LifecycleMove,
+    announced,
+    arrived,
     may_be_deployed,
     moved,
     postponed,
@@ -138,3 +140,29 @@ def test_the_schedule_is_what_really_can_happen(state, since, ga, today):
         if day is not None:
             life = moved(life, to, at(day))
     assert life.state is Lifecycle.RETIRED
+
+
+def test_a_day_ahead_of_a_preview_and_its_last_day_keep_the_least_times():
+    preview = Life(Lifecycle.PREVIEW, BEGAN)
+    with pytest.raises(LifecycleMove):
+        announced(preview, date(2026, 3, 10), at(date(2026, 3, 10)))
+    life = announced(preview, date(2026, 3, 11), at(date(2026, 3, 10)))
+    assert life.retires_on == date(2026, 3, 11) + LEAST_NOTICE_OF_PREVIEW
+    with pytest.raises(LifecycleMove, match="comes by itself"):
+        moved(life, Lifecycle.GA, at(date(2026, 3, 10)))
+    now = arrived(life)
+    assert (now.state, now.since, now.is_announced) == (
+        Lifecycle.DEPRECATED,
+        at(date(2026, 3, 11)).replace(hour=0),
+        False,
+    )
+
+
+def test_putting_one_day_off_keeps_a_last_day_that_was_told():
+    preview = Life(Lifecycle.PREVIEW, BEGAN)
+    now, last = at(date(2026, 3, 10)), date(2026, 9, 1)
+    life = announced(preview, date(2026, 4, 1), now, last)
+    assert announced(life, date(2026, 4, 10), now).retires_on == last
+    with pytest.raises(LifecycleMove, match="cannot come earlier"):
+        announced(life, date(2026, 4, 10), now, date(2026, 8, 31))
+    assert announced(life, date(2026, 9, 1), now).retires_on == date(2026, 10, 1)

@@ -6,14 +6,15 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from tradewind.core.errors import Conflict, Forbidden, InvalidInput
-from tradewind.core.ids import ProjectId
+from tradewind.core.ids import DeploymentId, ProjectId
 from tradewind.db.outbox import outbox_message
 from tradewind.features.catalog.builtin import MINILM, SMOLLM2
 from tradewind.features.catalog.errors import ModelNotFound
 from tradewind.features.catalog.lives import Lives
 from tradewind.features.catalog.rules.lifecycle import Lifecycle, LifecycleMove
 from tradewind.features.catalog.rules.notices import soon_notice
-from tradewind.features.catalog.tables import model, publisher
+from tradewind.features.catalog.tables import model, model_version, publisher
+from tradewind.features.deployments.tables import deployment
 from tradewind.features.metering.tables import usage_hour
 from tradewind.readmodels.model_users import organizations_using
 
@@ -205,6 +206,116 @@ def test_the_owner_of_a_publisher_is_told_too(old, database, person, do):
         tx.execute(update(publisher).values(**owned))
         row = tx.execute(select(model.c.id).where(model.c.slug == SMOLLM2.slug)).one()
         assert organizations_using(tx, row.id, NOW) == [owner.organization_id]
+
+
+@pytest.fixture
+def announced(old, lives, do, operator, clock):
+    """One of them, announced now to be deprecated in 40 days."""
+    clock.at = NOW - timedelta(days=40)
+    do(lives.move, operator, NAME, Lifecycle.LEGACY)
+    clock.at = NOW
+    day = NOW.date() + timedelta(days=40)
+    return do(lives.announce, operator, NAME, day, replacement=OTHER)
+
+
+@pytest.mark.usefixtures("user")
+def test_a_deprecation_announced_ahead_is_told_at_once_and_comes_by_itself(
+    announced, day, told, database
+):
+    assert (announced.state, announced.deprecates_on) == (Lifecycle.LEGACY, date(2027, 1, 1))
+    assert announced.retires_on == date(2027, 4, 1)
+    assert told()[0][1:] == (
+        "model.deprecation_announced",
+        {
+            "model": NAME,
+            "name": SMOLLM2.display_name,
+            "deprecates_on": "2027-01-01",
+            "retires_on": "2027-04-01",
+            "replacement": OTHER,
+        },
+    )
+    assert [days for days in range(1, 140) if day(days)] == [10, 33, 40, 100, 123, 131]
+    assert [(kind, data.get("days")) for _, kind, data in told()[1:]] == [
+        ("model.deprecates_soon", 30),
+        ("model.deprecates_soon", 7),
+        ("model.deprecated", None),
+        ("model.retires_soon", 30),
+        ("model.retires_soon", 7),
+        ("model.retired", None),
+    ]
+    with database.transaction() as tx:
+        row = tx.execute(select(model).where(model.c.slug == SMOLLM2.slug)).one()
+    assert (row.lifecycle, row.deprecates_on) == ("retired", date(2027, 1, 1))
+
+
+def test_who_looks_late_finds_it_deprecated_since_the_day_that_was_told(announced, day, lives, do):
+    assert day(60) == 1
+    life, _ = do(lives.show, NAME)
+    assert life.state is Lifecycle.DEPRECATED
+    assert life.since == datetime(2027, 1, 1, tzinfo=UTC)
+    assert life.retires_on == announced.retires_on
+
+
+@pytest.mark.usefixtures("user", "announced")
+def test_after_both_days_were_missed_it_is_retired_at_once(day, told):
+    assert day(220) == 1
+    assert [kind for _, kind, _ in told()[1:]] == ["model.deprecated", "model.retired"]
+
+
+def test_an_announced_day_is_put_off_and_never_brought_forward(
+    *, user, announced, lives, do, operator, told
+):
+    sooner = announced.deprecates_on - timedelta(days=1)
+    with pytest.raises(LifecycleMove, match="cannot come earlier"):
+        do(lives.announce, operator, NAME, sooner)
+    with pytest.raises(LifecycleMove, match="comes by itself"):
+        do(lives.move, operator, NAME, Lifecycle.DEPRECATED)
+    later = announced.deprecates_on + timedelta(days=10)
+    assert do(lives.announce, operator, NAME, later).retires_on == later + timedelta(days=90)
+    assert [data["deprecates_on"] for _, _, data in told()] == ["2027-01-01", "2027-01-11"]
+
+
+def test_a_deprecation_is_not_announced_for_too_early_a_day(old, lives, do, operator):
+    far = NOW.date() + timedelta(days=100)
+    with pytest.raises(LifecycleMove) as refused:
+        do(lives.announce, operator, NAME, far)
+    assert refused.value.hint == "make it legacy first, and announce then"
+    do(lives.move, operator, NAME, Lifecycle.LEGACY)
+    with pytest.raises(LifecycleMove, match="2026-12-22 at the earliest"):
+        do(lives.announce, operator, NAME, NOW.date() + timedelta(days=29))
+    with pytest.raises(LifecycleMove, match="at the earliest"):
+        do(lives.announce, operator, NAME, far, retires_on=far + timedelta(days=89))
+    with pytest.raises(LifecycleMove, match="years ahead"):
+        do(lives.announce, operator, NAME, date(9999, 12, 31))
+
+
+@pytest.mark.usefixtures("announced")
+def test_the_calendar_has_the_day_of_an_announced_deprecation_too(lives, do, operator):
+    feed = do(lives.calendar, operator.organization_id, "")
+    assert feed.count("BEGIN:VEVENT") == 2
+    assert "DTSTART;VALUE=DATE:20270101\r\n" in feed
+
+
+def test_who_has_only_a_deployment_of_a_model_is_told_of_its_end(old, database, person):
+    owner = person()
+    with database.transaction() as tx:
+        version_id = tx.execute(
+            select(model_version.c.id).join(model).where(model.c.slug == SMOLLM2.slug)
+        ).scalar_one()
+        model_id = tx.execute(select(model.c.id).where(model.c.slug == SMOLLM2.slug)).scalar_one()
+        assert organizations_using(tx, model_id, NOW) == []
+        tx.execute(
+            insert(deployment).values(
+                id=DeploymentId.new(),
+                model_version_id=version_id,
+                organization_id=owner.organization_id,
+                engine="fake",
+                slots=1,
+                desired_replicas=0,
+                created_at=NOW,
+            )
+        )
+        assert organizations_using(tx, model_id, NOW) == [owner.organization_id]
 
 
 @pytest.mark.parametrize(

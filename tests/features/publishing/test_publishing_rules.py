@@ -216,3 +216,15 @@ def test_an_application_that_proves_nothing_is_refused(field, value):
 
     with pytest.raises(InvalidInput):
         rules.clean_application(NewApplication(**values | {field: value}))
+
+
+@pytest.mark.parametrize("operation", ["images", "speech"])
+def test_files_of_a_kind_that_no_engine_loads_are_not_published(operation):
+    content = Content(operation=operation, artifact="sha256:" + "ab" * 32)
+    assert "no engine here loads" in rules.problems(content)["artifact"].message
+    bound = Content(operation=operation, connection_id="conn_1", upstream_model="m")
+    assert not {"artifact", "operation"} & rules.problems(bound).keys()
+
+
+def test_a_kind_that_cannot_be_tried_is_not_published():
+    assert "operation" in rules.problems(Content(operation="transcription"))

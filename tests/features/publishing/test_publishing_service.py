@@ -18,8 +18,16 @@ from tradewind.features.publishing.errors import (
     PublisherTaken,
     SelfReview,
 )
-from tradewind.features.publishing.schemas import ApplicationState, Move, RunState, State
+from tradewind.features.publishing.schemas import (
+    ApplicationState,
+    Move,
+    Proof,
+    ProofKind,
+    RunState,
+    State,
+)
 from tradewind.features.publishing.service import artifact_in_use
+from tradewind.features.publishing.services import build_publishing
 from tradewind.features.publishing.validations import LEASE, MOST_ATTEMPTS
 from tradewind.readmodels.validations import read_validation
 
@@ -38,19 +46,86 @@ def test_asking_again_returns_what_was_asked(apply):
     assert apply().application_id == apply(name="Another").application_id
 
 
-def test_a_file_on_the_website_proves_a_publisher(do, apply, publishing, operator):
-    asked = apply()
+@pytest.mark.parametrize("kind", list(ProofKind))
+def test_a_file_or_a_record_proves_a_publisher(*, do, apply, publishing, operator, kind):
+    asked = apply(website="https://www.acme.example/about")
+    assert asked.challenge == "_tradewind-challenge.acme.example"
     do(publishing.publishers.look_for_proof, operator, asked.application_id)
     (due,) = do(publishing.publishers.due_proofs)
+    assert (due.challenge, due.proof) == (asked.challenge, asked.proof)
     assert do(publishing.publishers.due_proofs) == []
 
-    do(publishing.publishers.settle_proof, due, "the answer was 404")
+    do(publishing.publishers.settle_proof, due, Proof(None, "the answer was 404"))
     row = do(publishing.publishers.get, operator, asked.application_id)
     assert (row.state, row.proof_error) == (ApplicationState.PENDING, "the answer was 404")
 
-    do(publishing.publishers.settle_proof, due, "")
+    do(publishing.publishers.settle_proof, due, Proof(kind))
     row = do(publishing.publishers.get, operator, asked.application_id)
-    assert (row.state, row.decided_by) == (ApplicationState.VERIFIED, "file")
+    assert (row.state, row.decided_by) == (ApplicationState.VERIFIED, kind.value)
+
+
+@pytest.fixture
+def proved(do, apply, publishing, operator):
+    """A publisher whose record was found."""
+    asked = apply()
+    do(publishing.publishers.look_for_proof, operator, asked.application_id)
+    (due,) = do(publishing.publishers.due_proofs)
+    do(publishing.publishers.settle_proof, due, Proof(ProofKind.DNS))
+    return asked
+
+
+@pytest.fixture
+def look(do, clock, publishing, operator, proved):
+    """Look for the proof on the next day; returns the application after it."""
+
+    def look(proof):
+        clock.turn(days=1)
+        (due,) = do(publishing.publishers.due_proofs)
+        do(publishing.publishers.settle_proof, due, proof)
+        return do(publishing.publishers.get, operator, proved.application_id)
+
+    return look
+
+
+GONE = Proof(None, "the record: it is not there")
+
+
+def test_what_proved_a_publisher_is_looked_for_every_day(do, clock, publishing, look):
+    assert do(publishing.publishers.due_proofs) == []
+    row = look(GONE)
+    assert (row.state, row.missing_since) == (ApplicationState.VERIFIED, clock.now())
+    assert row.proof_error == GONE.error
+    row = look(Proof(ProofKind.FILE))
+    assert (row.missing_since, row.proof_error, row.decided_by) == (None, "", "file")
+
+
+def test_a_proof_that_is_missing_for_a_month_lapses_and_can_be_put_back(
+    *, do, look, publishing, operator, proved, services
+):
+    for _ in range(30):
+        assert look(GONE).state is ApplicationState.VERIFIED
+    assert look(GONE).state is ApplicationState.LAPSED
+    assert do(services.catalog.find_publisher, "acme").verified_at is None
+    assert do(publishing.publishers.owned, operator) == []
+    with pytest.raises(NotPublisher):
+        do(publishing.listings.begin, operator, ADA, "acme", "small")
+
+    do(publishing.publishers.look_for_proof, operator, proved.application_id)
+    (due,) = do(publishing.publishers.due_proofs)
+    do(publishing.publishers.settle_proof, due, Proof(ProofKind.DNS))
+    assert do(services.catalog.find_publisher, "acme").verified_at is not None
+
+
+def test_a_name_server_that_does_not_answer_takes_nothing_from_anybody(look):
+    silent = Proof(None, "the record: the name server does not answer", is_certain=False)
+    for _ in range(40):
+        row = look(silent)
+        assert (row.state, row.missing_since) == (ApplicationState.VERIFIED, None)
+
+
+def test_who_a_person_verified_is_not_looked_for(do, clock, publishing, acme):
+    clock.turn(days=400)
+    assert do(publishing.publishers.due_proofs) == []
 
 
 def test_a_publisher_that_lists_brought_in_can_be_claimed(
@@ -228,6 +303,26 @@ def test_who_submitted_does_not_approve(do, in_review, publishing, operator):
 
     with pytest.raises(SelfReview):
         do(publishing.listings.approve, operator, ADA, row.listing_id)
+
+
+def test_where_it_is_allowed_a_self_review_is_written_down_for_good(
+    *, do, in_review, publishing, operator, services, clock, artifacts
+):
+    allowing = build_publishing(
+        services.catalog,
+        services.providers,
+        services.endpoints,
+        clock,
+        artifacts=artifacts,
+        allows_self_review=True,
+    )
+    row = do(allowing.listings.approve, operator, ADA, in_review(by=ADA).listing_id)
+    assert (row.state, row.is_self_reviewed) == (State.LISTED, True)
+    events = do(publishing.listings.get_listing, operator, row.listing_id).events
+    assert [event.move for event in events if event.is_self_review] == [Move.APPROVE]
+
+    other = do(allowing.listings.approve, operator, GRACE, in_review("other", by=ADA).listing_id)
+    assert not other.is_self_reviewed
 
 
 def test_nobody_but_a_reviewer_reviews(do, in_review, publishing, operator, person):

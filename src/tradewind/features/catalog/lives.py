@@ -4,7 +4,7 @@ The rules are `rules.lifecycle`'s; here is who may, what is stored, and who hear
 is written in the transaction of the move, so nothing is announced that did not happen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -26,6 +26,8 @@ from tradewind.features.catalog.rules.lifecycle import (
     Life,
     Lifecycle,
     Schedule,
+    announced,
+    arrived,
     moved,
     postponed,
     schedule,
@@ -70,18 +72,12 @@ class Lives:
         row = self._for_change(tx, actor, name)
         now = self._clock.now()
         life = moved(rows.life_of(row), to, now, retires_on)
-        values: dict[str, Any] = {
-            "lifecycle": life.state.value,
-            "lifecycle_since": life.since,
-            "ga_since": life.ga_since,
-            "retires_on": life.retires_on,
-            "updated_at": now,
-        }
+        values: dict[str, Any] = {**_columns_of(life), "updated_at": now}
         if replacement is not None:
             values["replacement"] = self._replacement(tx, rows.name_of(row), replacement)
         if to is Lifecycle.DEPRECATED:
             assert life.retires_on is not None, "told when it becomes deprecated"
-            values["told_days"] = notices.told_at_deprecation(life.retires_on, self._today())
+            values["told_days"] = notices.told_already(life.retires_on, self._today())
         models.update_model(tx, ModelId(row.id), values)
         record_change(tx, ChangeKind.ENDPOINTS)
         kinds = {
@@ -92,6 +88,36 @@ class Lives:
             self._tell(tx, self._find(tx, name), kinds[to])
         return life
 
+    def announce(
+        self,
+        tx: Connection,
+        actor: Actor,
+        name: str,
+        deprecates_on: date,
+        *,
+        retires_on: date | None = None,
+        replacement: str | None = None,
+    ) -> Life:
+        """Tell now that a model becomes deprecated on a day ahead; the worker does it that day.
+
+        Who uses it hears of it at once, and again before the day. Announcing again puts both days
+        off. Raises as `move`.
+        """
+        row = self._for_change(tx, actor, name)
+        now = self._clock.now()
+        life = announced(rows.life_of(row), deprecates_on, now, retires_on)
+        values: dict[str, Any] = {
+            **_columns_of(life),
+            "told_days": notices.told_already(deprecates_on, self._today()),
+            "updated_at": now,
+        }
+        if replacement is not None:
+            values["replacement"] = self._replacement(tx, rows.name_of(row), replacement)
+        models.update_model(tx, ModelId(row.id), values)
+        record_change(tx, ChangeKind.ENDPOINTS)
+        self._tell(tx, self._find(tx, name), notices.DEPRECATION_ANNOUNCED)
+        return life
+
     def postpone(self, tx: Connection, actor: Actor, name: str, retires_on: date) -> Life:
         """Give a deprecated model a later last day. Raises LifecycleMove (409) for an earlier one,
         Forbidden, ModelNotFound.
@@ -100,7 +126,7 @@ class Lives:
         life = postponed(rows.life_of(row), retires_on)
         values = {
             "retires_on": life.retires_on,
-            "told_days": notices.told_at_deprecation(retires_on, self._today()),
+            "told_days": notices.told_already(retires_on, self._today()),
             "updated_at": self._clock.now(),
         }
         models.update_model(tx, ModelId(row.id), values)
@@ -108,57 +134,77 @@ class Lives:
         return life
 
     def advance(self, tx: Connection) -> int:
-        """Retire the models whose last day is over, and tell of those whose is near.
+        """Deprecate the models whose announced day has come, retire those whose last day is over,
+        and tell of those whose day is near.
 
         For the worker; idempotent, and what was missed is made up for. Returns how many changed.
         """
-        today, changed = self._today(), 0
-        for row in lives.ending(tx, AT_ONCE):
-            if row.retires_on < today:
-                self._retire(tx, row)
-            else:
-                due = notices.soon_notice(row.retires_on, today, row.told_days)
-                if due is None:
-                    continue
-                models.update_model(tx, ModelId(row.id), {"told_days": due})
-                self._tell(tx, row, notices.RETIRES_SOON, days=(row.retires_on - today).days)
-            changed += 1
-        return changed
+        return sum(self._advance(tx, row) for row in lives.ending(tx, AT_ONCE))
 
     def calendar(self, tx: Connection, organization_id: OrganizationId, page_url: str) -> str:
         """Return the last days of the models an organization may see, as an iCalendar feed."""
         now = self._clock.now()
         since = now.date() - _CALENDAR_BACK
-        days = [
-            Announced(
-                uid=f"{row.id}-retires@tradewind",
-                on=row.retires_on,
-                title=f"{row.display_name} retires",
-                text=_text(row),
-                url=f"{page_url}/models/{rows.name_of(row)}" if page_url else "",
-            )
-            for row in lives.announced(tx, organization_id, since, CALENDAR_MAX)
-        ]
+        found = lives.announced(tx, organization_id, since, CALENDAR_MAX)
+        days = [day for row in found for day in _days_of(row, page_url)]
         return calendar("Models that end", days, now)
 
     # --- inside ----------------------------------------------------------------------------
 
+    def _advance(self, tx: Connection, row: Row[Any]) -> bool:
+        """Do what is due for a model; tell whether that was anything."""
+        today, life = self._today(), rows.life_of(row)
+        if life.is_announced and row.deprecates_on <= today:
+            row, life = self._deprecate(tx, row, life), arrived(life)
+            if row.retires_on >= today:
+                return True
+        if life.state is Lifecycle.DEPRECATED and row.retires_on < today:
+            self._retire(tx, row)
+            return True
+        is_ahead = life.is_announced
+        day = row.deprecates_on if is_ahead else row.retires_on
+        due = notices.soon_notice(day, today, row.told_days)
+        if due is None:
+            return False
+        models.update_model(tx, ModelId(row.id), {"told_days": due})
+        kind = notices.DEPRECATES_SOON if is_ahead else notices.RETIRES_SOON
+        self._tell(tx, row, kind, days=(day - today).days)
+        return True
+
+    def _deprecate(self, tx: Connection, row: Row[Any], life: Life) -> Row[Any]:
+        now = arrived(life)
+        values = {
+            **_columns_of(now),
+            "told_days": notices.told_already(row.retires_on, self._today()),
+            "updated_at": self._clock.now(),
+        }
+        models.update_model(tx, ModelId(row.id), values)
+        record_change(tx, ChangeKind.ENDPOINTS)
+        row = self._find(tx, rows.name_of(row))
+        self._tell(tx, row, notices.DEPRECATED)
+        return row
+
     def _retire(self, tx: Connection, row: Row[Any]) -> None:
         life = moved(rows.life_of(row), Lifecycle.RETIRED, self._clock.now())
-        values = {
-            "lifecycle": life.state.value,
-            "lifecycle_since": life.since,
-            "updated_at": life.since,
-        }
+        values = {**_columns_of(life), "updated_at": life.since}
         models.update_model(tx, ModelId(row.id), values)
         record_change(tx, ChangeKind.ENDPOINTS)
         self._tell(tx, row, notices.RETIRED)
 
     def _tell(self, tx: Connection, row: Row[Any], kind: str, **more: Any) -> None:
         """Write a message to each organization that uses the model; the same is told once."""
-        model = EndingModel(rows.name_of(row), row.display_name, row.retires_on, row.replacement)
+        model = EndingModel(
+            rows.name_of(row),
+            row.display_name,
+            row.retires_on,
+            row.replacement,
+            row.deprecates_on if rows.life_of(row).is_announced else None,
+        )
         data = notices.payload(model, **more)
         key = f"{kind} {row.id} {row.retires_on} {more.get('days', '')}".rstrip()
+        if model.deprecates_on is not None:
+            # Of two announcements the second may move either day.
+            key += f" after {model.deprecates_on}"
         since = self._clock.now() - USED_WITHIN
         for organization_id in self._find_users(tx, ModelId(row.id), since):
             enqueue(tx, kind, organization_id, data, key=key)
@@ -200,8 +246,39 @@ class Lives:
         return self._clock.now().astimezone(UTC).date()
 
 
-def _text(row: Row[Any]) -> str:
+def _columns_of(life: Life) -> dict[str, Any]:
+    return {
+        "lifecycle": life.state.value,
+        "lifecycle_since": life.since,
+        "ga_since": life.ga_since,
+        "retires_on": life.retires_on,
+        "deprecates_on": life.deprecates_on,
+    }
+
+
+def _days_of(row: Row[Any], page_url: str) -> Iterator[Announced]:
     name = rows.name_of(row)
+    url = f"{page_url}/models/{name}" if page_url else ""
+    if row.deprecates_on is not None:
+        yield Announced(
+            uid=f"{row.id}-deprecated@tradewind",
+            on=row.deprecates_on,
+            title=f"{row.display_name} is deprecated",
+            text=f"From this day on (UTC) nobody deploys {name} anew. {_text(row)}",
+            url=url,
+        )
+    yield Announced(
+        uid=f"{row.id}-retires@tradewind",
+        on=row.retires_on,
+        title=f"{row.display_name} retires",
+        text=_text(row, is_the_day=True),
+        url=url,
+    )
+
+
+def _text(row: Row[Any], *, is_the_day: bool = False) -> str:
+    name = rows.name_of(row)
+    until = "this day" if is_the_day else f"{row.retires_on}"
     if row.replacement:
-        return f"{name} answers until the end of this day (UTC). Take {row.replacement} instead."
-    return f"{name} answers until the end of this day (UTC)."
+        return f"{name} answers until the end of {until} (UTC). Take {row.replacement} instead."
+    return f"{name} answers until the end of {until} (UTC)."

@@ -7,6 +7,7 @@ from typing import Any
 from tradewind.features.catalog.folding.fold import fold
 from tradewind.features.catalog.folding.folded import FactValue, FoldedModel, FoldedOffer
 from tradewind.features.catalog.folding.names import key_of
+from tradewind.features.catalog.folding.precedence import INFERRED
 from tradewind.features.catalog.folding.publishers import known_publishers
 from tradewind.features.catalog.rules.said import (
     OfferKey,
@@ -20,7 +21,7 @@ from tradewind.features.catalog.rules.said import (
 from tradewind.plugins.sources.base import Reading
 
 # Each of their readings is all they list: what is missing from it is missing.
-_WHOLE = frozenset({"models_dev", "openrouter", "genai_prices"})
+_WHOLE = frozenset({"models_dev", "openrouter", "genai_prices", "mteb"})
 _STATUSES = frozenset({"beta", "deprecated"})
 
 
@@ -54,8 +55,9 @@ def _key(name: str) -> tuple[str, str]:
 
 def _model(model: FoldedModel, name: str) -> SaidModel:
     publisher = known_publishers().by_slug.get(model.publisher)
-    facts = {fact.name: _as_json(fact.value) for fact in model.facts}
-    if model.operation is not None:
+    inferred = {fact.name: fact.value for fact in model.facts if fact.source == INFERRED}
+    facts = {fact.name: _as_json(fact.value) for fact in model.facts if fact.source != INFERRED}
+    if model.operation is not None and "operation" not in inferred:
         facts["operation"] = model.operation.value
     aliases = model.aliases if name == model.name else (model.name, *model.aliases)
     return SaidModel(
@@ -64,6 +66,7 @@ def _model(model: FoldedModel, name: str) -> SaidModel:
         publisher.website if publisher is not None else "",
         facts,
         aliases,
+        inferred,
     )
 
 

@@ -69,6 +69,7 @@ def catalog_model(row: Row[Any]) -> CatalogModel:
         lifecycle=row.lifecycle,
         lifecycle_since=row.lifecycle_since,
         retires_on=row.retires_on,
+        deprecates_on=row.deprecates_on,
         replacement=row.replacement,
         visibility=row.visibility,
         origin=row.origin,
@@ -77,7 +78,13 @@ def catalog_model(row: Row[Any]) -> CatalogModel:
 
 
 def life_of(row: Row[Any]) -> Life:
-    return Life(Lifecycle(row.lifecycle), row.lifecycle_since, row.ga_since, row.retires_on)
+    return Life(
+        Lifecycle(row.lifecycle),
+        row.lifecycle_since,
+        row.ga_since,
+        row.retires_on,
+        row.deprecates_on,
+    )
 
 
 def version_row(row: Row[Any]) -> VersionRow:

@@ -197,6 +197,8 @@ class CatalogModel:
     origin: str
     offers: int
     """Those that are there still."""
+    deprecates_on: date | None = None
+    """The day for which its deprecation was announced, or on which it came by that."""
 
 
 @dataclass(frozen=True, slots=True)

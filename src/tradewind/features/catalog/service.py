@@ -17,7 +17,7 @@ from tradewind.features.catalog.builtin import BuiltinModel
 from tradewind.features.catalog.errors import ModelNotFound, NotDeployable
 from tradewind.features.catalog.licences import Licences
 from tradewind.features.catalog.repository import facts, models, offers, publishers
-from tradewind.features.catalog.repository.visibility import is_listed_for, may_see
+from tradewind.features.catalog.repository.visibility import may_see
 from tradewind.features.catalog.rules.lengths import context_or_unknown, output_or_unknown
 from tradewind.features.catalog.rules.lifecycle import Lifecycle, may_be_deployed
 from tradewind.features.catalog.rules.precedence import PINNED
@@ -232,19 +232,6 @@ class Catalog:
         if not described:
             raise ModelNotFound(name)
         return rows.catalog_model(described[0])
-
-    def list_models(
-        self,
-        tx: Connection,
-        organization_id: OrganizationId | None,
-        *,
-        after: str = "",
-        limit: int = 100,
-    ) -> list[CatalogModel]:
-        """Return models by name, from the one behind `after` on."""
-        condition = is_listed_for(organization_id)
-        found = models.describe_page(tx, condition, after=after, limit=min(limit, PAGE_MAX))
-        return [rows.catalog_model(row) for row in found]
 
     def offers_of(self, tx: Connection, model_id: ModelId) -> list[OfferRow]:
         """Return the offers of a model; what has vanished comes last."""

@@ -21,6 +21,7 @@ from tradewind.db.notify import announce
 from tradewind.features.accounts.schemas import Actor, is_platform_administrator
 from tradewind.features.catalog import rows
 from tradewind.features.catalog.errors import ChangeDecided
+from tradewind.features.catalog.folding.precedence import INFERRED
 from tradewind.features.catalog.repository import facts, models, offers, publishers, syncs
 from tradewind.features.catalog.rules import sync_plan
 from tradewind.features.catalog.rules.said import OfferKey, Said, Stored
@@ -222,6 +223,9 @@ class Syncs:
             for fact in plan.facts
         ]
         facts.put_facts(tx, told, said.source, day)
+        facts.replace_facts(
+            tx, [ids[model.name] for model in said.models], _inferred(said, ids), INFERRED, day
+        )
         aliases = sorted(
             (alias.lower(), ids[model.name]) for model in said.models for alias in model.aliases
         )
@@ -317,6 +321,14 @@ def _names(said: Said) -> Sequence[Mapping[str, str]]:
         publisher, _, slug = name.partition("/")
         found.append({"id": ModelId.new(), "publisher": publisher, "slug": slug})
     return found
+
+
+def _inferred(said: Said, ids: Mapping[str, str]) -> list[Mapping[str, Any]]:
+    return [
+        {"model_id": ids[model.name], "name": name, "value": value}
+        for model in said.models
+        for name, value in sorted(model.inferred.items())
+    ]
 
 
 def _key(row: Row[Any]) -> OfferKey:

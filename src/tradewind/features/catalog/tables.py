@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     Table,
     Text,
     UniqueConstraint,
@@ -75,7 +76,8 @@ model = Table(
     Column("lifecycle_since", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("ga_since", DateTime(timezone=True), comment="null: it never was"),
     Column("retires_on", Date, comment="its last day, as it was told"),
-    Column("told_days", Integer, comment="how long before it the last notice went out"),
+    Column("deprecates_on", Date, comment="the day it becomes deprecated by itself, or did"),
+    Column("told_days", Integer, comment="how long before its next day the last notice went out"),
     Column("replacement", Text, nullable=False, server_default=_NO_TEXT, comment="publisher/slug"),
     Column("visibility", Text, nullable=False, server_default=text("'listed'")),
     Column(
@@ -97,6 +99,10 @@ model = Table(
     CheckConstraint(
         "lifecycle NOT IN ('deprecated', 'retired') OR retires_on IS NOT NULL", name="retires_on"
     ),
+    CheckConstraint(
+        "deprecates_on IS NULL OR (retires_on IS NOT NULL AND deprecates_on <= retires_on)",
+        name="deprecates_on",
+    ),
     CheckConstraint("visibility IN ('listed', 'unlisted', 'private')", name="visibility"),
     CheckConstraint(
         "visibility <> 'private' OR organization_id IS NOT NULL", name="private_to_somebody"
@@ -105,6 +111,11 @@ model = Table(
     CheckConstraint("char_length(card) <= 204800", name="card"),
     Index(None, "organization_id", postgresql_where=text("organization_id IS NOT NULL")),
     Index(None, "retires_on", postgresql_where=text("lifecycle = 'deprecated'")),
+    Index(
+        None,
+        "deprecates_on",
+        postgresql_where=text("deprecates_on IS NOT NULL AND lifecycle IN ('preview', 'legacy')"),
+    ),
 )
 
 model_version = Table(
@@ -276,3 +287,49 @@ licence_acceptance = Table(
     Column("accepted_at", DateTime(timezone=True), nullable=False),
     Index(None, "model_id"),
 )
+
+calendar_link = Table(
+    "calendar_link",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True, comment="SHA-256 of its token"),
+    Column(
+        "organization_id", Text, ForeignKey("organization.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("user_id", Text, ForeignKey("user_account.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("last_read_at", DateTime(timezone=True)),
+    Column("window_at", DateTime(timezone=True), comment="since when reads are counted"),
+    Column("window_reads", Integer, nullable=False, server_default=text("0")),
+    CheckConstraint("octet_length(digest) = 32", name="digest"),
+    Index(None, "user_id"),
+    Index(None, "organization_id"),
+)
+"""A link that is revoked is deleted: there is nothing to account for."""
+
+saved_view = Table(
+    "saved_view",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column(
+        "organization_id", Text, ForeignKey("organization.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("user_id", Text, ForeignKey("user_account.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False, comment="a question of the catalog, as in a page's URL"),
+    Column("is_shared", Boolean, nullable=False, comment="with the whole organization"),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("char_length(name) BETWEEN 1 AND 80", name="name"),
+    CheckConstraint("char_length(query) <= 4000", name="query"),
+    Index(
+        "uq_saved_view_name",
+        "organization_id",
+        "user_id",
+        text("lower(name)"),
+        unique=True,
+    ),
+    Index(None, "user_id"),
+)
+"""Names and questions that somebody wants to ask again; what they find is never kept."""

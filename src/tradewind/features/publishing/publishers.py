@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -20,6 +21,7 @@ from tradewind.features.publishing.schemas import (
     By,
     DueProof,
     NewApplication,
+    Proof,
 )
 
 APPLICATIONS_MAX = 200
@@ -28,6 +30,7 @@ PENDING_MAX = 20
 """Applications of one organization that wait."""
 PROOFS_AT_ONCE = 8
 _PROOF_RETRY = timedelta(minutes=5)
+_MAY_BE_PROVED = frozenset({ApplicationState.PENDING, ApplicationState.LAPSED})
 
 
 class Publishers:
@@ -106,10 +109,13 @@ class Publishers:
         return rows.application_row(row)
 
     def look_for_proof(self, tx: Connection, actor: Actor, application_id: str) -> ApplicationRow:
-        """Have the website's file looked for soon. Idempotent."""
+        """Have the website's file and its domain's record looked for soon; also for one that has
+        lapsed, or is about to. Idempotent.
+        """
         require(actor, Permission.PUBLISHING_WRITE)
         row = self.get(tx, actor, application_id)
-        if row.state is not ApplicationState.PENDING:
+        is_lapsing = row.state is ApplicationState.VERIFIED and row.missing_since is not None
+        if row.state not in _MAY_BE_PROVED and not is_lapsing:
             raise Conflict(f"the application for {row.slug} was decided already")
         repository.update_application(
             tx, row.application_id, {"proof_due_at": self._clock.now(), "proof_error": ""}
@@ -172,25 +178,34 @@ class Publishers:
     # --- for the worker --------------------------------------------------------------------
 
     def due_proofs(self, tx: Connection) -> list[DueProof]:
-        """Return files to look for. Nobody else does for some minutes."""
+        """Return proofs to look for. Nobody else does for some minutes."""
         now = self._clock.now()
         due: list[DueProof] = []
         for row in repository.due_proofs(tx, now, PROOFS_AT_ONCE):
             repository.update_application(tx, row.id, {"proof_due_at": now + _PROOF_RETRY})
-            due.append(DueProof(PublisherApplicationId(row.id), row.website, row.proof))
+            shown = rows.application_row(row)
+            due.append(DueProof(shown.application_id, row.website, row.proof, shown.challenge))
         return due
 
-    def settle_proof(self, tx: Connection, due: DueProof, error: str) -> None:
-        """Note what was found of a file; an empty error proves the application."""
+    def settle_proof(self, tx: Connection, due: DueProof, proof: Proof) -> None:
+        """Note what was found: it proves an application that waits or has lapsed, and keeps one
+        that was proved so. Who is verified and lost the proof has weeks to put it back.
+        """
         found = repository.find_application(
             tx, due.application_id, organization_id=None, locks=True
         )
-        if found is None or found.state != ApplicationState.PENDING.value:
+        if found is None:
             return
         row = rows.application_row(found)
-        if not error:
+        if row.state is ApplicationState.VERIFIED:
+            self._keep(tx, row, proof)
+            return
+        if row.state not in _MAY_BE_PROVED:
+            return
+        error = proof.error
+        if proof.found is not None:
             try:
-                self._verify(tx, row, "file")
+                self._verify(tx, row, proof.found.value, is_proved=True)
             except PublisherTaken as taken:
                 error = taken.message
             else:
@@ -212,12 +227,35 @@ class Publishers:
             raise Conflict(f"the application for {row.slug} was decided already")
         return row
 
-    def _verify(self, tx: Connection, row: ApplicationRow, by: str) -> None:
+    def _keep(self, tx: Connection, row: ApplicationRow, proof: Proof) -> None:
+        now = self._clock.now()
+        values: dict[str, Any] = {
+            "proof_due_at": now + rules.LOOKED_FOR_AGAIN,
+            "proof_error": proof.error[:300],
+        }
+        if proof.found is not None:
+            values |= {"missing_since": None, "decided_by": proof.found.value, "proof_error": ""}
+        elif proof.is_certain:
+            missing_since = row.missing_since or now
+            values["missing_since"] = missing_since
+            if rules.is_lapsed(missing_since, now):
+                values |= {"state": ApplicationState.LAPSED.value, "proof_due_at": None}
+                there = self._catalog.find_publisher(tx, row.slug)
+                if there is not None and _is_owner(there, row.organization_id):
+                    self._catalog.verify_publisher(tx, row.slug, None)
+        repository.update_application(tx, row.application_id, values)
+
+    def _verify(
+        self, tx: Connection, row: ApplicationRow, by: str, *, is_proved: bool = False
+    ) -> None:
         there = self._catalog.add_publisher(tx, row.slug, row.name)
         if there.verified_at is not None and there.organization_id != row.organization_id:
             raise PublisherTaken(f"the publisher {row.slug} belongs to somebody else by now")
         self._catalog.verify_publisher(tx, row.slug, row.organization_id)
         self._settle(tx, row, ApplicationState.VERIFIED, by)
+        if is_proved:
+            again = self._clock.now() + rules.LOOKED_FOR_AGAIN
+            repository.update_application(tx, row.application_id, {"proof_due_at": again})
 
     def _settle(
         self,
@@ -238,6 +276,7 @@ class Publishers:
                 "decided_at": self._clock.now(),
                 "proof_due_at": None,
                 "proof_error": "",
+                "missing_since": None,
             },
         )
 

@@ -61,7 +61,7 @@ def update_application(tx: Connection, application_id: str, values: Mapping[str,
 
 
 def due_proofs(tx: Connection, now: datetime, limit: int) -> Sequence[Row[Any]]:
-    """Return applications whose file is to be looked for, locked against other workers."""
+    """Return applications whose proof is to be looked for, locked against other workers."""
     return tx.execute(
         select(publisher_application)
         .where(publisher_application.c.proof_due_at <= now)

@@ -13,6 +13,7 @@ from tradewind.core.ids import (
     PublisherApplicationId,
     ValidationRunId,
 )
+from tradewind.features.publishing import rules
 from tradewind.features.publishing.schemas import (
     ApplicationRow,
     ApplicationState,
@@ -30,6 +31,7 @@ from tradewind.features.publishing.schemas import (
 
 
 def application_row(row: Row[Any]) -> ApplicationRow:
+    state = ApplicationState(row.state)
     return ApplicationRow(
         application_id=PublisherApplicationId(row.id),
         organization_id=OrganizationId(row.organization_id),
@@ -38,15 +40,25 @@ def application_row(row: Row[Any]) -> ApplicationRow:
         website=row.website,
         contact=row.contact,
         proof=row.proof,
-        state=ApplicationState(row.state),
+        state=state,
         reason=row.reason,
         proof_error=row.proof_error,
-        is_proof_due=row.proof_due_at is not None,
+        # What is verified is looked for every day, which is nothing to wait for.
+        is_proof_due=row.proof_due_at is not None and state is not ApplicationState.VERIFIED,
         created_by=row.created_by,
         created_at=row.created_at,
         decided_by=row.decided_by,
         decided_at=row.decided_at,
+        challenge=_challenge_of(row.website),
+        missing_since=row.missing_since,
     )
+
+
+def _challenge_of(website: str) -> str | None:
+    try:
+        return rules.challenge_of(website)
+    except ValueError:
+        return None  # kept by an older release that took more
 
 
 def listing_row(row: Row[Any], last_run: Row[Any] | None = None, reason: str = "") -> ListingRow:
@@ -69,6 +81,7 @@ def listing_row(row: Row[Any], last_run: Row[Any] | None = None, reason: str = "
         updated_at=row.updated_at,
         last_run=None if last_run is None else run_row(last_run),
         reason=reason,
+        is_self_reviewed=row.is_self_reviewed,
     )
 
 
@@ -95,6 +108,7 @@ def event_row(row: Row[Any]) -> EventRow:
         state=State(row.state),
         by=By(row.by_id, row.by_name),
         reason=row.reason,
+        is_self_review=row.is_self_review,
     )
 
 

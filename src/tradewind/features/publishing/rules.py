@@ -8,6 +8,7 @@ draft ──► submitted ──► in_review ──► approved ──► liste
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from tradewind.core.base_urls import parse_base_url
@@ -35,8 +36,10 @@ SHORT_MAX = 2_000
 NAME_MAX = 120
 LEAST_CARD = 40
 """Characters: less is no description of anything."""
-OPERATIONS = ("chat", "embeddings")
+OPERATIONS = ("chat", "completions", "embeddings", "rerank", "images", "speech")
 """What a validation run can try, and so what can be published."""
+BOUND_OPERATIONS = frozenset({"images", "speech"})
+"""What no engine here loads: such a model is tried, and published, at a provider's host alone."""
 CAPABILITIES = ("tools", "structured_output", "reasoning", "attachments", "temperature")
 VISIBILITIES = ("listed", "unlisted", "private")
 CALLED = ("load", "smoke", "tools", "json")
@@ -46,6 +49,12 @@ CHECKS = ("artifact", "digests", "scan", "licence", "card", *CALLED)
 REQUIRED_TO_PASS = ("artifact", "licence", "card", "load", "smoke")
 """A run in which one of these was skipped has shown nothing."""
 WELL_KNOWN = "/.well-known/tradewind-publisher"
+CHALLENGE = "_tradewind-challenge"
+"""The name below a publisher's domain whose TXT record proves it."""
+LOOKED_FOR_AGAIN = timedelta(days=1)
+"""How often what proved a publisher is looked for again."""
+LAPSES_AFTER = timedelta(days=30)
+"""How long it may be missing: websites move, and domains are handed over."""
 STEPS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "model",
@@ -110,6 +119,7 @@ def moved(
     submitted_by: By | None = None,
     reason: str = "",
     is_validated: bool = False,
+    allows_self_review: bool = False,
 ) -> State:
     """Return the state after a move. Raises ListingMove (409), SelfReview (403), InvalidInput."""
     way = _WAYS[move]
@@ -119,10 +129,11 @@ def moved(
             hint=f"what can be done is: {', '.join(map(_verb, moves_from(state))) or 'nothing'}",
         )
     if move is Move.APPROVE:
-        if submitted_by is not None and submitted_by.id == by.id:
+        if is_self_review(by, submitted_by) and not allows_self_review:
             raise SelfReview(
                 "you submitted this listing, so another person reviews it",
-                hint="ask another administrator",
+                hint="ask another administrator; where there is none, whoever runs the platform"
+                " can set TRADEWIND_SELF_REVIEW",
             )
         if not is_validated:
             raise ListingMove(
@@ -132,6 +143,11 @@ def moved(
     if way.takes_reason:
         clean_reason(reason)
     return way.state
+
+
+def is_self_review(by: By, submitted_by: By | None) -> bool:
+    """Say whether an approval would be that of the person who submitted the listing."""
+    return submitted_by is not None and submitted_by.id == by.id
 
 
 def moves_from(state: State) -> list[Move]:
@@ -269,6 +285,21 @@ def is_proved(body: bytes, proof: str) -> bool:
     return proof in body.decode("utf-8", "replace").split()
 
 
+def challenge_of(website: str) -> str | None:
+    """Return the name of the TXT record that proves a website's domain; None for an address, which
+    has no domain. Raises ValueError for what is no website.
+    """
+    url = parse_base_url(website)
+    if url.is_address:
+        return None
+    return f"{CHALLENGE}.{url.host.removeprefix('www.').rstrip('.')}"
+
+
+def is_lapsed(missing_since: datetime, now: datetime) -> bool:
+    """Say whether a proof has been missing for too long."""
+    return now - missing_since >= LAPSES_AFTER
+
+
 def price_nanos(text: str) -> int | None:
     """Return nanos for 1,000,000 tokens; None is not told. Raises InvalidInput."""
     if not text:
@@ -354,6 +385,12 @@ def _artifact(content: Content) -> None:
     if content.artifact and content.connection_id:
         raise InvalidInput(
             "an artifact and a connection are given", hint="one of them answers for the model"
+        )
+    if content.artifact and content.operation in BOUND_OPERATIONS:
+        raise InvalidInput(
+            f"no engine here loads files of models for {content.operation}, so nothing could be"
+            " tried",
+            hint="choose a connection to the host that answers for it",
         )
     if content.artifact and not _DIGEST.fullmatch(content.artifact):
         raise InvalidInput("an artifact is named by its digest, sha256:…")

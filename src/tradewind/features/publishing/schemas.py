@@ -31,6 +31,15 @@ class ApplicationState(StrEnum):
     PENDING = "pending"
     VERIFIED = "verified"
     REFUSED = "refused"
+    LAPSED = "lapsed"
+    """It was verified by a proof that was not there any more for weeks."""
+
+
+class ProofKind(StrEnum):
+    """What an application was verified by, other than a person; kept in `decided_by`."""
+
+    FILE = "file"
+    DNS = "dns"
 
 
 class State(StrEnum):
@@ -158,12 +167,16 @@ class ApplicationRow:
     proof_error: str
     """Why the file was not found right when it was last looked for."""
     is_proof_due: bool
-    """The file is about to be looked for."""
+    """The proof is about to be looked for."""
     created_by: str
     created_at: datetime
     decided_by: str
-    """Empty while it is pending; `file` when the website proved it."""
+    """Empty while it is pending; `file` or `dns` when that proved it."""
     decided_at: datetime | None
+    challenge: str | None = None
+    """Name of the TXT record that proves it as well; None for a website without a domain."""
+    missing_since: datetime | None = None
+    """Since when what proved it is not found any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +219,8 @@ class ListingRow:
     last_run: RunRow | None = None
     reason: str = ""
     """Why it was last sent back or delisted."""
+    is_self_reviewed: bool = False
+    """Who submitted it approved it as well."""
 
     @property
     def name(self) -> str:
@@ -222,6 +237,8 @@ class EventRow:
     state: State
     by: By
     reason: str
+    is_self_review: bool = False
+    """An approval by who submitted it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +270,18 @@ class DueProof:
     application_id: PublisherApplicationId
     website: str
     proof: str
+    challenge: str | None
+    """Name of the TXT record; None for a website without a domain."""
+
+
+class Proof(NamedTuple):
+    """What came of looking for a proof."""
+
+    found: ProofKind | None
+    error: str = ""
+    """Why none was found, one line for a person."""
+    is_certain: bool = True
+    """False when nobody answered, which says nothing of whether it is there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,14 +58,20 @@ class Publishing:
         clock: Clock,
         *,
         artifacts: ArtifactFacts | None,
+        allows_self_review: bool = False,
     ) -> None:
-        """Without `artifacts` only models that a provider's host answers for are published."""
+        """Without `artifacts` only models that a provider's host answers for are published.
+
+        `allows_self_review` is for a platform that one person runs: who submitted a listing may
+        approve it then, which the listing and its trail say for good.
+        """
         self._catalog = catalog
         self._providers = providers
         self._endpoints = endpoints
         self._publishers = publishers
         self._artifacts = artifacts
         self._clock = clock
+        self.allows_self_review = allows_self_review
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -248,13 +254,22 @@ class Publishing:
         """Approve what passed its validation, and list it: its model comes into the catalog, and
         one that a provider's host answers for gets its endpoint.
 
-        All or nothing. Raises SelfReview (403), ListingMove (409), PreconditionFailed (412).
+        All or nothing. Raises SelfReview (403) unless that is allowed, ListingMove (409),
+        PreconditionFailed (412).
         """
         row = self._lock_for_review(tx, actor, listing_id, revision)
         former = repository.find_of_model(
             tx, row.publisher, row.slug, (State.LISTED.value,), locks=True
         )
-        self._move(tx, row, Move.APPROVE, by, is_validated=self._has_passed(tx, row.listing_id))
+        is_self_reviewed = rules.is_self_review(by, row.submitted_by)
+        self._move(
+            tx,
+            row,
+            Move.APPROVE,
+            by,
+            is_validated=self._has_passed(tx, row.listing_id),
+            is_self_review=is_self_reviewed and self.allows_self_review,
+        )
         owner = self._publishers.require_owner(tx, row.organization_id, row.publisher)
         if former is not None:
             self._move(
@@ -273,7 +288,13 @@ class Publishing:
             artifact=self._artifact(tx, row),
         )
         repository.update_listing(
-            tx, row.listing_id, {"model_id": entry.model_id, "version_id": entry.version_id}
+            tx,
+            row.listing_id,
+            {
+                "model_id": entry.model_id,
+                "version_id": entry.version_id,
+                "is_self_reviewed": is_self_reviewed,
+            },
         )
         approved = self._row(tx, self._find(tx, actor, listing_id))
         self._move(tx, approved, Move.LIST, PLATFORM)
@@ -365,8 +386,18 @@ class Publishing:
         *,
         reason: str = "",
         is_validated: bool = False,
+        is_self_review: bool = False,
     ) -> State:
-        return make_move(tx, row, move, by, self._clock, reason=reason, is_validated=is_validated)
+        return make_move(
+            tx,
+            row,
+            move,
+            by,
+            self._clock,
+            reason=reason,
+            is_validated=is_validated,
+            is_self_review=is_self_review,
+        )
 
     def _lock(
         self, tx: Connection, actor: Actor, listing_id: str, revision: int | None
@@ -442,8 +473,12 @@ def make_move(
     *,
     reason: str = "",
     is_validated: bool = False,
+    is_self_review: bool = False,
 ) -> State:
-    """Take a locked listing to its next state and write that into the trail. Raises ListingMove."""
+    """Take a locked listing to its next state and write that into the trail. Raises ListingMove.
+
+    `is_self_review` says that an approval by who submitted it is allowed, and is written down.
+    """
     state = rules.moved(
         row.state,
         move,
@@ -451,6 +486,7 @@ def make_move(
         submitted_by=row.submitted_by,
         reason=reason,
         is_validated=is_validated,
+        allows_self_review=is_self_review,
     )
     now = clock.now()
     repository.update_listing(tx, row.listing_id, {"state": state.value, "updated_at": now})
@@ -466,6 +502,7 @@ def make_move(
             "by_name": by.name,
             "reason": reason.strip(),
             "content": msgspec.to_builtins(row.content) if move is Move.SUBMIT else None,
+            "is_self_review": is_self_review,
         },
     )
     return state

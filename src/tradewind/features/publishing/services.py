@@ -24,11 +24,20 @@ def build_publishing(
     clock: Clock,
     *,
     artifacts: ArtifactFacts | None,
+    allows_self_review: bool = False,
 ) -> PublishingServices:
     """Without `artifacts` only models at providers' hosts are published."""
     publishers = Publishers(catalog, clock)
     return PublishingServices(
         publishers,
-        Publishing(catalog, providers, endpoints, publishers, clock, artifacts=artifacts),
+        Publishing(
+            catalog,
+            providers,
+            endpoints,
+            publishers,
+            clock,
+            artifacts=artifacts,
+            allows_self_review=allows_self_review,
+        ),
         Validations(clock),
     )

@@ -51,11 +51,8 @@ def ask_one_thing(
     launch: Launch, operation: Operation, alias: str, *, timeout_s: float = _FIRST_ANSWER_S
 ) -> Probe:
     """Return whether the replica answers a question of one word. No failure is raised."""
-    path, question = "/v1/embeddings", {"model": alias, "input": "Hello"}
-    if operation is not Operation.EMBEDDINGS:
-        messages = [{"role": "user", "content": "Hello"}]
-        question = {"model": alias, "messages": messages, "max_tokens": 1}
-        path = "/v1/chat/completions"
+    path, question = _question(operation)
+    question |= {"model": alias}
     connection = _Connection(launch.address, timeout_s)
     headers = {**_headers(launch), "Content-Type": "application/json"}
     try:
@@ -74,6 +71,19 @@ def ask_one_thing(
         ready=False,
         detail=f"answered a question with status {answer.status}: {_error_in(said)}",
     )
+
+
+def _question(operation: Operation) -> tuple[str, dict[str, object]]:
+    match operation:
+        case Operation.EMBEDDINGS:
+            return "/v1/embeddings", {"input": "Hello"}
+        case Operation.RERANK:
+            return "/v1/rerank", {"query": "Hello", "documents": ["Hello"]}
+        case Operation.COMPLETIONS:
+            return "/v1/completions", {"prompt": "Hello", "max_tokens": 1}
+        case _:
+            messages = [{"role": "user", "content": "Hello"}]
+            return "/v1/chat/completions", {"messages": messages, "max_tokens": 1}
 
 
 def await_ready(engine: Engine, launch: Launch, process: Process, timeout_s: float) -> Probe:

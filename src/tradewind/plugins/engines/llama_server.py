@@ -156,13 +156,16 @@ def _arguments(spec: LaunchSpec) -> tuple[str, ...]:
     match spec.operation:
         case Operation.CHAT:
             return (*arguments, "--jinja")
-        case Operation.EMBEDDINGS:
+        case Operation.COMPLETIONS:
+            return arguments
+        case Operation.EMBEDDINGS | Operation.RERANK:
             # A text is computed in one piece: it has to fit into one batch. How its vectors are
             # pooled is said by the model's file.
             batch = str(max(spec.context_tokens, _SMALLEST_BATCH))
             return (
                 *arguments,
-                "--embeddings",
+                # Of a query and a document together, for ranking, which is a score and no vector.
+                "--embeddings" if spec.operation is Operation.EMBEDDINGS else "--reranking",
                 *("--batch-size", batch),
                 *("--ubatch-size", batch),
             )

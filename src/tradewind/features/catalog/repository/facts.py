@@ -49,6 +49,29 @@ def put_facts(
     )
 
 
+def replace_facts(
+    tx: Connection,
+    model_ids: Sequence[str],
+    rows: Sequence[Mapping[str, Any]],
+    source: str,
+    observed_on: date,
+) -> None:
+    """Store what a source says, and take back what it said of these models and says no more."""
+    kept = [f"{row['model_id']} {row['name']}" for row in rows]
+    run_on_ids(
+        tx,
+        """
+        DELETE FROM model_fact
+        WHERE model_id = ANY(:ids) AND source = :source
+            AND NOT (model_id || ' ' || name = ANY(:kept))
+        """,
+        model_ids,
+        source=source,
+        kept=kept,
+    )
+    put_facts(tx, rows, source, observed_on)
+
+
 def settle(tx: Connection, model_ids: Sequence[str], now: datetime) -> int:
     """Bring the columns of these models to what counts; return how many changed.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, and_, case, or_, select
 
 from tradewind.core.ids import OrganizationId
 from tradewind.features.catalog.repository.visibility import may_see
@@ -12,13 +12,17 @@ from tradewind.features.catalog.tables import model
 
 
 def ending(tx: Connection, limit: int) -> Sequence[Row[Any]]:
-    """Return the deprecated models, the next to end first, locked; those that another transaction
-    looks at are left out.
+    """Return the models with a day ahead, the next one first, locked: deprecated ones, and those
+    whose deprecation was announced. Those that another transaction looks at are left out.
     """
+    is_announced = and_(
+        model.c.deprecates_on.is_not(None), model.c.lifecycle.in_(("preview", "legacy"))
+    )
+    day = case((is_announced, model.c.deprecates_on), else_=model.c.retires_on)
     return tx.execute(
         select(model)
-        .where(model.c.lifecycle == "deprecated")
-        .order_by(model.c.retires_on, model.c.id)
+        .where(or_(model.c.lifecycle == "deprecated", is_announced))
+        .order_by(day, model.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from tradewind.core.ids import ModelId, ModelVersionId
@@ -67,31 +67,14 @@ def ids_of(tx: Connection, names: Collection[str] | None = None) -> dict[str, st
 
 def describe(tx: Connection, condition: ColumnElement[bool]) -> Sequence[Row[Any]]:
     """Return models with their publisher's name and how many offers they have."""
-    return tx.execute(_described().where(condition)).all()
-
-
-def describe_page(
-    tx: Connection, condition: ColumnElement[bool], *, after: str, limit: int
-) -> Sequence[Row[Any]]:
-    """Return models by name, from the one behind `after` on."""
-    statement = _described().where(condition)
-    if after:
-        publisher_slug, _, slug = after.partition("/")
-        statement = statement.where(
-            func.row(model.c.publisher_slug, model.c.slug) > func.row(publisher_slug, slug)
-        )
-    return tx.execute(statement.order_by(model.c.publisher_slug, model.c.slug).limit(limit)).all()
-
-
-def _described() -> Select[Any]:
     offers = (
         select(func.count())
         .where(offer.c.model_id == model.c.id, offer.c.status != "vanished")
         .scalar_subquery()
     )
-    return select(model, publisher.c.name.label("publisher_name"), offers.label("offers")).join(
-        publisher, publisher.c.slug == model.c.publisher_slug
-    )
+    described = select(model, publisher.c.name.label("publisher_name"), offers.label("offers"))
+    joined = described.join(publisher, publisher.c.slug == model.c.publisher_slug)
+    return tx.execute(joined.where(condition)).all()
 
 
 # --- versions and aliases -------------------------------------------------------------------

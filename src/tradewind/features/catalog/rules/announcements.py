@@ -24,7 +24,8 @@ class Announced(NamedTuple):
 
 
 def deprecation_lines(deprecated_at: datetime, retires_on: date, replacement: str = "") -> bytes:
-    """Return the lines of each answer of a deprecated model; it stops at the end of its last day.
+    """Return the lines of each answer of a model that is deprecated, or will be at that moment; it
+    stops at the end of its last day.
 
     `replacement` is a URL of the model to take instead.
     """

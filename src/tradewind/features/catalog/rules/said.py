@@ -77,6 +77,8 @@ class SaidModel(NamedTuple):
     facts: Mapping[str, Any] = {}
     """By names out of FACT_NAMES; what is not told is not in it."""
     aliases: tuple[str, ...] = ()
+    inferred: Mapping[str, Any] = {}
+    """What the source does not say and its family does; stored as no source's word."""
 
 
 class Unfolded(NamedTuple):
