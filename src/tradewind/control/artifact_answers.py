@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from tradewind.control.bodies import Body
 from tradewind.core.errors import InvalidInput
 from tradewind.features.artifacts.manifest import PAYLOAD_TYPE
+from tradewind.features.artifacts.rules import ranges_of
 from tradewind.features.artifacts.schemas import (
     MOST_FILE_BYTES,
     MOST_FILES,
@@ -209,17 +210,6 @@ class ArtifactDetailAnswer(ArtifactAnswer):
                 ],
             ),
         )
-
-
-def ranges_of(numbers: list[int]) -> list[list[int]]:
-    """Return sorted numbers as ranges: an upload has up to 65,536 parts."""
-    ranges: list[list[int]] = []
-    for number in numbers:
-        if ranges and ranges[-1][1] == number - 1:
-            ranges[-1][1] = number
-        else:
-            ranges.append([number, number])
-    return ranges
 
 
 def _facts(facts: FileFacts) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from tradewind.control.pages import After, Limit
 from tradewind.control.services import ControlServices
 from tradewind.core.permissions import Permission
 from tradewind.features.artifacts.errors import PartRefused
+from tradewind.features.artifacts.receiving import receive_part
 from tradewind.features.artifacts.schemas import PartRow
-from tradewind.features.artifacts.staging import BLOCK_BYTES
-from tradewind.features.artifacts.uploads import OpenPart, UploadWithParts
+from tradewind.features.artifacts.uploads import UploadWithParts
 
 _UploadId = Annotated[str, Path(max_length=100)]
 _ArtifactId = Annotated[str, Path(max_length=100, description="Its id, or its digest.")]
@@ -170,11 +170,9 @@ def _add_upload_routes(routes: Routes, services: ControlServices) -> None:
         )
         if isinstance(opened, PartRow):
             return PartAnswer.of(opened)
-        with opened.writer:
-            async for block in _blocks(request):
-                await run_in_threadpool(opened.writer.write, block)
-            part = await run_in_threadpool(_record, services, opened, sha256)
-        await run_in_threadpool(uploads.hash_ahead, opened)
+        part = await receive_part(
+            uploads, services.database.transaction, opened, _body(request), sha256=sha256
+        )
         return PartAnswer.of(part)
 
     @routes.post(
@@ -191,23 +189,9 @@ def _whole(services: ControlServices, call: AuthenticatedCall, upload_id: str) -
     return UploadAnswer.of(services.artifacts.uploads.get_upload(call.tx, call.holder, upload_id))
 
 
-def _record(services: ControlServices, opened: OpenPart, sha256: str | None) -> PartRow:
-    """Record the part in a transaction of its own, committed while nobody else can write it."""
-    opened.writer.finish()
-    with services.database.transaction() as tx:
-        return services.artifacts.uploads.part_written(tx, opened, sha256=sha256)
-
-
-async def _blocks(request: Request) -> AsyncIterator[bytearray]:
-    """Yield the body in pieces of BLOCK_BYTES; the last one may be shorter."""
-    block = bytearray()
+async def _body(request: Request) -> AsyncIterator[bytes]:
     try:
         async for piece in request.stream():
-            block += piece
-            while len(block) >= BLOCK_BYTES:
-                yield block[:BLOCK_BYTES]
-                del block[:BLOCK_BYTES]
+            yield piece
     except ClientDisconnect:
         raise PartRefused("the part was not sent to its end", hint="send it again") from None
-    if block:
-        yield block

@@ -1,9 +1,10 @@
 """Puts weights where an engine loads them, verified: of installed packages, files of the operator,
 and artifacts of the store.
 
-An artifact's files are placed anew for each start: linked or fetched into a folder of their own, a
-sealed one decrypted into memory. Every byte is held against the digest before an engine sees it,
-and the folder goes as soon as the engine has the files open: what it mapped stays until it ends.
+An artifact's files are placed anew for each start: linked into a folder of their own, from this
+disk or from what was fetched and kept; a sealed one decrypted into memory. Every byte is held
+against the digest before an engine sees it, and the folder goes as soon as the engine has the files
+open: what it mapped stays until it ends.
 """
 
 import contextlib
@@ -21,9 +22,11 @@ from tradewind.features.artifacts.schemas import Visibility
 from tradewind.features.artifacts.worker_copies import WorkerArtifact, WorkerFile, private_folder
 from tradewind.plugins.engines.gguf import read_gguf
 from tradewind.plugins.engines.weights import find_weights
+from tradewind.worker.weights_cache import WeightsCache
 
 STORED = "sha256:"
 _FOLDER = "loading"
+_KEPT = "fetched"
 _READ_BYTES = 1024 * 1024
 # llama.cpp loads the rest by itself when it is given the first part (docs of llama-gguf-split).
 _FIRST_PART = re.compile(r"-0*1-of-[0-9]+\.gguf$", re.IGNORECASE)
@@ -54,11 +57,18 @@ class EngineWeights:
     """Implements `Place`."""
 
     def __init__(
-        self, models: Path, open_artifact: Callable[[str], WorkerArtifact] | None = None
+        self,
+        models: Path,
+        open_artifact: Callable[[str], WorkerArtifact] | None = None,
+        *,
+        most_kept_bytes: int = 0,
     ) -> None:
-        """`open_artifact` returns what is behind a digest, with the keys of a sealed one."""
+        """`open_artifact` returns what is behind a digest, with the keys of a sealed one. Of what
+        an object store gave, `most_kept_bytes` are kept for later starts.
+        """
         self._models = models
         self._open = open_artifact
+        self._kept = WeightsCache(models / _KEPT, most_kept_bytes)
 
     def __call__(
         self, artifact: str, *, report: Callable[[str], None], progress: Callable[[int], None]
@@ -79,7 +89,7 @@ class EngineWeights:
         chosen = choose_model_file([file.path for file in artifact.files])
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(self._folder(artifact))
-            artifact.place_in(folder)
+            artifact.place_in(folder, self._kept.place)
             self._verify(artifact, folder, progress)
             read_gguf(folder / chosen)
             size = sum(file.size for file in artifact.files)

@@ -13,6 +13,7 @@ import time
 
 import pytest
 from obstore.store import S3Store as Bucket
+from starlette.testclient import TestClient
 
 from tradewind.features.artifacts.errors import BlobDamaged, BlobMissing, StoreUnavailable
 from tradewind.features.artifacts.schemas import Visibility
@@ -20,6 +21,7 @@ from tradewind.features.artifacts.service import verify
 from tradewind.features.artifacts.stores.disk import DiskStore
 from tradewind.features.artifacts.stores.s3 import S3Place, S3Store
 from tradewind.testing.model_files import gguf_file
+from tradewind.testing.portal_world import PortalWorld
 
 MIB = 1024 * 1024
 _START_TIMEOUT_S = 60
@@ -189,6 +191,27 @@ def test_an_artifact_comes_in_and_out_of_every_store_alike(
     desk.clock.advance(days=8)
     desk.sweep()
     assert store.size(artifact.files[0].location) is None
+
+
+@pytest.mark.postgres
+def test_the_wizard_brings_a_file_into_every_store_alike(store, database, socket_enabled, tmp_path):
+    world = PortalWorld(database, artifacts_folder=tmp_path / "staging", store=store)
+    signed_in = world.sign_in()
+    content = gguf_file({"general.name": "alike"})
+    token = {"x-csrf-token": signed_in.viewer.csrf_token, "accept": "application/json"}
+    with TestClient(world.app, base_url=world.public_url, headers=token) as browser:
+        browser.cookies.set("tradewind_session", signed_in.session_token)
+        told = {"name": "a.gguf", "size": str(len(content))}
+        path = f"/publish/uploads/{browser.post('/publish/uploads', data=told).json()['id']}"
+        assert browser.put(f"{path}/parts/1", content=content).status_code == 204
+        assert browser.post(f"{path}/complete", data={"x": ""}).json()["state"] == "checking"
+        assert world.artifact_services.arrivals.check_next(database)
+        ended = browser.get(path).json()
+    digest = hashlib.sha256(content).hexdigest()
+    assert (ended["state"], ended["sha256"]) == ("ready", digest)
+    assert ["Name", "alike"] in ended["facts"]
+    location = f"sha256/{digest[:2]}/{digest}"
+    assert b"".join(store.stream(location, 0, len(content))) == content
 
 
 # --- what only one of them can do ----------------------------------------------------------------

@@ -3,6 +3,10 @@
 Whoever brought the next part in order reads what is there, which the kernel still has in memory:
 every byte is hashed once. This is memory of one process and may be lost at any time; then the file
 is read again when it is checked.
+
+What was hashed and lies on the disk is let go of: a file of gigabytes then neither drives all
+else out of the kernel's memory, nor does each of its pages need a fresh one. Measured: to write 2.4
+GB in parts takes a third of the processor time, and goes at 510 to 810 MB/s instead of 225 to 300.
 """
 
 import hashlib
@@ -10,10 +14,12 @@ import threading
 from collections import OrderedDict
 
 from tradewind.features.artifacts.rules import part_span
-from tradewind.features.artifacts.scan.byte_source import ByteSource
 from tradewind.features.artifacts.schemas import MIB
+from tradewind.features.artifacts.staging import StagedSource
 
 _MOST_UPLOADS = 64
+_PARTS_KEPT = 4
+"""Parts that were hashed last stay in the kernel's memory: some are still on their way to disk."""
 _READ_BYTES = MIB // 4
 """Small enough to be still in the cache of the processor when it is hashed."""
 
@@ -43,7 +49,7 @@ class DigestsAhead:
             if running is not None and (number in running.arrived or number < running.next):
                 del self._running[upload_id]
 
-    def part_arrived(self, upload_id: str, number: int, size: int, source: ByteSource) -> None:
+    def part_arrived(self, upload_id: str, number: int, size: int, source: StagedSource) -> None:
         """Hash as far as there is no part missing. Blocks for that."""
         with self._lock:
             running = self._running.setdefault(upload_id, _Running())
@@ -71,11 +77,13 @@ class DigestsAhead:
         with self._lock:
             self._running.pop(upload_id, None)
 
-    def _go_on(self, running: _Running, size: int, source: ByteSource) -> None:
+    def _go_on(self, running: _Running, size: int, source: StagedSource) -> None:
         while running.next in running.arrived:
             span = part_span(size, running.next)
             for start in range(span.start, span.start + span.size, _READ_BYTES):
                 count = min(_READ_BYTES, span.start + span.size - start)
                 running.hash.update(source.read(start, count))
+            if running.next > _PARTS_KEPT:
+                source.let_go(part_span(size, running.next - _PARTS_KEPT))
             running.arrived.discard(running.next)
             running.next += 1

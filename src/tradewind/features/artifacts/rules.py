@@ -54,6 +54,17 @@ def part_span(file_size: int, number: int) -> Span:
     return Span(start, min(PART_BYTES, file_size - start))
 
 
+def ranges_of(numbers: list[int]) -> list[list[int]]:
+    """Return sorted numbers as ranges: an upload has up to 65,536 parts."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ranges
+
+
 def clean_size(size: int) -> int:
     """Raises InvalidInput."""
     if not 0 < size <= MOST_FILE_BYTES:

@@ -10,7 +10,9 @@ import hashlib
 import os
 import shutil
 import struct
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -31,10 +33,11 @@ from tradewind.features.artifacts.sealed_bytes import (
     sealed_size,
 )
 
-BLOCK_BYTES = MIB
-"""What `PartWriter.write` takes at a time; only the last block of a file is shorter."""
-assert BLOCK_BYTES == CHUNK_BYTES, "a block is sealed as one chunk"
+BLOCK_BYTES = 2 * MIB
+"""What `PartWriter.write` takes at a time; only the last block of a part is shorter."""
+assert BLOCK_BYTES % CHUNK_BYTES == 0, "a block is sealed as whole chunks"
 _ROOM_LEFT_BYTES = 1024 * MIB
+_MOST_PIECES = os.sysconf("SC_IOV_MAX")
 
 
 class Staging:
@@ -111,6 +114,9 @@ class PartWriter:
         self._expected = sha256
         self._hash = hashlib.sha256() if sha256 is not None else None
         self._written = 0
+        self._lock = threading.Lock()
+        """Held while it is written or closed: whoever closes it, because the request ended, never
+        takes the descriptor from under a write that goes on in another thread."""
 
     def __enter__(self) -> Self:
         return self
@@ -119,46 +125,65 @@ class PartWriter:
         self.close()
 
     def close(self) -> None:
-        """Let go of the part."""
-        os.close(self._descriptor)
+        """Let go of the part. May be repeated."""
+        with self._lock:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
 
     @property
     def left(self) -> int:
         """Return how many bytes are still to come."""
         return self._span.size - self._written
 
-    def write(self, block: bytes | bytearray) -> None:
+    def write(self, *pieces: bytes | bytearray | memoryview) -> None:
         """Write the next block of the part. Raises PartRefused, StoreUnavailable."""
-        if len(block) > self.left:
-            raise PartRefused(f"this part has {self._span.size} bytes, and more were sent")
-        if len(block) != min(BLOCK_BYTES, self.left):
-            raise self._too_short(self._written + len(block))
-        start = self._span.start + self._written
-        if self._hash is not None:
-            self._hash.update(block)
-        if self._cipher is not None:
-            number = start // CHUNK_BYTES
-            _write(self._descriptor, self._cipher.seal(number, block), chunk_start(number))
-        else:
-            _write(self._descriptor, block, start)
-        self._written += len(block)
+        size = sum(map(len, pieces))
+        with self._lock:
+            self._check_open()
+            if size > self.left:
+                raise PartRefused(f"this part has {self._span.size} bytes, and more were sent")
+            if size != min(BLOCK_BYTES, self.left):
+                raise self._too_short(self._written + size)
+            start = self._span.start + self._written
+            if self._hash is not None:
+                for piece in pieces:
+                    self._hash.update(piece)
+            if self._cipher is None:
+                _write(self._descriptor, pieces, start)
+            else:
+                self._seal(self._cipher, b"".join(pieces), start // CHUNK_BYTES)
+            self._written += size
 
     def finish(self) -> None:
         """Return when the part would survive a power cut.
 
         Raises PartRefused when it is too short or not what its digest says.
         """
-        if self.left:
-            raise self._too_short(self._written)
-        if self._hash is not None and self._hash.hexdigest() != self._expected:
-            raise PartRefused(
-                f"the part that arrived has the sha256 {self._hash.hexdigest()}",
-                hint="it was changed on its way: send it again",
-            )
-        try:
-            os.fdatasync(self._descriptor)
-        except OSError as error:
-            raise unavailable(error) from error
+        with self._lock:
+            self._check_open()
+            if self.left:
+                raise self._too_short(self._written)
+            if self._hash is not None and self._hash.hexdigest() != self._expected:
+                raise PartRefused(
+                    f"the part that arrived has the sha256 {self._hash.hexdigest()}",
+                    hint="it was changed on its way: send it again",
+                )
+            try:
+                os.fdatasync(self._descriptor)
+            except OSError as error:
+                raise unavailable(error) from error
+
+    def _seal(self, cipher: FileCipher, block: bytes, first: int) -> None:
+        view = memoryview(block)
+        for at in range(0, len(view), CHUNK_BYTES):
+            number = first + at // CHUNK_BYTES
+            chunk = cipher.seal(number, view[at : at + CHUNK_BYTES])
+            _write(self._descriptor, [chunk], chunk_start(number))
+
+    def _check_open(self) -> None:
+        if self._descriptor < 0:
+            raise PartRefused("the part was not sent to its end", hint="send it again")
 
     def _too_short(self, sent: int) -> PartRefused:
         return PartRefused(
@@ -172,6 +197,7 @@ class StagedSource:
 
     def __init__(self, file: FileSource, name: str, size: int, cipher: FileCipher | None) -> None:
         self._file = file
+        self._is_sealed = cipher is not None
         plain: ByteSource = file if cipher is None else SealedSource(name, size, cipher, file.read)
         self._plain = plain
         self.name = name
@@ -180,6 +206,15 @@ class StagedSource:
 
     def read(self, start: int, count: int) -> bytes:
         return self._plain.read(start, count)
+
+    def let_go(self, span: Span) -> None:
+        """Have the kernel forget these bytes, which are read again from the disk if need be."""
+        if not self._is_sealed:
+            self._file.let_go(span.start, span.size)
+        else:
+            first = span.start // CHUNK_BYTES
+            start = chunk_start(first)
+            self._file.let_go(start, chunk_start(first + -(-span.size // CHUNK_BYTES)) - start)
 
     def close(self) -> None:
         self._file.close()
@@ -192,12 +227,16 @@ def unavailable(error: OSError) -> StoreUnavailable:
     )
 
 
-def _write(descriptor: int, data: bytes | bytearray, start: int) -> None:
-    view = memoryview(data)
+def _write(descriptor: int, pieces: Sequence[bytes | bytearray | memoryview], start: int) -> None:
+    left = [memoryview(piece) for piece in pieces]
     try:
-        while view:
-            written = os.pwrite(descriptor, view, start)
-            view, start = view[written:], start + written
+        while left:
+            written = os.pwritev(descriptor, left[:_MOST_PIECES], start)
+            start += written
+            while left and written >= len(left[0]):
+                written -= len(left.pop(0))
+            if written:
+                left[0] = left[0][written:]
     except OSError as error:
         raise unavailable(error) from error
 

@@ -15,9 +15,9 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from tradewind.core.errors import Unavailable
 from tradewind.features.artifacts.errors import BlobDamaged
@@ -40,6 +40,19 @@ class WorkerFile(NamedTuple):
     """None of an open file."""
 
 
+class PlaceKept(Protocol):
+    """Places files that were fetched before; see `worker.weights_cache`."""
+
+    def __call__(
+        self,
+        file: WorkerFile,
+        pieces: Callable[[WorkerFile], Iterable[bytes]],
+        target: Path,
+    ) -> bool:
+        """False for a file that is not kept: then it is fetched to its place."""
+        ...
+
+
 class WorkerArtifact(NamedTuple):
     """An artifact that may be loaded, with the keys that open it. Keep it in memory, and short."""
 
@@ -48,11 +61,11 @@ class WorkerArtifact(NamedTuple):
     files: tuple[WorkerFile, ...]
     store: Store
 
-    def place_in(self, folder: Path) -> None:
+    def place_in(self, folder: Path, place_kept: PlaceKept | None = None) -> None:
         """Put the files below an existing folder, under their paths.
 
-        A sealed artifact takes a folder in memory only. Raises Unavailable, BlobMissing,
-        BlobDamaged.
+        A sealed artifact takes a folder in memory only, and nothing of it is kept. `place_kept`
+        is asked for what has to be fetched. Raises Unavailable, BlobMissing, BlobDamaged.
         """
         if self.visibility is Visibility.SEALED and not is_in_memory(folder):
             raise Unavailable(
@@ -63,8 +76,12 @@ class WorkerArtifact(NamedTuple):
             target = folder / file.path
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             local = None if file.cipher else self.store.local_path(file.location)
-            if local is None or not _is_linked(local, target):
-                _write(target, self.pieces(file), file)
+            if local is not None and _is_linked(local, target):
+                continue
+            is_fetched = local is None and file.cipher is None
+            if is_fetched and place_kept is not None and place_kept(file, self.pieces, target):
+                continue
+            write_checked(target, self.pieces(file), file)
 
     @contextlib.contextmanager
     def private_copy(self, memory: Path = MEMORY) -> Generator[Path]:
@@ -142,8 +159,11 @@ def _is_linked(local: Path, target: Path) -> bool:
     return True
 
 
-def _write(target: Path, pieces: Iterator[bytes], file: WorkerFile) -> None:
-    """Write and check: what an engine gets is what was scanned, to the byte."""
+def write_checked(target: Path, pieces: Iterable[bytes], file: WorkerFile) -> None:
+    """Write a new file and check it: what an engine gets is what was scanned, to the byte.
+
+    Raises Unavailable, BlobDamaged.
+    """
     digest = hashlib.sha256()
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:

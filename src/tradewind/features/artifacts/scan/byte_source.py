@@ -59,6 +59,10 @@ class FileSource:
             count -= len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def let_go(self, start: int, count: int) -> None:
+        """Have the kernel forget what it holds of these bytes in memory, where it can."""
+        os.posix_fadvise(self._descriptor, start, count, os.POSIX_FADV_DONTNEED)
+
     def close(self) -> None:
         os.close(self._descriptor)
 
