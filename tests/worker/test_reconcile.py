@@ -530,6 +530,16 @@ class BrokenWhenChanged(FakeEngine):
         return super().plan(spec, replica_id=replica_id, run=run, secret=secret)
 
 
+class Hanging(FakeEngine):
+    """An engine that takes its first question and never answers it."""
+
+    name: ClassVar[str] = "hanging"
+
+    def plan(self, spec: LaunchSpec, *, replica_id: str, run: Path, secret: str) -> Launch:
+        spec = msgspec.structs.replace(spec, extra_arguments=("--fault", "[[hang]]"))
+        return super().plan(spec, replica_id=replica_id, run=run, secret=secret)
+
+
 class Mute(FakeEngine):
     """An engine that says it is ready, and answers nothing."""
 
@@ -540,7 +550,9 @@ class Mute(FakeEngine):
         return super().plan(spec, replica_id=replica_id, run=run, secret=secret)
 
 
-def change(world: World, deployment_id: DeploymentId, slots: int) -> None:
+def change(
+    world: World, deployment_id: DeploymentId, slots: int, strategy: str = "start_first"
+) -> None:
     """Make and run a second revision, with other slots."""
     with world.database.transaction() as tx:
         tx.execute(
@@ -554,7 +566,7 @@ def change(world: World, deployment_id: DeploymentId, slots: int) -> None:
         tx.execute(
             update(deployment)
             .where(deployment.c.id == deployment_id)
-            .values(revision=2, slots=slots)
+            .values(revision=2, slots=slots, strategy=strategy)
         )
 
 
@@ -617,6 +629,49 @@ def test_a_start_that_takes_too_long_is_given_up(world: World, processes: LocalP
     assert (reason or "").startswith("it was not ready within")
 
 
+def test_a_start_that_takes_its_first_question_and_never_answers_is_given_up(
+    world: World, processes: LocalProcesses
+):
+    world.start(Hanging(processes), patience=Patience(grace_s=0.1, start_limit_s=lambda _size: 2.0))
+    world.deploy(engine="hanging")
+    world.until(lambda: any(seen.state == "failed" for seen in world.history()))
+    assert "ready" not in [seen.state for seen in world.history()]
+    reason = next(seen.detail for seen in world.history() if seen.state == "failed")
+    assert reason == "it was not ready within 2 s (the engine answers its first question)"
+    assert world.reports[0] == f"huggingfacetb/one: {reason}"
+
+
+def test_weights_that_are_never_placed_are_given_up_with_the_reason(
+    world: World, processes: LocalProcesses
+):
+    go_on = threading.Event()
+
+    def place(
+        artifact: str, *, report: Callable[[str], None], progress: Callable[[int], None]
+    ) -> Placed:
+        assert go_on.wait(PATIENCE_S)
+        return Placed(Path("/none"), 1)
+
+    reconciler = Reconciler(
+        world.database,
+        world.deployments,
+        {"fake": FakeEngine(processes)},
+        place,
+        run=world.folder,
+        logs=world.folder / "logs",
+        report=world.reports.append,
+        patience=Patience(placing_stalls_after_s=0.2),
+    )
+    world.deploy()
+    reconciler.start()
+    try:
+        world.until(lambda: world.model().state == "failed")
+        assert world.model().state_detail == "its weights were verified no further for 0 s"
+    finally:
+        go_on.set()
+        reconciler.stop()
+
+
 def test_one_that_loads_and_answers_nothing_is_not_ready(world: World, processes: LocalProcesses):
     world.start(Mute(processes))
     world.deploy(engine="mute")
@@ -658,6 +713,66 @@ def test_a_revision_that_never_becomes_ready_gives_way_to_the_last_good_one(
     world.until(lambda: world.replica_ids() == {former.replica_id})
     assert world.pid_of(world.targets()[0]) == pid, "it ran on all the time"
     assert any("back to revision 1" in line for line in world.reports)
+
+
+def most_ready_at_once(history: list[Seen]) -> int:
+    """Return how many replicas were ready together, as the database was told."""
+    ready: set[str] = set()
+    most = 0
+    for seen in history:
+        (ready.add if seen.state == "ready" else ready.discard)(seen.replica_id)
+        most = max(most, len(ready))
+    return most
+
+
+def test_a_change_that_stops_first_ends_the_former_before_the_new_one_begins(world: World):
+    world.start()
+    deployment_id = world.deploy()
+    [former] = world.until_ready(1)
+    pid = world.pid_of(former)
+    change(world, deployment_id, 1, "stop_first")
+    world.until(lambda: current(world) == (2, 2))
+    [target] = world.until_ready(1)
+    assert target.slots == 1
+    assert wait_gone(pid)
+    states = [(seen.replica_id, seen.state) for seen in world.history()]
+    gone = states.index((former.replica_id, "gone"))
+    assert gone < states.index((target.replica_id, "starting")), "never two at once"
+    shown = list(shown_after_each_transaction(world.history()))
+    assert max(map(len, shown)) == 1
+    with world.database.transaction() as tx:
+        tx.execute(update(deployment).values(revision=1, slots=2))
+    world.until(lambda: [one.slots for one in world.targets()] == [2])
+    assert max(map(len, shown_after_each_transaction(world.history()))) == 1
+
+
+def test_several_replicas_that_stop_first_go_over_one_by_one(world: World):
+    world.start()
+    deployment_id = world.deploy(wanted=3)
+    former = {target.replica_id for target in world.until_ready(3)}
+    change(world, deployment_id, 1, "stop_first")
+    world.until(lambda: len(world.targets()) == 3 and {one.slots for one in world.targets()} == {1})
+    world.until(lambda: not former & world.replica_ids())
+    assert most_ready_at_once(world.history()) == 3
+    later = [seen for seen in world.history() if seen.replica_id not in former]
+    first_ready = next(seen for seen in later if seen.state == "ready")
+    left = [seen for seen in world.history() if seen.state == "gone"]
+    before = world.history().index(first_ready)
+    assert sum(world.history().index(seen) < before for seen in left) == 1, "two went on meanwhile"
+
+
+def test_a_revision_that_stopped_the_former_and_fails_gives_way_too(
+    world: World, processes: LocalProcesses
+):
+    world.start(BrokenWhenChanged(processes), patience=Patience(grace_s=0.1))
+    deployment_id = world.deploy(engine="broken_when_changed")
+    [former] = world.until_ready(1)
+    change(world, deployment_id, 3, "stop_first")
+    world.until(lambda: current(world) == (1, 1))
+    [target] = world.until_ready(1)
+    assert target.replica_id != former.replica_id, "the former had ended"
+    assert target.slots == 2
+    assert [state for _, state, _ in revisions(world)] == ["good", "failed"]
 
 
 def test_each_replica_writes_a_log_of_its_own_that_goes_with_the_deployment(world: World):

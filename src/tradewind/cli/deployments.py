@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tradewind.cli.settings import load_settings
+from tradewind.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from tradewind.features.deployments.schemas import Deployable
+    from tradewind.features.deployments.schemas import Deployable, Strategy
     from tradewind.readmodels.deployments import DeploymentView, RevisionView
 
 deployments = typer.Typer(help="What runs on this machine.", no_args_is_help=True)
@@ -22,6 +23,10 @@ NamedArgument = Annotated[
 ]
 OverrideOption = Annotated[
     bool, typer.Option("--override", help="Though it is not estimated to fit.")
+]
+StrategyOption = Annotated[
+    str | None,
+    typer.Option(help="start-first or stop-first; by default what fits."),
 ]
 _MIB = 1024 * 1024
 _VERDICTS = {"fits": "fits", "tight": "is tight", "does_not_fit": "does not fit"}
@@ -216,19 +221,51 @@ def scale(
 
 
 @deployments.command()
+def change(  # noqa: PLR0917  options of a command, always named
+    deployment: NamedArgument,
+    data: DataOption = None,
+    version: Annotated[str | None, typer.Option(help="Label or digest.")] = None,
+    slots: Annotated[int | None, typer.Option(help="Requests worked on at once.")] = None,
+    context: Annotated[int | None, typer.Option(help="Tokens each has.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of each replica.")] = None,
+    strategy: StrategyOption = None,
+    override: OverrideOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Make another revision of it. What is not named stays as it is."""
+    settings = load_settings(data=data)
+    from msgspec import UNSET  # noqa: PLC0415
+
+    from tradewind.features.deployments.schemas import DeploymentChanges  # noqa: PLC0415
+    from tradewind.serve import deploying  # noqa: PLC0415
+
+    changes = DeploymentChanges(
+        version=UNSET if version is None else version,
+        slots=UNSET if slots is None else slots,
+        context_tokens=UNSET if context is None else context,
+        threads=UNSET if threads is None else threads,
+        is_override=override,
+        strategy=_strategy_of(strategy),
+    )
+    _tell(deploying.change(settings, deployment, changes), is_json=json)
+
+
+@deployments.command()
 def rollback(
     deployment: NamedArgument,
     to: Annotated[
         int | None, typer.Option(help="Revision; by default the last other one that was ready.")
     ] = None,
     data: DataOption = None,
+    strategy: StrategyOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run an earlier revision again."""
     settings = load_settings(data=data)
     from tradewind.serve import deploying  # noqa: PLC0415
 
-    _tell(deploying.roll_back(settings, deployment, to), is_json=json)
+    view = deploying.roll_back(settings, deployment, to, _strategy_of(strategy))
+    _tell(view, is_json=json)
 
 
 @deployments.command()
@@ -254,6 +291,7 @@ def as_json(view: "DeploymentView") -> dict[str, Any]:
         "threads": view.threads,
         "replicas_wanted": view.replicas_wanted,
         "replicas_ready": view.replicas_ready,
+        "strategy": view.strategy,
         "revision": view.revision,
         "good_revision": view.good_revision,
         "endpoint": view.endpoint,
@@ -289,6 +327,19 @@ def _revision_as_json(each: "RevisionView") -> dict[str, Any]:
 
 def _tell(view: "DeploymentView", *, is_json: bool) -> None:
     typer.echo(jsonlib.dumps(as_json(view)) if is_json else _state_line(view))
+
+
+def _strategy_of(text: str | None) -> "Strategy | None":
+    from tradewind.features.deployments.schemas import Strategy  # noqa: PLC0415
+
+    if text is None:
+        return None
+    try:
+        return Strategy(text.replace("-", "_"))
+    except ValueError:
+        raise InvalidInput(
+            f"there is no strategy {text[:40]!r}", hint="choose start-first or stop-first"
+        ) from None
 
 
 def _state_line(view: "DeploymentView") -> str:

@@ -1,7 +1,7 @@
 """What the routes of deployments take and answer."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from msgspec import UNSET
@@ -14,6 +14,7 @@ from tradewind.features.deployments.schemas import (
     DeploymentChanges,
     NewDeployment,
     Price,
+    Strategy,
 )
 from tradewind.plugins.engines.engine_logs import Tail
 from tradewind.readmodels.deployments import DeploymentView, ReplicaView, RevisionView
@@ -22,6 +23,13 @@ _Slots = Annotated[int, Field(ge=1, le=64)]
 _Threads = Annotated[int, Field(ge=1, le=256)]
 _Context = Annotated[int, Field(ge=1, le=16 * 1024 * 1024)]
 _Replicas = Annotated[int, Field(ge=0, le=16)]
+_Strategy = Annotated[
+    Literal["start_first", "stop_first"] | None,
+    Field(
+        description="Start the new one beside the former, or end the former first, where both do"
+        " not fit; null is as it fits."
+    ),
+]
 
 
 class PriceBody(Body):
@@ -75,6 +83,7 @@ class DeploymentPatch(Body):
     threads: _Threads | None = None
     replicas: _Replicas | None = Field(default=None, description="0 stops it.")
     override_fit: bool = False
+    strategy: _Strategy = None
 
     def to_changes(self) -> DeploymentChanges:
         return DeploymentChanges(
@@ -83,6 +92,7 @@ class DeploymentPatch(Body):
             context_tokens=UNSET if self.context_tokens is None else self.context_tokens,
             threads=UNSET if self.threads is None else self.threads,
             is_override=self.override_fit,
+            strategy=strategy_of(self.strategy),
         )
 
 
@@ -90,6 +100,11 @@ class RollBackBody(Body):
     revision: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         default=None, description="Null is the last other one that was ready."
     )
+    strategy: _Strategy = None
+
+
+def strategy_of(text: str | None) -> Strategy | None:
+    return None if text is None else Strategy(text)
 
 
 class FitAnswer(BaseModel):
@@ -191,6 +206,7 @@ class DeploymentAnswer(BaseModel):
     threads: int
     replicas_wanted: int
     replicas_ready: int
+    strategy: str = Field(description="How the current revision takes the former's place.")
     revision: int
     good_revision: int | None
     endpoint: str | None
@@ -215,6 +231,7 @@ class DeploymentAnswer(BaseModel):
             threads=view.threads,
             replicas_wanted=view.replicas_wanted,
             replicas_ready=view.replicas_ready,
+            strategy=view.strategy,
             revision=view.revision,
             good_revision=view.good_revision,
             endpoint=view.endpoint,

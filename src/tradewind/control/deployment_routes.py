@@ -16,6 +16,7 @@ from tradewind.control.deployment_answers import (
     RevisionAnswer,
     RevisionList,
     RollBackBody,
+    strategy_of,
 )
 from tradewind.control.pages import After, Limit, page_of
 from tradewind.control.services import ControlServices
@@ -121,7 +122,9 @@ def add_deployment_routes(routes: Routes, services: ControlServices) -> None:
         summary="Run an earlier revision again",
     )
     def roll_back(call: Call, deployment_id: _DeploymentId, body: RollBackBody) -> DeploymentAnswer:
-        orders.roll_back(call.tx, call.holder, deployment_id, body.revision)
+        orders.roll_back(
+            call.tx, call.holder, deployment_id, body.revision, strategy_of(body.strategy)
+        )
         return _shown(call, deployment_id)
 
     @routes.get(

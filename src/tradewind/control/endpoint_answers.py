@@ -259,6 +259,7 @@ class EndpointAnswer(BaseModel):
     name: str = Field(description="What a call sends as `model`.")
     aliases: list[str]
     is_shared: bool = Field(description="Everybody's, or one organization's.")
+    project: str | None = Field(description="Whose alone it is; null is all projects'.")
     is_enabled: bool
     routing: RoutingBody
     conditions: ConditionsBody
@@ -274,6 +275,7 @@ class EndpointAnswer(BaseModel):
             name=row.name,
             aliases=list(row.aliases),
             is_shared=row.is_shared,
+            project=row.project_id,
             is_enabled=row.is_enabled,
             routing=RoutingBody.of(row.routing),
             conditions=ConditionsBody.of(row.conditions),

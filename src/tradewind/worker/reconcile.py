@@ -55,6 +55,9 @@ class Patience(NamedTuple):
     grace_s: float = 10.0
     start_limit_s: Callable[[int], float] = start_limit_s
     """Given the size of the weights."""
+    placing_stalls_after_s: float = 3600.0
+    """Weights that were verified no further for so long are given up: a store that hangs. Fetching
+    and decrypting report nothing on their way, so this is as long as the largest may take."""
 
 
 class Reconciler:
@@ -198,7 +201,12 @@ class Reconciler:
         if placing.running() and replica.stage is Stage.QUEUED:
             replica.come_to(Stage.VERIFYING)
         if not placing.done():
-            replica.show_percent()
+            if replica.show_percent() or replica.stage is Stage.QUEUED or not replica.moved_at:
+                replica.moved_at = now
+            stalls_after_s = self._patience.placing_stalls_after_s
+            if now - replica.moved_at > stalls_after_s:
+                reason = f"its weights were verified no further for {stalls_after_s:.0f} s"
+                self._fail(fleet, replica, reason, now, is_last=True)
             return
         if replica.stage is Stage.QUEUED:
             replica.come_to(Stage.VERIFYING)

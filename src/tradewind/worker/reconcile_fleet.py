@@ -5,7 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tradewind.core.ids import DeploymentId, ReplicaId
-from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport, Stage
+from tradewind.features.deployments.rules import (
+    ReplicaAccess,
+    ReplicaReport,
+    Stage,
+    most_at_once,
+    stays,
+)
 from tradewind.features.deployments.service import DesiredDeployment
 from tradewind.plugins.engines.base import Engine, Launch, Probe, Process
 from tradewind.worker.engine_weights import Placed
@@ -51,6 +57,8 @@ class Replica(Shown):
         self.asking: Future[Probe] | None = None
         """A probe, or the first question, whose answer is waited for."""
         self.ask_at = 0.0
+        self.moved_at = 0.0
+        """When its weights were last seen to be verified further."""
         self.began_at = 0.0
         self.ready_at: float | None = None
         self.silent_since: float | None = None
@@ -72,9 +80,12 @@ class Replica(Shown):
         state = "ready" if stage is Stage.READY else "starting"
         self.report = ReplicaReport(state, _WORDS[stage], stage.value, None, stages)
 
-    def show_percent(self) -> None:
-        if self.percent is not None and self.percent != self.report.percent:
+    def show_percent(self) -> bool:
+        """Return whether the weights were verified further since the last look."""
+        is_further = self.percent is not None and self.percent != self.report.percent
+        if is_further:
             self.report = self.report._replace(percent=self.percent)
+        return is_further
 
     def fail(self, reason: str) -> None:
         self.release()
@@ -162,25 +173,24 @@ class Fleet:
         self.failed = []
 
     def leaving(self) -> list[Replica]:
-        """Return the replicas that are not wanted: surplus, and those of other revisions as soon
-        as this one's stand in for them.
+        """Return the replicas that are not wanted: surplus, and those of other revisions, as soon
+        as this one's stand in for them or need their place.
         """
         wanted = self.desired.replicas
         current = [each for each in self.replicas if each.revision == self.desired.revision]
         former = [each for each in self.replicas if each.revision != self.desired.revision]
         ready = sum(each.is_ready for each in current)
-        keep = max(0, wanted - ready)
+        keep = stays(self.desired.strategy, wanted=wanted, ready=ready)
         still_of_use = [each for each in former if each.is_ready][:keep]
         return current[wanted:] + [each for each in former if each not in still_of_use]
 
     def lacks_one(self) -> bool:
-        """Say whether one more of the current revision is to be started. While revisions change,
-        one more than wanted may run.
-        """
+        """Say whether one more of the current revision is to be started."""
         wanted = self.desired.replicas
         current = sum(each.revision == self.desired.revision for each in self.replicas)
         is_changing = current < len(self.replicas)
-        return current < wanted and len(self.replicas) < wanted + is_changing
+        most = most_at_once(self.desired.strategy, wanted=wanted, is_changing=is_changing)
+        return current < wanted and len(self.replicas) < most
 
     def take_out(self, leaving: list[Replica]) -> None:
         """Take replicas out of the fleet; with none wanted, what is shown too."""

@@ -52,7 +52,12 @@ def test_a_model_of_a_host_is_called_after_one_call(add, connect, compiled):
     assert (target.address, target.base_path) == ("https://api.openai.com:443", "/v1")
     assert (target.host, target.region, target.retains_data) == ("openai", "us-east-1", False)
     assert target.credential == "sk-0123456789-abcdef"
-    assert target.cost == Cost("USD", cost.input_nanos, cost.output_nanos)
+    assert target.cost == Cost(
+        "USD",
+        cost.input_nanos,
+        cost.output_nanos,
+        cost.cached_input_nanos,
+    )
     assert (target.tier, target.weight) == (0, 1)
 
 
@@ -117,7 +122,7 @@ def test_a_model_of_an_unknown_host_is_described_by_the_caller(add, connect, com
     endpoint = compiled()["acme/tiny"]
     assert (endpoint.context_tokens, endpoint.max_output_tokens) == (2048, 512)
     assert (endpoint.price.currency, endpoint.price.input_nanos) == ("EUR", 100)
-    assert endpoint.targets[0].cost == Cost("USD", 10, 20)
+    assert endpoint.targets[0].cost == Cost("USD", 10, 20, 10)
     assert endpoint.aliases == ("tiny",)
 
 

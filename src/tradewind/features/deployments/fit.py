@@ -122,6 +122,23 @@ def estimate(
     )
 
 
+def with_room(fit: Fit, freed_bytes: int) -> Fit:
+    """Return the same estimate on this machine once so much more of it is free."""
+    machine = Machine(
+        fit.memory_bytes, min(fit.memory_bytes, fit.available_bytes + freed_bytes), fit.cores
+    )
+    verdict, reasons = _judge(
+        total=fit.total_bytes,
+        kept=fit.kept_prompts_bytes,
+        threads=fit.threads * fit.replicas,
+        machine=machine,
+        is_cache_known=fit.cache_bytes is not None,
+    )
+    return msgspec.structs.replace(
+        fit, available_bytes=machine.available_bytes, verdict=verdict, reasons=tuple(reasons)
+    )
+
+
 def cache_token_bytes(shape: Shape) -> int | None:
     """Return what one token takes in the key-value cache; None when the file does not say.
 

@@ -29,7 +29,10 @@ from tradewind.features.deployments.schemas import (
     Deployable,
     DeploymentChanges,
     NewDeployment,
+    Strategy,
+    Transition,
 )
+from tradewind.features.deployments.transition import choose, freed_by
 from tradewind.features.deployments.weighing import Weigh, Weighed, operation_of
 from tradewind.features.market.service import Market
 from tradewind.snapshot.contents import Operation
@@ -111,6 +114,7 @@ class DeploymentOrders:
             desired_replicas=found.asked.replicas,
             now=self._clock.now(),
             first=_of_revision(found.asked, found.fit, reason="deployed", by=by),
+            organization_id=actor.organization_id,
         )
         if deployment_id is None:
             raise AlreadyDeployed(f"{found.model} {found.version} was just deployed by another")
@@ -128,44 +132,28 @@ class DeploymentOrders:
         *,
         by: str,
     ) -> int:
-        """Make another revision and run it; the one before goes on until this one is ready.
+        """Make another revision and run it. The one before goes on until this one is ready; or it
+        ends before this one is started, where that was asked for or both do not fit.
 
         Returns its number. Raises NotFound, InvalidInput, DoesNotFit, NothingToDeploy.
         """
         row = self._lock(tx, actor, deployment_id)
-        former = repository.find_revision(tx, row.id, row.revision)
-        assert former is not None, "a deployment has its current revision"
         if changes.is_empty:
             return row.revision
         number = repository.last_revision(tx, row.id) + 1
         if number > rules.MOST_REVISIONS:
             raise InvalidInput(f"it has {number - 1} revisions", hint="delete it and deploy anew")
-        facts = self._catalog.version_facts(tx, ModelVersionId(former.model_version_id))
-        asked = NewDeployment(
-            model=facts.name,
-            version=None if changes.version is UNSET else changes.version,
-            engine=former.engine,
-            slots=former.slots if changes.slots is UNSET else changes.slots,
-            context_tokens=(
-                former.context_tokens if changes.context_tokens is UNSET else changes.context_tokens
-            ),
-            threads=former.threads if changes.threads is UNSET else changes.threads,
-            # One at a time is started beside those that run.
-            replicas=1,
-        )
-        model = self._catalog.show_model(tx, facts.name, actor.organization_id)
-        found = self._look(
-            tx, model, asked, current=None if asked.version else row.model_version_id
-        )
+        found = self._look_at_change(tx, actor, row, changes)
         if found.deployment_id not in {None, DeploymentId(row.id)}:
             raise AlreadyDeployed(
                 f"{found.model} {found.version} is deployed as {found.deployment_id}"
             )
         if found.version_id != row.model_version_id:
             self._catalog.check_deployable(tx, found.version_id)
-        _check_fit(found.fit, is_override=changes.is_override)
+        transition = self._transition(tx, row, found.fit, changes.strategy)
+        _check_fit(transition.fit, is_override=changes.is_override)
         filled = replace(found.asked, is_override=changes.is_override)
-        values = _of_revision(filled, found.fit, reason="changed", by=by)
+        values = _of_revision(filled, transition.fit, reason="changed", by=by)
         repository.add_revision(
             tx,
             DeploymentId(row.id),
@@ -178,8 +166,19 @@ class DeploymentOrders:
                 "created_at": self._clock.now(),
             },
         )
-        self._run_revision(tx, DeploymentId(row.id), number)
+        self._run_revision(tx, DeploymentId(row.id), number, transition.strategy)
         return number
+
+    def look_at_change(
+        self, tx: Connection, actor: Actor, deployment_id: str, changes: DeploymentChanges
+    ) -> Transition:
+        """Return how a change would take the place of what runs; changes nothing.
+
+        Raises NotFound, InvalidInput, NothingToDeploy.
+        """
+        row = self._lock(tx, actor, deployment_id, is_read=True)
+        found = self._look_at_change(tx, actor, row, changes)
+        return self._transition(tx, row, found.fit, changes.strategy)
 
     def scale(
         self,
@@ -197,18 +196,8 @@ class DeploymentOrders:
         asked = rules.Launchable(revision.slots, revision.threads, None, replicas)
         rules.checked(asked, trained_tokens=None)
         if replicas > row.desired_replicas:
-            facts = self._catalog.version_facts(tx, ModelVersionId(row.model_version_id))
-            weighed = self._weigh(tx, facts.artifact)
-            if weighed is not None:
-                fit = estimate(
-                    weights_bytes=weighed.size,
-                    shape=weighed.shape,
-                    context_tokens=revision.context_tokens or facts.context_tokens,
-                    slots=revision.slots,
-                    threads=revision.threads,
-                    replicas=replicas - row.desired_replicas,
-                    machine=self._machine(),
-                )
+            fit = self._fit_of_revision(tx, revision, replicas - row.desired_replicas)
+            if fit is not None:
                 _check_fit(fit, is_override=is_override)
         values: dict[str, Any] = {"desired_replicas": replicas}
         if replicas:
@@ -229,11 +218,17 @@ class DeploymentOrders:
             self.scale(tx, actor, deployment_id, row.replicas_before_stop, is_override=is_override)
 
     def roll_back(
-        self, tx: Connection, actor: Actor, deployment_id: str, to: int | None = None
+        self,
+        tx: Connection,
+        actor: Actor,
+        deployment_id: str,
+        to: int | None = None,
+        strategy: Strategy | None = None,
     ) -> int:
         """Run an earlier revision again; None is the last other one that was ready.
 
-        Returns its number. Raises NotFound, NothingToRollBackTo (409).
+        `strategy` is as that of a change. What does not fit any more is run all the same: it did
+        once. Returns its number. Raises NotFound, NothingToRollBackTo (409).
         """
         row = self._lock(tx, actor, deployment_id)
         number = to if to is not None else repository.good_before(tx, row.id, row.revision)
@@ -241,9 +236,13 @@ class DeploymentOrders:
             raise NothingToRollBackTo(
                 f"no other revision of {row.id} was ever ready", hint="change its settings"
             )
-        if repository.find_revision(tx, row.id, number) is None:
+        earlier = repository.find_revision(tx, row.id, number)
+        if earlier is None:
             raise NotFound(f"{row.id} has no revision {number}")
-        self._run_revision(tx, DeploymentId(row.id), number)
+        fit = self._fit_of_revision(tx, earlier, 1)
+        if fit is not None:
+            strategy = self._transition(tx, row, fit, strategy).strategy
+        self._run_revision(tx, DeploymentId(row.id), number, strategy or Strategy.START_FIRST)
         return number
 
     def delete(self, tx: Connection, actor: Actor, deployment_id: str) -> None:
@@ -342,7 +341,64 @@ class DeploymentOrders:
             cached_input_nanos=0 if price is None else price.input_nanos,
         )
 
-    def _run_revision(self, tx: Connection, deployment_id: DeploymentId, number: int) -> None:
+    def _look_at_change(
+        self, tx: Connection, actor: Actor, row: Row[Any], changes: DeploymentChanges
+    ) -> Deployable:
+        former = repository.find_revision(tx, row.id, row.revision)
+        assert former is not None, "a deployment has its current revision"
+        facts = self._catalog.version_facts(tx, ModelVersionId(former.model_version_id))
+        asked = NewDeployment(
+            model=facts.name,
+            version=None if changes.version is UNSET else changes.version,
+            engine=former.engine,
+            slots=former.slots if changes.slots is UNSET else changes.slots,
+            context_tokens=(
+                former.context_tokens if changes.context_tokens is UNSET else changes.context_tokens
+            ),
+            threads=former.threads if changes.threads is UNSET else changes.threads,
+            # One at a time is started beside those that run.
+            replicas=1,
+        )
+        model = self._catalog.show_model(tx, facts.name, actor.organization_id)
+        return self._look(tx, model, asked, current=None if asked.version else row.model_version_id)
+
+    def _transition(
+        self, tx: Connection, row: Row[Any], beside: Fit, asked: Strategy | None
+    ) -> Transition:
+        """Return how to go over from what runs to what is estimated to fit so beside it."""
+        freed = 0
+        if repository.has_ready_replica(tx, DeploymentId(row.id)):
+            running = repository.find_revision(tx, row.id, row.good_revision or row.revision)
+            assert running is not None, "a deployment has its current revision"
+            ending = self._fit_of_revision(tx, running, 1)
+            if ending is not None:
+                freed = freed_by(ending, is_sealed=self._is_sealed(tx, running.model_version_id))
+        return choose(beside, freed_bytes=freed, asked=asked)
+
+    def _is_sealed(self, tx: Connection, version_id: str) -> bool:
+        model_id = self._catalog.version_facts(tx, ModelVersionId(version_id)).model_id
+        versions = self._catalog.list_versions(tx, model_id)
+        return any(each.is_sealed for each in versions if each.version_id == version_id)
+
+    def _fit_of_revision(self, tx: Connection, revision: Row[Any], replicas: int) -> Fit | None:
+        """Estimate so many more replicas of a revision; None when its weights are not here."""
+        facts = self._catalog.version_facts(tx, ModelVersionId(revision.model_version_id))
+        weighed = self._weigh(tx, facts.artifact)
+        if weighed is None:
+            return None
+        return estimate(
+            weights_bytes=weighed.size,
+            shape=weighed.shape,
+            context_tokens=revision.context_tokens or facts.context_tokens,
+            slots=revision.slots,
+            threads=revision.threads,
+            replicas=replicas,
+            machine=self._machine(),
+        )
+
+    def _run_revision(
+        self, tx: Connection, deployment_id: DeploymentId, number: int, strategy: Strategy
+    ) -> None:
         chosen = repository.find_revision(tx, deployment_id, number)
         assert chosen is not None
         self._update(
@@ -350,6 +406,7 @@ class DeploymentOrders:
             deployment_id,
             {
                 "revision": number,
+                "strategy": strategy.value,
                 "engine": chosen.engine,
                 "slots": chosen.slots,
                 "model_version_id": chosen.model_version_id,
@@ -361,13 +418,15 @@ class DeploymentOrders:
         repository.update_deployment(tx, deployment_id, {**values, "updated_at": now})
         record_change(tx, ChangeKind.ENDPOINTS)
 
-    def _lock(self, tx: Connection, actor: Actor, deployment_id: str) -> Row[Any]:
+    def _lock(
+        self, tx: Connection, actor: Actor, deployment_id: str, *, is_read: bool = False
+    ) -> Row[Any]:
         _require_administrator(actor)
         try:
             parsed = DeploymentId.parse(deployment_id)
         except MalformedId:
             raise _not_found(deployment_id) from None
-        row = repository.lock_deployment(tx, parsed)
+        row = repository.lock_deployment(tx, parsed, is_read=is_read)
         if row is None:
             raise _not_found(deployment_id)
         name = self._catalog.version_facts(tx, ModelVersionId(row.model_version_id)).name

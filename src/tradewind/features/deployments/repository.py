@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from tradewind.core.ids import DeploymentId, ModelVersionId, ReplicaId
+from tradewind.core.ids import DeploymentId, ModelVersionId, OrganizationId, ReplicaId
 from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport
 from tradewind.features.deployments.tables import deployment, deployment_revision, replica
 
@@ -21,8 +21,10 @@ def add_deployment(
     desired_replicas: int,
     now: datetime,
     first: Mapping[str, Any],
+    organization_id: OrganizationId | None = None,
 ) -> DeploymentId | None:
-    """Add a deployment with its first revision; `first` is what else that one says.
+    """Add a deployment with its first revision; `first` is what else that one says. Without an
+    organization it is the platform's own.
 
     Returns None when the version has a deployment already.
     """
@@ -31,6 +33,7 @@ def add_deployment(
         .values(
             id=DeploymentId.new(),
             model_version_id=version_id,
+            organization_id=organization_id,
             engine=engine,
             slots=slots,
             desired_replicas=desired_replicas,
@@ -92,10 +95,14 @@ def version_of(tx: Connection, deployment_id: DeploymentId) -> ModelVersionId | 
     return None if found is None else ModelVersionId(found)
 
 
-def lock_deployment(tx: Connection, deployment_id: DeploymentId) -> Row[Any] | None:
-    return tx.execute(
-        select(deployment).where(deployment.c.id == deployment_id).with_for_update()
-    ).first()
+def lock_deployment(
+    tx: Connection, deployment_id: DeploymentId, *, is_read: bool = False
+) -> Row[Any] | None:
+    """Return a deployment that nobody else changes before the end of `tx`, unless it is only
+    read.
+    """
+    statement = select(deployment).where(deployment.c.id == deployment_id)
+    return tx.execute(statement if is_read else statement.with_for_update()).first()
 
 
 def update_deployment(
@@ -170,6 +177,17 @@ def put_replica(
         insert(replica)
         .values(id=replica_id, deployment_id=deployment_id, **told)
         .on_conflict_do_update(index_elements=[replica.c.id], set_=told)
+    )
+
+
+def has_ready_replica(tx: Connection, deployment_id: DeploymentId) -> bool:
+    return (
+        tx.execute(
+            select(replica.c.id)
+            .where(replica.c.deployment_id == deployment_id, replica.c.state == "ready")
+            .limit(1)
+        ).first()
+        is not None
     )
 
 

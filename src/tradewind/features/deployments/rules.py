@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tradewind.core.errors import InvalidInput
+from tradewind.features.deployments.schemas import Strategy
 
 MOST_SLOTS = 64
 MOST_REPLICAS = 16
@@ -78,6 +79,19 @@ def start_limit_s(weights_bytes: int) -> float:
 def gives_way(*, failures: int, has_been_ready: bool, has_good_one: bool) -> bool:
     """Say whether a revision that fails is to be replaced by the last good one."""
     return has_good_one and not has_been_ready and failures >= _TRIES_OF_A_REVISION
+
+
+def stays(strategy: Strategy, *, wanted: int, ready: int) -> int:
+    """Return how many ready replicas of former revisions go on, beside `ready` of the current."""
+    left = max(0, wanted - ready)
+    # Room is made for the next one of the current revision before it is started.
+    return max(0, left - 1) if strategy is Strategy.STOP_FIRST else left
+
+
+def most_at_once(strategy: Strategy, *, wanted: int, is_changing: bool) -> int:
+    """Return how many replicas may run, also while revisions change."""
+    beside = is_changing and strategy is Strategy.START_FIRST
+    return wanted + beside
 
 
 class Launchable(NamedTuple):

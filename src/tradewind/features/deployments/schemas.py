@@ -1,6 +1,7 @@
 """What deployments hand out and take in."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from msgspec import UNSET, UnsetType
 
@@ -8,6 +9,16 @@ from tradewind.core.ids import DeploymentId, ModelVersionId
 from tradewind.features.deployments.fit import Fit
 
 DEFAULT_ENGINE = "llama_server"
+
+
+class Strategy(StrEnum):
+    """How a revision takes the place of the one before."""
+
+    START_FIRST = "start_first"
+    """The former goes on until this one is ready; one copy more than wanted runs meanwhile."""
+    STOP_FIRST = "stop_first"
+    """A copy of the former ends before one of this is started: never more run than are wanted, and
+    with a single one nothing answers meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +57,24 @@ class DeploymentChanges:
     context_tokens: int | UnsetType | None = UNSET
     threads: int | UnsetType = UNSET
     is_override: bool = False
+    strategy: Strategy | None = None
+    """None is to start first, where both fit beside each other, and else to stop first."""
 
     @property
     def is_empty(self) -> bool:
         asked = (self.version, self.slots, self.context_tokens, self.threads)
         return all(each is UNSET for each in asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """How another revision would take the place of what runs."""
+
+    strategy: Strategy
+    fit: Fit
+    """Of one replica more beside those that run, or in the place of one of them."""
+    is_chosen: bool
+    """Somebody asked for this strategy; otherwise it follows from what fits."""
 
 
 @dataclass(frozen=True, slots=True)

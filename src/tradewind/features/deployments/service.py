@@ -12,6 +12,7 @@ from tradewind.db.change_feed import ChangeKind, record_change
 from tradewind.features.catalog.service import Catalog, VersionFacts
 from tradewind.features.deployments import repository
 from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport
+from tradewind.features.deployments.schemas import Strategy
 
 _THE_PLATFORM = "the platform"
 
@@ -30,6 +31,7 @@ class DesiredDeployment(NamedTuple):
     """None is the model's."""
     good_revision: int | None = None
     """The last that was ready."""
+    strategy: Strategy = Strategy.START_FIRST
 
     @property
     def context(self) -> int:
@@ -88,6 +90,7 @@ class Deployments:
                 row.threads,
                 row.context_tokens,
                 row.good_revision,
+                Strategy(row.strategy),
             )
             for row in repository.desired(tx)
         ]

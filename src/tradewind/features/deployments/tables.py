@@ -23,6 +23,7 @@ deployment = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("model_version_id", Text, ForeignKey("model_version.id"), nullable=False, unique=True),
+    Column("organization_id", Text, ForeignKey("organization.id"), comment="null: the platform's"),
     # As the current revision says: the gateways' snapshot reads them here.
     Column("engine", Text, nullable=False),
     Column("slots", Integer, nullable=False),
@@ -32,11 +33,20 @@ deployment = Table(
     Column("good_revision", Integer, comment="the last that was ready"),
     # What starting again brings back, when no replica is wanted.
     Column("replicas_before_stop", Integer, nullable=False, server_default=text("1")),
+    Column(
+        "strategy",
+        Text,
+        nullable=False,
+        server_default=text("'start_first'"),
+        comment="how the current revision takes the place of the one before",
+    ),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
     CheckConstraint("slots BETWEEN 1 AND 1024", name="slots"),
     CheckConstraint("desired_replicas BETWEEN 0 AND 1024", name="desired_replicas"),
     CheckConstraint("revision > 0 AND good_revision > 0", name="revision"),
     CheckConstraint("replicas_before_stop BETWEEN 1 AND 1024", name="replicas_before_stop"),
+    CheckConstraint("strategy IN ('start_first', 'stop_first')", name="strategy"),
+    Index(None, "organization_id", postgresql_where=text("organization_id IS NOT NULL")),
 )
 
 deployment_revision = Table(

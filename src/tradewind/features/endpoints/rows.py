@@ -12,6 +12,7 @@ from tradewind.core.ids import (
     EndpointTargetId,
     ModelId,
     OrganizationId,
+    ProjectId,
 )
 from tradewind.features.endpoints.schemas import EndpointRow, NewTarget, TargetRow
 from tradewind.snapshot.contents import Conditions, Cost, Limits, Routing
@@ -23,6 +24,7 @@ def endpoint_row(row: Row[Any], targets: Sequence[Row[Any]]) -> EndpointRow:
         organization_id=(
             None if row.organization_id is None else OrganizationId(row.organization_id)
         ),
+        project_id=None if row.project_id is None else ProjectId(row.project_id),
         name=row.name,
         model_id=ModelId(row.model_id),
         aliases=tuple(row.aliases),
@@ -75,7 +77,14 @@ def limits_of(row: Row[Any]) -> Limits:
 def cost_of(row: Row[Any]) -> Cost | None:
     if row.cost_currency is None:
         return None
-    return Cost(row.cost_currency, row.cost_input_nanos, row.cost_output_nanos)
+    return Cost(
+        row.cost_currency,
+        row.cost_input_nanos,
+        row.cost_output_nanos,
+        row.cost_cached_input_nanos,
+        row.cost_cache_write_nanos,
+        row.cost_meters,
+    )
 
 
 def columns_of_routing(routing: Routing) -> Mapping[str, Any]:
@@ -122,5 +131,8 @@ def columns_of_target(target: NewTarget) -> Mapping[str, Any]:
         "cost_currency": None if cost is None else cost.currency,
         "cost_input_nanos": None if cost is None else cost.input_nanos,
         "cost_output_nanos": None if cost is None else cost.output_nanos,
+        "cost_cached_input_nanos": None if cost is None else cost.cached_input_nanos,
+        "cost_cache_write_nanos": None if cost is None else cost.cache_write_nanos,
+        "cost_meters": {} if cost is None else cost.meters,
         "parameters": None if target.parameters is None else sorted(target.parameters),
     }

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 
 from msgspec import UNSET, UnsetType
 
@@ -14,7 +15,10 @@ from tradewind.core.ids import (
     EndpointTargetId,
     ModelId,
     OrganizationId,
+    ProjectId,
 )
+from tradewind.features.catalog.schemas import CatalogModel, OfferRow
+from tradewind.features.providers.schemas import ConnectionRow, NewConnection
 from tradewind.snapshot.contents import Conditions, Cost, Limits, Operation, Routing
 
 _ANY_ROUTING, _NO_CONDITIONS, _NO_LIMITS = Routing(), Conditions(), Limits()
@@ -51,6 +55,8 @@ class NewEndpoint:
     aliases: Sequence[str] = ()
     is_shared: bool = True
     """Everybody's; otherwise the actor's organization's."""
+    is_for_project: bool = False
+    """The actor's project's alone; never everybody's."""
     is_enabled: bool = True
     routing: Routing = _ANY_ROUTING
     conditions: Conditions = _NO_CONDITIONS
@@ -92,6 +98,8 @@ class EndpointRow:
     id: EndpointId
     organization_id: OrganizationId | None
     """None is everybody's."""
+    project_id: ProjectId | None
+    """None is all projects'."""
     name: str
     model_id: ModelId
     aliases: tuple[str, ...]
@@ -142,6 +150,77 @@ class HostedModel:
 class HostedModels:
     models: Sequence[HostedModel]
     margin_percent: Decimal = Decimal(0)
+
+
+class Callers(StrEnum):
+    """Who may call an endpoint."""
+
+    PROJECT = "project"
+    ORGANIZATION = "organization"
+    EVERYBODY = "everybody"
+    """Only an administrator of the platform may offer something to all."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallThrough:
+    """A model of the catalog that is to be called at a provider."""
+
+    model: str
+    """"publisher/slug", or an alias."""
+    host: str
+    """Id or name of a known host, or id of a connection."""
+    upstream_model: str | None = None
+    """As the host calls it; None is the cheapest offer of the model there."""
+    region: str | None = None
+    """None is any."""
+    connection_id: str | None = None
+    """None is the connection to that host that is there."""
+    new_connection: NewConnection | None = None
+    """An account that is to be added; one that is there with the same key is taken instead."""
+    name: str | None = None
+    """Of the endpoint; None is the model's."""
+    callers: Callers = Callers.ORGANIZATION
+    price: ModelPrice | None = None
+    """What callers pay, as whoever asks has seen it. A model without a price gets this one; None
+    is then what the host takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallableOffer:
+    """An offer of a model and how far it is from a call."""
+
+    offer: OfferRow
+    host_name: str
+    connections: tuple[ConnectionRow, ...]
+    """Enabled accounts at its host that the asker may use."""
+    refusal: str
+    """Why it cannot be called from here; empty when it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallThroughLook:
+    """What there is to choose from."""
+
+    model: CatalogModel
+    offers: tuple[CallableOffer, ...]
+    """What can be called first, then by price."""
+    price: ModelPrice | None
+    """In force; None is none yet."""
+    may_set_price: bool
+    name: str
+    """The model's own, or one beside it that is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalledThrough:
+    """What came of it."""
+
+    endpoint: EndpointRow
+    connection: ConnectionRow
+    upstream_model: str
+    price: ModelPrice
+    is_new: bool
+    """False when it was all there before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,13 @@ from tradewind.core.errors import (
     NotFound,
     PreconditionFailed,
 )
-from tradewind.core.ids import DeploymentId, EndpointId, EndpointTargetId, OrganizationId
+from tradewind.core.ids import (
+    DeploymentId,
+    EndpointId,
+    EndpointTargetId,
+    OrganizationId,
+    ProjectId,
+)
 from tradewind.core.permissions import Permission, require
 from tradewind.db.change_feed import ChangeKind, record_change
 from tradewind.features.accounts.schemas import Actor, is_platform_administrator
@@ -91,6 +97,8 @@ class Endpoints:
         name or alias that is taken, TooManyEndpoints (409) at 10,000.
         """
         require(actor, Permission.ENDPOINTS_WRITE)
+        if new.is_shared and new.is_for_project:
+            raise InvalidInput("an endpoint of one project is not everybody's")
         if new.is_shared:
             _require_platform_administrator(actor)
         model = self._catalog.find_model(tx, new.model)
@@ -108,7 +116,8 @@ class Endpoints:
         self._check_names(tx, (name, *aliases))
         owner = None if new.is_shared else actor.organization_id
         new = replace(new, name=name, aliases=aliases)
-        endpoint_id = self._insert(tx, new, model.model_id, owner)
+        project = actor.project_id if new.is_for_project else None
+        endpoint_id = self._insert(tx, new, model.model_id, owner, project)
         self._replace_targets(tx, actor, self._find(tx, actor, endpoint_id), new.targets)
         record_change(tx, ChangeKind.ENDPOINTS)
         return self._find(tx, actor, endpoint_id)
@@ -299,7 +308,13 @@ class Endpoints:
             cost=(
                 None
                 if facts.cost is None
-                else Cost(facts.cost.currency, facts.cost.input_nanos, facts.cost.output_nanos)
+                else Cost(
+                    facts.cost.currency,
+                    facts.cost.input_nanos,
+                    facts.cost.output_nanos,
+                    facts.cost.cached_input_nanos,
+                    facts.cost.cache_write_nanos,
+                )
             ),
         )
         position = 1 + max((target.position for target in targets), default=-1)
@@ -344,7 +359,12 @@ class Endpoints:
     # --- inside ----------------------------------------------------------------------------
 
     def _insert(
-        self, tx: Connection, new: NewEndpoint, model_id: str, owner: OrganizationId | None
+        self,
+        tx: Connection,
+        new: NewEndpoint,
+        model_id: str,
+        owner: OrganizationId | None,
+        project: ProjectId | None = None,
     ) -> EndpointId:
         if repository.count_endpoints(tx) >= ENDPOINTS_MAX:
             raise TooManyEndpoints(
@@ -356,6 +376,7 @@ class Endpoints:
             {
                 "id": endpoint_id,
                 "organization_id": owner,
+                "project_id": project,
                 "name": new.name,
                 "model_id": model_id,
                 "aliases": list(new.aliases),

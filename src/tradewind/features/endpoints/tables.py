@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from tradewind.db.metadata import metadata
 
@@ -24,6 +24,7 @@ endpoint = Table(
     Column("id", Text, primary_key=True),
     # Null is everybody's.
     Column("organization_id", Text, ForeignKey("organization.id")),
+    Column("project_id", Text, ForeignKey("project.id"), comment="null: all of the organization"),
     Column("name", Text, nullable=False, unique=True),
     Column("model_id", Text, ForeignKey("model.id"), nullable=False),
     Column("aliases", ARRAY(Text), nullable=False),
@@ -53,7 +54,9 @@ endpoint = Table(
         name="limits",
     ),
     CheckConstraint("revision > 0", name="revision"),
+    CheckConstraint("project_id IS NULL OR organization_id IS NOT NULL", name="project"),
     Index(None, "model_id"),
+    Index(None, "project_id", postgresql_where=text("project_id IS NOT NULL")),
 )
 
 endpoint_target = Table(
@@ -77,6 +80,9 @@ endpoint_target = Table(
     Column("cost_currency", Text),
     Column("cost_input_nanos", BigInteger),
     Column("cost_output_nanos", BigInteger),
+    Column("cost_cached_input_nanos", BigInteger, comment="null is as any input"),
+    Column("cost_cache_write_nanos", BigInteger, comment="null is as any input"),
+    Column("cost_meters", JSONB, nullable=False, server_default=text("'{}'")),
     Column("parameters", ARRAY(Text)),
     UniqueConstraint("endpoint_id", "deployment_id"),
     UniqueConstraint("endpoint_id", "connection_id", "upstream_model"),
@@ -93,6 +99,12 @@ endpoint_target = Table(
         " AND cost_output_nanos BETWEEN 0 AND 1000000000000000"
         " AND cost_currency ~ '^[A-Z]{3}$'",
         name="cost",
+    ),
+    CheckConstraint(
+        "cost_cached_input_nanos BETWEEN 0 AND 1000000000000000"
+        " AND cost_cache_write_nanos BETWEEN 0 AND 1000000000000000"
+        " AND jsonb_typeof(cost_meters) = 'object'",
+        name="cost_parts",
     ),
     Index(None, "deployment_id"),
     Index(None, "connection_id"),

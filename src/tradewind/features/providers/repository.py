@@ -19,7 +19,16 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from tradewind.core.ids import ConnectionId, OrganizationId
-from tradewind.features.providers.tables import provider_connection, provider_token
+from tradewind.features.providers.health import Minute
+from tradewind.features.providers.tables import (
+    connection_health,
+    connection_minute,
+    provider_connection,
+    provider_token,
+)
+
+# Any number that nobody else uses as an advisory lock of a transaction.
+_HEALTH_LOCK = 0x7477_6865_616C
 
 # What people see is read without what is sealed: what was never read cannot slip out.
 _SHOWN = [
@@ -126,6 +135,21 @@ def enabled_connections(tx: Connection) -> Sequence[Row[Any]]:
     ).all()
 
 
+def enabled_connections_at(
+    tx: Connection, organization_id: OrganizationId | None, base_url: str
+) -> Sequence[Row[Any]]:
+    """Return an owner's enabled connections at an address, each with its sealed credential."""
+    return tx.execute(
+        select(provider_connection)
+        .where(
+            _is_owned_by(provider_connection.c.organization_id, organization_id),
+            provider_connection.c.base_url == base_url,
+            provider_connection.c.disabled_at.is_(None),
+        )
+        .order_by(provider_connection.c.id)
+    ).all()
+
+
 # --- tokens ---------------------------------------------------------------------------------
 
 
@@ -180,6 +204,74 @@ def update_token(
 def tokens(tx: Connection) -> dict[str, Row[Any]]:
     """Return the tokens of all connections that need one, by connection."""
     return {row.connection_id: row for row in tx.execute(select(provider_token))}
+
+
+# --- health ---------------------------------------------------------------------------------
+
+
+def lock_health(tx: Connection) -> None:
+    """Let one transaction at a time judge: two would tell of the same change."""
+    tx.execute(select(func.pg_advisory_xact_lock(_HEALTH_LOCK)))
+
+
+def add_minutes(tx: Connection, minutes: Mapping[str, Sequence[Minute]]) -> None:
+    """Add calls to the minutes of connections; of one that is gone nothing is kept."""
+    found = select(provider_connection.c.id).where(provider_connection.c.id.in_(sorted(minutes)))
+    for connection_id in sorted(tx.execute(found.with_for_update(key_share=True)).scalars()):
+        for each in sorted(minutes[connection_id]):
+            values = upsert(connection_minute).values(
+                connection_id=connection_id,
+                begins_at=each.begins_at,
+                calls=each.calls,
+                failed=each.failed,
+                reason=each.reason,
+            )
+            kept, told = connection_minute.c, values.excluded
+            tx.execute(
+                values.on_conflict_do_update(
+                    index_elements=[kept.connection_id, kept.begins_at],
+                    set_={
+                        "calls": kept.calls + told.calls,
+                        "failed": kept.failed + told.failed,
+                        "reason": func.coalesce(func.nullif(told.reason, ""), kept.reason),
+                    },
+                )
+            )
+
+
+def minutes_since(tx: Connection, since: datetime) -> dict[str, list[Minute]]:
+    """Return the minutes of enabled connections in their order, by connection."""
+    rows = tx.execute(
+        select(connection_minute)
+        .join(provider_connection, provider_connection.c.id == connection_minute.c.connection_id)
+        .where(connection_minute.c.begins_at > since, provider_connection.c.disabled_at.is_(None))
+        .order_by(connection_minute.c.connection_id, connection_minute.c.begins_at)
+    )
+    found: dict[str, list[Minute]] = {}
+    for row in rows:
+        minute = Minute(row.begins_at, row.calls, row.failed, row.reason)
+        found.setdefault(row.connection_id, []).append(minute)
+    return found
+
+
+def forget_minutes(tx: Connection, before: datetime) -> None:
+    tx.execute(delete(connection_minute).where(connection_minute.c.begins_at < before))
+
+
+def failing_connections(tx: Connection) -> set[str]:
+    found = select(connection_health.c.connection_id).where(connection_health.c.is_failing)
+    return set(tx.execute(found).scalars())
+
+
+def put_health(
+    tx: Connection, connection_id: str, *, is_failing: bool, since: datetime, reason: str
+) -> None:
+    values = {"is_failing": is_failing, "since": since, "reason": reason}
+    tx.execute(
+        upsert(connection_health)
+        .values(connection_id=connection_id, **values)
+        .on_conflict_do_update(index_elements=[connection_health.c.connection_id], set_=values)
+    )
 
 
 def _is_owned_by(

@@ -1,5 +1,6 @@
 """What other parts may ask of providers."""
 
+import hmac
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -150,6 +151,29 @@ class Providers:
         self._note_account(tx, connection_id, 1, new.credential)
         record_change(tx, ChangeKind.ENDPOINTS)
         return self._find(tx, actor, connection_id)
+
+    def find_same(self, tx: Connection, actor: Actor, new: NewConnection) -> ConnectionRow | None:
+        """Return the enabled connection that `new` would only repeat: of the same owner, at the
+        same address, with the same credential. What is asked twice is so done once.
+        """
+        require(actor, Permission.PROVIDERS_WRITE)
+        owner = None if new.is_shared else actor.organization_id
+        host = _known_host(new.host) if new.host is not None else None
+        base_url = new.base_url
+        if base_url is None and host is not None:
+            base_url = rules.fill_in(host.base_url, rules.clean_options(new.options))
+        if new.is_shared:
+            _require_platform_administrator(actor)
+        wanted = b"" if new.credential is None else _sealed_text(new.credential).encode()
+        keyring = self._vault.keyring(tx)
+        for row in repository.enabled_connections_at(tx, owner, base_url or ""):
+            try:
+                known = _open(row, keyring).credential.reveal().encode()
+            except SealBroken:
+                continue  # told by the compiler, which needs it
+            if row.host == new.host and hmac.compare_digest(known, wanted):
+                return _connection_row(row)
+        return None
 
     def update_connection(
         self,
@@ -376,7 +400,7 @@ class Providers:
                 "sealed_credential": None,
                 "credential_set_at": None,
             }
-        text = rules.clean_credential(credential.reveal())
+        text = _sealed_text(credential)
         if (account := service_account_of(text)) is not None:
             check_account(account)
         sealed = self._vault.seal(tx, Secret(text), place)
@@ -386,6 +410,10 @@ class Providers:
             "credential_hint": rules.hint_of(text),
             "credential_set_at": self._clock.now(),
         }
+
+
+def _sealed_text(credential: Secret) -> str:
+    return rules.clean_credential(credential.reveal())
 
 
 def _open(row: Row[Any], keyring: Keyring) -> OpenConnection:

@@ -74,3 +74,36 @@ provider_token = Table(
     Index(None, "data_key_id"),
     comment="bearer tokens of service accounts, renewed ahead of their end",
 )
+
+connection_minute = Table(
+    "connection_minute",
+    metadata,
+    Column(
+        "connection_id",
+        Text,
+        ForeignKey("provider_connection.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("begins_at", DateTime(timezone=True), primary_key=True),
+    Column("calls", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("reason", Text, nullable=False, comment="of the last that failed"),
+    CheckConstraint("failed BETWEEN 0 AND calls", name="calls"),
+    Index(None, "begins_at"),
+    comment="what became of calls at an account, kept for an hour",
+)
+
+connection_health = Table(
+    "connection_health",
+    metadata,
+    # A row is there for each connection that failed once.
+    Column(
+        "connection_id",
+        Text,
+        ForeignKey("provider_connection.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("is_failing", Boolean, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("reason", Text, nullable=False),
+)
