@@ -18,6 +18,9 @@ pytestmark = pytest.mark.postgres
 NANOS = {"input_nanos": 20_000_000, "output_nanos": 60_000_000, "cached_input_nanos": 5_000_000}
 
 
+LATER = datetime(2030, 2, 1, tzinfo=UTC)
+
+
 class HandTurnedClock:
     def __init__(self):
         self.at = datetime(2030, 1, 31, 12, 0, tzinfo=UTC)
@@ -51,8 +54,8 @@ def add_model(database, entry):
     return added.model_id
 
 
-def in_force(database):
-    prices = price_in_force()
+def in_force(database, at=LATER):
+    prices = price_in_force(at)
     with database.transaction() as tx:
         rows = tx.execute(select(prices.c.model_id, prices.c.id, prices.c.input_nanos))
         return {row.model_id: (row.id, row.input_nanos) for row in rows}

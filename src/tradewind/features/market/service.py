@@ -1,13 +1,15 @@
 """What other features may ask of the market."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
-from tradewind.core.ids import ModelId, PriceId
+from tradewind.core.ids import ModelId, OrganizationId, PriceId
 from tradewind.db.change_feed import ChangeKind, record_change
 from tradewind.features.market import repository
+from tradewind.features.market.schemas import PriceRow, PriceSource, PriceTerms
 
 
 class Market:
@@ -25,23 +27,86 @@ class Market:
         cached_input_nanos: int,
         cache_write_nanos: int | None = None,
         meters: Mapping[str, int] | None = None,
+        effective_at: datetime | None = None,
+        seller: str = "",
+        is_charged: bool = True,
+        is_free: bool = False,
+        source: PriceSource = PriceSource.ORDER,
+        subject: str = "",
+        by: str = "",
     ) -> PriceId:
-        """Add a price version that is in force from now on. The former one stays for past
-        events. `cache_write_nanos` is for input that the host keeps, None as any input; `meters`
-        are nanos per 1,000,000 units of other meters (`images`, `characters`, `audio_ms`).
+        """Add a price version that is in force from `effective_at` on, None from now on. The
+        former one stays for past events. `cache_write_nanos` is for input that the host keeps,
+        None as any input; `meters` are nanos per 1,000,000 units of other meters (`images`,
+        `characters`, `audio_ms`).
         """
+        named = {
+            "input_tokens": input_nanos,
+            "output_tokens": output_nanos,
+            "cached_input_tokens": cached_input_nanos,
+        }
+        if cache_write_nanos is not None:
+            named["cache_write_tokens"] = cache_write_nanos
+        terms = PriceTerms(currency, {**(meters or {}), **named}, seller, is_charged, is_free)
+        return self.add_price(
+            tx, model_id, terms, effective_at=effective_at, source=source, subject=subject, by=by
+        )
+
+    def add_price(
+        self,
+        tx: Connection,
+        model_id: ModelId,
+        terms: PriceTerms,
+        *,
+        effective_at: datetime | None = None,
+        source: PriceSource = PriceSource.ORDER,
+        subject: str = "",
+        by: str = "",
+        organization_id: OrganizationId | None = None,
+    ) -> PriceId:
+        """Add a price version by its meters, as `set_price` does.
+
+        With `organization_id` it is for that organization's own endpoints alone, before
+        everybody's price: for what it calls over its own accounts and pays itself.
+        """
+        now = self._clock.now()
+        # Also for one that is in force later: when it commits late, that moment may have passed.
         record_change(tx, ChangeKind.ENDPOINTS)
         return repository.add_price(
             tx,
             model_id,
-            currency,
-            input_nanos=input_nanos,
-            output_nanos=output_nanos,
-            cached_input_nanos=cached_input_nanos,
-            cache_write_nanos=cache_write_nanos,
-            meters=meters or {},
-            now=self._clock.now(),
+            terms,
+            now=now,
+            effective_at=now if effective_at is None else effective_at,
+            source=source,
+            subject=subject,
+            created_by=by,
+            organization_id=organization_id,
         )
 
+    def price_of(self, tx: Connection, model_id: ModelId) -> PriceRow | None:
+        """Return the price in force."""
+        return repository.price_at(tx, model_id, self._clock.now())
+
     def has_price(self, tx: Connection, model_id: ModelId) -> bool:
+        """Say whether a price was ever set, in force by now or not."""
         return repository.has_price(tx, model_id)
+
+    def tell_effects(self, tx: Connection) -> datetime | None:
+        """Tell the gateways and the search of prices that took effect since the last time.
+
+        Returns when the next one will, or None. Two may do it at once: one waits for the other.
+        """
+        now = self._clock.now()
+        former = repository.told_until(tx)
+        models = repository.models_between(tx, former, now)
+        if models:
+            record_change(tx, ChangeKind.ENDPOINTS)
+            repository.tell_until(tx, now, models)
+        return repository.next_effect(tx, now)
+
+    def note_alarms(self, tx: Connection, models: Collection[str]) -> set[str]:
+        """Note that somebody is told today that these have no price; return those of whom nobody
+        was told yet.
+        """
+        return repository.add_alarms(tx, models, self._clock.now())
