@@ -416,7 +416,8 @@ async def test_what_is_remembered_for_a_refusing_disk_is_bounded(tmp_path: Path)
                 journal.append(record)
                 journal.flush()
                 if journal.dropped == before:
-                    assert kept_bytes < 3000 or not isinstance(record, Progressed), (
+                    # What the file took before its limit is remembered no more.
+                    assert kept_bytes < 3000 + 100 or not isinstance(record, Progressed), (
                         "the last half is for what must not be lost"
                     )
                     kept.append(record)

@@ -9,7 +9,7 @@ from tradewind.core.ids import Uuid7Source
 from tradewind.core.money import round_to_nanos
 from tradewind.gateway.metrics import Metrics
 from tradewind.plugins.providers.base import TokenCounts
-from tradewind.snapshot.contents import Endpoint, Grant, Price, Target
+from tradewind.snapshot.contents import Cost, Endpoint, Grant, Price, Target
 from tradewind.usage.event import (
     Opened,
     Outcome,
@@ -34,6 +34,8 @@ _MOST_TEXT = 200
 # A member that is looked up in its Enum costs 50 ns each time.
 _COMPLETED, _FAILED = Outcome.COMPLETED, Outcome.FAILED
 _UPSTREAM, _ESTIMATED = UsageSource.UPSTREAM, UsageSource.ESTIMATED
+_CALLS = frozenset({UsageSource.UPSTREAM, UsageSource.ESTIMATED})
+"""Calls that a host worked for: one that failed before it, or was answered again, is none."""
 NOTHING = Usage(0, 0, 0, UsageSource.NONE)
 FROM_CACHE = Usage(0, 0, 0, UsageSource.CACHE)
 
@@ -116,10 +118,49 @@ def cost_nanos(usage: Usage, price: Price) -> int:
     )
     if usage.cache_write_tokens and price.cache_write_nanos is not None:
         cost += usage.cache_write_tokens * (price.cache_write_nanos - price.input_nanos)
-    if usage.meters and price.meters:
-        for meter, quantity in usage.meters.items():
-            cost += quantity * price.meters.get(meter, 0)
+    if price.meters:
+        cost += _of_meters(usage, price)
     return round_to_nanos(cost)
+
+
+def _of_meters(usage: Usage, price: Price) -> int:
+    """Return what meters with a price of their own add: to nothing for those that only they count,
+    and to what their tokens cost already for those that are a part of input or output.
+    """
+    meters = price.meters
+    added = sum(quantity * meters.get(meter, 0) for meter, quantity in usage.meters.items())
+    if "requests" in meters and "requests" not in usage.meters and usage.source in _CALLS:
+        # Hosts that count requests otherwise (Cohere's search units) said how many.
+        added += meters["requests"]
+    if usage.audio_input_tokens and "audio_input_tokens" in meters:
+        fresh = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens
+        heard = min(usage.audio_input_tokens, fresh)
+        added += heard * (meters["audio_input_tokens"] - price.input_nanos)
+    written = usage.output_tokens
+    for meter, quantity in (
+        ("audio_output_tokens", usage.audio_output_tokens),
+        ("reasoning_tokens", usage.reasoning_tokens),
+    ):
+        if quantity and meter in meters:
+            counted = min(quantity, written)
+            written -= counted
+            added += counted * (meters[meter] - price.output_nanos)
+    return added
+
+
+def provider_cost_nanos(usage: Usage, cost: Cost) -> int:
+    """Return what a host takes for a call, in nanos of its own currency."""
+    cached = cost.cached_input_nanos
+    price = Price(
+        "",
+        cost.currency,
+        cost.input_nanos,
+        cost.output_nanos,
+        cost.input_nanos if cached is None else cached,
+        cost.cache_write_nanos,
+        cost.meters,
+    )
+    return cost_nanos(usage, price)
 
 
 class Recorder:
@@ -168,26 +209,50 @@ class Recorder:
     ) -> Opened:
         """Append the OPEN frame of an admitted call and return it."""
         now_us = time.time_ns() // 1000
-        price = endpoint.price
+        price, cost = endpoint.price, target.cost
         # By position, here and below: by name a struct of so many fields takes seven times as long,
-        # which was 1 us a call.
-        opened = Opened(
-            self._ids.new(now_us // 1000),
-            now_us,
-            grant.organization_id,
-            grant.project_id,
-            grant.key_id,
-            operation,
-            endpoint.name,
-            target.deployment_id,
-            price.id,
-            price.currency,
-            is_stream,
-            input_estimate,
-            price.input_nanos,
-            price.output_nanos,
-            price.cached_input_nanos,
-        )
+        # which was 1 us a call. Twice, so that a target that costs nothing costs nothing here.
+        if cost is None:
+            opened = Opened(
+                self._ids.new(now_us // 1000),
+                now_us,
+                grant.organization_id,
+                grant.project_id,
+                grant.key_id,
+                operation,
+                endpoint.name,
+                target.deployment_id,
+                price.id,
+                price.currency,
+                is_stream,
+                input_estimate,
+                price.input_nanos,
+                price.output_nanos,
+                price.cached_input_nanos,
+            )
+        else:
+            opened = Opened(
+                self._ids.new(now_us // 1000),
+                now_us,
+                grant.organization_id,
+                grant.project_id,
+                grant.key_id,
+                operation,
+                endpoint.name,
+                target.deployment_id,
+                price.id,
+                price.currency,
+                is_stream,
+                input_estimate,
+                price.input_nanos,
+                price.output_nanos,
+                price.cached_input_nanos,
+                cost.currency,
+                cost.input_nanos,
+                cost.output_nanos,
+                target.host,
+                target.region,
+            )
         self._append(opened)
         if is_stream:
             self._metrics.open_streams += 1
@@ -207,6 +272,7 @@ class Recorder:
         first_token_us: int | None,
         duration_us: int,
         trail: Trail | None = None,
+        is_batch: bool = False,
     ) -> int:
         """Append the FINAL frame; return the cost in nanos. Exactly once for each `open`.
 
@@ -215,6 +281,9 @@ class Recorder:
         price = endpoint.price
         cost = cost_nanos(usage, price)
         operation, model, is_stream = opened.operation, endpoint.name, opened.is_stream
+        provider_cost, provider_currency = None, ""
+        if (paid := target.cost) is not None:
+            provider_cost, provider_currency = provider_cost_nanos(usage, paid), paid.currency
         self._append(
             UsageEvent(
                 opened.event_id,
@@ -235,6 +304,11 @@ class Recorder:
                 first_token_us,
                 duration_us,
                 trail,
+                provider_cost,
+                provider_currency,
+                is_batch,
+                target.host,
+                target.region,
             )
         )
         self._metrics.add_call(

@@ -53,6 +53,13 @@ class Opened(msgspec.Struct, frozen=True, array_like=True, tag="O"):
     """Prices per million tokens at admission, so that an orphan can be rated without a look-up."""
     output_nanos: int
     cached_input_nanos: int
+    provider_currency: str = ""
+    """What the target's host takes, as what follows; empty is nothing, as of our own engines."""
+    provider_input_nanos: int = 0
+    provider_output_nanos: int = 0
+    host: str = ""
+    region: str = ""
+    """Both of the target, where its host takes something."""
 
 
 class Progressed(msgspec.Struct, frozen=True, array_like=True, tag="P"):
@@ -139,6 +146,15 @@ class UsageEvent(msgspec.Struct, frozen=True, array_like=True, tag="F"):
     """Time from admission to the first byte of the answer."""
     duration_us: int
     trail: Trail | None = None
+    provider_cost_nanos: int | None = None
+    """What the host takes for it, in its own currency; None where it takes nothing, as our own
+    engines do, or where nobody said what."""
+    provider_currency: str = ""
+    is_batch: bool = False
+    """Whether it was one of a batch, which is answered later and charged less."""
+    host: str = ""
+    """Of the target that answered, as `region`."""
+    region: str = ""
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True, tag="R"):

@@ -55,6 +55,12 @@ def test_an_event_becomes_the_row_that_says_the_same():
         "cost_nanos": 6400,
         "first_token_us": 20_000,
         "duration_us": 150_000,
+        "provider_cost_nanos": None,
+        "provider_currency": None,
+        "is_batch": False,
+        "host": "",
+        "region": "",
+        "corrects": None,
     }
 
 

@@ -3,6 +3,7 @@
 Every function runs in the transaction of whoever calls it, and commits nothing.
 """
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import LiteralString, NamedTuple
@@ -13,6 +14,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from tradewind.features.metering.rules import EventRow, LogRow
+from tradewind.features.metering.schemas import EventKey, KeptCorrection, News
 from tradewind.usage.frames import Damage
 from tradewind.usage.segments import SegmentName, Writer
 
@@ -42,6 +44,12 @@ _EVENT_TYPES: dict[str, LiteralString] = {
     "cost_nanos": "int8",
     "first_token_us": "int8",
     "duration_us": "int8",
+    "provider_cost_nanos": "int8",
+    "provider_currency": "text",
+    "is_batch": "bool",
+    "host": "text",
+    "region": "text",
+    "corrects": "uuid",
 }
 _LOG_TYPES: dict[str, LiteralString] = {
     "event_id": "uuid",
@@ -106,10 +114,14 @@ def store_events(tx: Connection, rows: Sequence[EventRow], writer: Writer | None
                 copy.write_row(
                     [Jsonb(value) if isinstance(value, dict) else value for value in row]
                 )
-    if writer is None:
-        found = tx.execute(_STORE).fetchone()
-    else:
-        found = tx.execute(_STORE_OF_WRITER, [writer.node, writer.boot_ns]).fetchone()
+    # What only some events have is summed where one of these has it.
+    parts = _Parts(
+        of_writer=writer is not None,
+        of_meters=any(row.meters is not None or row.is_batch for row in rows),
+        of_hosts=any(row.provider_cost_nanos is not None for row in rows),
+    )
+    values = [] if writer is None else [writer.node, writer.boot_ns]
+    found = tx.execute(_STORE[parts], values).fetchone()
     assert found is not None
     return found[0]
 
@@ -146,6 +158,16 @@ _STORE_LOG = sql.SQL(
     "INSERT INTO request_log ({columns}) SELECT {columns} FROM log_stage"
     " ON CONFLICT (at, event_id) DO NOTHING"
 ).format(columns=_LOG_COLUMNS)
+
+
+class _Parts(NamedTuple):
+    """Which further sums a batch of events is taken into."""
+
+    of_writer: bool
+    of_meters: bool
+    of_hosts: bool
+
+
 _BY_WRITER = sql.SQL(
     """, by_writer AS (
         INSERT INTO usage_writer_day AS kept (
@@ -161,6 +183,65 @@ _BY_WRITER = sql.SQL(
         ON CONFLICT (
             node, boot_ns, organization_id, day, project_id, key_id, currency
         ) DO UPDATE SET cost_nanos = kept.cost_nanos + excluded.cost_nanos
+    )"""
+)
+_BY_METER = sql.SQL(
+    """, by_meter AS (
+        INSERT INTO usage_hour_meter AS kept (
+            organization_id, hour, project_id, key_id, model, operation, price_id, currency,
+            meter, is_batch, quantity
+        )
+        SELECT
+            organization_id, date_trunc('hour', at, 'UTC'), project_id, key_id, model, operation,
+            price_id, currency, meter, is_batch, sum(quantity)
+        FROM added, LATERAL (
+            SELECT key AS meter, value::bigint AS quantity FROM jsonb_each_text(meters)
+            UNION ALL
+            SELECT * FROM (VALUES
+                ('input_tokens', input_tokens),
+                ('cached_input_tokens', cached_input_tokens),
+                ('cache_write_tokens', cache_write_tokens),
+                ('output_tokens', output_tokens)
+            ) AS tokens (meter, quantity)
+            WHERE is_batch AND quantity <> 0
+        ) AS counted
+        WHERE meters IS NOT NULL OR is_batch
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+        ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+        ON CONFLICT (
+            organization_id, hour, project_id, key_id, model, operation, price_id, currency,
+            meter, is_batch
+        ) DO UPDATE SET quantity = kept.quantity + excluded.quantity
+    )"""
+)
+_BY_HOST = sql.SQL(
+    """, by_host AS (
+        INSERT INTO usage_hour_host AS kept (
+            organization_id, hour, project_id, key_id, model, operation, price_id, currency,
+            host, provider_currency, requests, provider_cost_nanos
+        )
+        SELECT
+            organization_id, date_trunc('hour', at, 'UTC'), project_id, key_id, model, operation,
+            price_id, currency, host, provider_currency, count(*), sum(provider_cost_nanos)
+        FROM added
+        WHERE provider_cost_nanos IS NOT NULL
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+        ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+        ON CONFLICT (
+            organization_id, hour, project_id, key_id, model, operation, price_id, currency,
+            host, provider_currency
+        ) DO UPDATE SET
+            requests = kept.requests + excluded.requests,
+            provider_cost_nanos = kept.provider_cost_nanos + excluded.provider_cost_nanos
+    )"""
+)
+# One row for each organization of a batch: whoever looks at new events takes the row away.
+_AS_NEWS = sql.SQL(
+    """, news AS (
+        INSERT INTO usage_news (organization_id, at, event_id)
+        SELECT organization_id, array_agg(at ORDER BY at, event_id),
+            array_agg(event_id ORDER BY at, event_id)
+        FROM added GROUP BY 1
     )"""
 )
 _STORE_TEXT = sql.SQL(
@@ -179,7 +260,7 @@ _STORE_TEXT = sql.SQL(
         SELECT
             organization_id, date_trunc('hour', at, 'UTC') AS hour, project_id, key_id, model,
             operation, price_id, currency,
-            count(*),
+            count(*) FILTER (WHERE corrects IS NULL),
             count(*) FILTER (WHERE outcome = 'failed'),
             count(*) FILTER (WHERE outcome = 'cancelled'),
             count(*) FILTER (WHERE outcome = 'orphaned'),
@@ -204,12 +285,25 @@ _STORE_TEXT = sql.SQL(
             first_token_count = kept.first_token_count + excluded.first_token_count,
             first_token_us_total = kept.first_token_us_total + excluded.first_token_us_total,
             duration_us_total = kept.duration_us_total + excluded.duration_us_total
-    ){by_writer}
+    ){parts}
     SELECT count(*) FROM added
     """
 )
-_STORE = _STORE_TEXT.format(columns=_COLUMNS, by_writer=sql.SQL(""))
-_STORE_OF_WRITER = _STORE_TEXT.format(columns=_COLUMNS, by_writer=_BY_WRITER)
+
+
+def _store(parts: _Parts) -> sql.Composed:
+    wanted = [
+        text
+        for text, is_wanted in zip((_BY_WRITER, _BY_METER, _BY_HOST), parts, strict=True)
+        if is_wanted
+    ]
+    return _STORE_TEXT.format(columns=_COLUMNS, parts=sql.Composed([*wanted, _AS_NEWS]))
+
+
+_STORE = {
+    parts: _store(parts)
+    for parts in map(_Parts._make, itertools.product((False, True), repeat=len(_Parts._fields)))
+}
 
 
 def find_segments(
@@ -406,3 +500,51 @@ def prune_segments(tx: Connection, before: datetime) -> None:
         "DELETE FROM usage_writer_day AS kept WHERE NOT EXISTS (SELECT FROM journal_segment AS one"
         " WHERE (one.node, one.boot_ns) = (kept.node, kept.boot_ns))"
     )
+
+
+def take_news(tx: Connection, limit: int) -> list[News]:
+    """Remove and return the oldest news. What another transaction takes is left out."""
+    rows = tx.execute(
+        "DELETE FROM usage_news WHERE number IN ("
+        " SELECT number FROM usage_news ORDER BY number LIMIT %s FOR UPDATE SKIP LOCKED)"
+        " RETURNING number, organization_id, at, event_id",
+        [limit],
+    ).fetchall()
+    return [News(*row[1:]) for row in sorted(rows, key=lambda row: row[0])]
+
+
+def lock_correction(tx: Connection, event_id: UUID, key: str) -> None:
+    """Let only one transaction correct an event, and only one use a key, until it ends."""
+    for name in (f"usage correction {key}", f"usage event {event_id}"):
+        tx.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
+def find_events(tx: Connection, event_id: UUID, since: datetime, until: datetime) -> list[EventKey]:
+    """Return the key of an event of a time, and behind it those of what corrected it."""
+    rows = tx.execute(
+        "SELECT at, event_id FROM usage_event"
+        " WHERE at BETWEEN %s AND %s AND (event_id = %s OR corrects = %s)"
+        " ORDER BY event_id <> %s, event_id",
+        [since, until, event_id, event_id, event_id],
+    )
+    return [EventKey(*row) for row in rows]
+
+
+def find_correction(tx: Connection, key: str) -> KeptCorrection | None:
+    row = tx.execute(
+        sql.SQL("SELECT {} FROM usage_correction WHERE key = %s").format(_CORRECTION_COLUMNS),
+        [key],
+    ).fetchone()
+    return None if row is None else KeptCorrection(*row)
+
+
+def add_correction(tx: Connection, correction: KeptCorrection) -> None:
+    tx.execute(
+        sql.SQL("INSERT INTO usage_correction ({}) VALUES ({})").format(
+            _CORRECTION_COLUMNS, sql.SQL(", ").join([sql.Placeholder()] * len(correction))
+        ),
+        correction,
+    )
+
+
+_CORRECTION_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, KeptCorrection._fields))

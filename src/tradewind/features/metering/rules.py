@@ -8,6 +8,7 @@ from uuid import UUID
 
 from tradewind.core.money import rate_nanos
 from tradewind.features.metering.errors import UnusableRecord
+from tradewind.features.metering.schemas import CorrectingEvent
 from tradewind.usage.event import (
     Opened,
     Outcome,
@@ -34,6 +35,12 @@ PARTITION_DAYS_AHEAD = 2
 MAX_LOG_TEXT = 200
 """Characters of a text in the request log."""
 
+CORRECTED = "corrected"
+"""Outcome of an event that corrects another one."""
+BY_CORRECTION = "correction"
+"""Source of its quantities."""
+
+_TOKENS = frozenset({"input_tokens", "cached_input_tokens", "cache_write_tokens", "output_tokens"})
 _MOST_ATTEMPTS = 16
 _MOST_TAGS = 16
 _MOST_METERS = 32
@@ -43,6 +50,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST_US = (EARLIEST - _EPOCH) // timedelta(microseconds=1)
 _LATEST_US = (LATEST - _EPOCH) // timedelta(microseconds=1)
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_METER = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _EVENT_ID_BYTES = 16
 
 
@@ -71,6 +79,14 @@ class EventRow(NamedTuple):
     cost_nanos: int
     first_token_us: int | None
     duration_us: int
+    provider_cost_nanos: int | None = None
+    """In `provider_currency`; None where no host takes anything."""
+    provider_currency: str | None = None
+    is_batch: bool = False
+    host: str = ""
+    region: str = ""
+    corrects: UUID | None = None
+    """The event whose sums this one changes; its quantities may be below zero."""
 
 
 class LogRow(NamedTuple):
@@ -178,6 +194,7 @@ def event_row(event: UsageEvent) -> EventRow:
     _check_range("cache_write_tokens", usage.cache_write_tokens, MAX_TOKENS)
     _check_range("cost_nanos", event.cost_nanos, _INT64_MAX)
     _check_range("duration_us", event.duration_us, MAX_DURATION_US)
+    _check_both_sides(event)
     if event.first_token_us is not None:
         _check_range("first_token_us", event.first_token_us, MAX_DURATION_US)
     return EventRow(
@@ -203,7 +220,60 @@ def event_row(event: UsageEvent) -> EventRow:
         event.cost_nanos,
         event.first_token_us,
         event.duration_us,
+        event.provider_cost_nanos,
+        event.provider_currency or None,
+        event.is_batch,
+        event.host or _host_of(event.trail),
+        event.region,
     )
+
+
+def correcting_row(event: CorrectingEvent) -> EventRow:
+    """Return an event that corrects another one as a row. What a host took stays with that one."""
+    quantities = event.quantities
+    meters = {name: count for name, count in quantities.items() if name not in _TOKENS}
+    return EventRow(
+        event.event_id,
+        event.at,
+        event.organization_id,
+        event.project_id,
+        event.key_id,
+        event.operation,
+        event.model,
+        event.deployment_id,
+        event.price_id,
+        event.currency,
+        is_stream=False,
+        outcome=CORRECTED,
+        http_status=0,
+        input_tokens=quantities.get("input_tokens", 0),
+        cached_input_tokens=quantities.get("cached_input_tokens", 0),
+        output_tokens=quantities.get("output_tokens", 0),
+        cache_write_tokens=quantities.get("cache_write_tokens", 0),
+        meters=meters or None,
+        usage_source=BY_CORRECTION,
+        cost_nanos=event.cost_nanos,
+        first_token_us=None,
+        duration_us=0,
+        is_batch=event.is_batch,
+        host=event.host,
+        region=event.region,
+        corrects=event.corrects,
+    )
+
+
+def _host_of(trail: Trail | None) -> str:
+    """Of an event that an older release wrote."""
+    return _cut(trail.attempts[-1].host) if trail is not None and trail.attempts else ""
+
+
+def _check_both_sides(event: UsageEvent) -> None:
+    if (event.provider_cost_nanos is None) != (not event.provider_currency):
+        raise UnusableRecord("a provider's cost and its currency come together")
+    if event.provider_cost_nanos is not None:
+        _check_range("provider_cost_nanos", event.provider_cost_nanos, _INT64_MAX)
+        if not _CURRENCY.fullmatch(event.provider_currency):
+            raise UnusableRecord("the provider's currency is not three capital letters")
 
 
 def _meters(usage: Usage) -> dict[str, int] | None:
@@ -216,7 +286,9 @@ def _meters(usage: Usage) -> dict[str, int] | None:
     }
     meters = {name: quantity for name, quantity in meters.items() if quantity}
     for name, quantity in meters.items():
-        _check_range(name[:64], quantity, MAX_TOKENS)
+        if not _METER.fullmatch(name):
+            raise UnusableRecord(f"{name[:64]!r} is not the name of a meter")
+        _check_range(name, quantity, MAX_TOKENS)
     if len(meters) > _MOST_METERS:
         raise UnusableRecord(f"a call has {len(meters)} meters")
     return meters or None
@@ -299,6 +371,7 @@ def orphan_event(opened: Opened, output_tokens: int | None) -> UsageEvent:
     was told is not known either: 200 once the answer flowed, else as for a client that was told
     nothing.
     """
+    provider_cost = 0 if opened.provider_currency else None
     if output_tokens is None:
         usage, cost = Usage(0, 0, 0, UsageSource.NONE), 0
     else:
@@ -307,6 +380,11 @@ def orphan_event(opened: Opened, output_tokens: int | None) -> UsageEvent:
             cost = rate_nanos(
                 (usage.input_tokens, opened.input_nanos), (output_tokens, opened.output_nanos)
             )
+            if provider_cost is not None:
+                provider_cost = rate_nanos(
+                    (usage.input_tokens, opened.provider_input_nanos),
+                    (output_tokens, opened.provider_output_nanos),
+                )
         except OverflowError as error:
             raise UnusableRecord(f"an open call cannot be rated: {error}") from error
     return UsageEvent(
@@ -327,6 +405,10 @@ def orphan_event(opened: Opened, output_tokens: int | None) -> UsageEvent:
         cost_nanos=cost,
         first_token_us=None,
         duration_us=0,
+        provider_cost_nanos=provider_cost,
+        provider_currency=opened.provider_currency,
+        host=opened.host,
+        region=opened.region,
     )
 
 
@@ -337,6 +419,10 @@ def check_opened(opened: Opened) -> None:
     _check_range("input_nanos", opened.input_nanos, _INT64_MAX)
     _check_range("output_nanos", opened.output_nanos, _INT64_MAX)
     _check_range("cached_input_nanos", opened.cached_input_nanos, _INT64_MAX)
+    _check_range("provider_input_nanos", opened.provider_input_nanos, _INT64_MAX)
+    _check_range("provider_output_nanos", opened.provider_output_nanos, _INT64_MAX)
+    if opened.provider_currency and not _CURRENCY.fullmatch(opened.provider_currency):
+        raise UnusableRecord("the provider's currency is not three capital letters")
 
 
 def check_progressed(progressed: Progressed) -> None:
@@ -369,6 +455,8 @@ def _check_identity(record: UsageEvent | Opened) -> None:
         + record.model
         + record.deployment_id
         + record.price_id
+        + record.host
+        + record.region
     )
     if "\0" in texts:
         raise UnusableRecord("a text contains NUL, which PostgreSQL cannot store")

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Collection, Sequence
-from datetime import date, datetime, timedelta
-from typing import LiteralString, NamedTuple
+from datetime import UTC, date, datetime, timedelta
+from typing import LiteralString, NamedTuple, cast
+from uuid import UUID
 
 import msgspec
+import sqlalchemy
 
 from tradewind.features.metering import repository
 from tradewind.features.metering.errors import SegmentMoved, UnusableRecord
@@ -14,9 +16,16 @@ from tradewind.features.metering.rules import (
     EventRow,
     LogRow,
     SortedItems,
+    correcting_row,
     event_row,
     log_row,
     orphan_event,
+)
+from tradewind.features.metering.schemas import (
+    CorrectingEvent,
+    EventKey,
+    KeptCorrection,
+    News,
 )
 from tradewind.usage.frames import Damage, decode_opened, encode_record
 from tradewind.usage.segments import SegmentName, Writer
@@ -26,6 +35,8 @@ MAX_BATCH = 5000
 KEEP_FINISHED = timedelta(days=90)
 """How long a finished segment is remembered after its file is gone."""
 
+_ROUNDING = timedelta(milliseconds=2)
+"""An id holds the millisecond of its event."""
 _log = logging.getLogger(__name__)
 
 
@@ -141,3 +152,40 @@ def forget_days_before(tx: Connection, table: LiteralString, day: date) -> None:
 def forget_old_segments(tx: Connection, now: datetime) -> None:
     """Drop the memory of segments that were finished long ago."""
     repository.prune_segments(tx, now - KEEP_FINISHED)
+
+
+def take_news(tx: sqlalchemy.Connection, most: int) -> list[News]:
+    """Remove and return the oldest of what is new in the books, for whoever makes something of
+    each event, once.
+    """
+    return repository.take_news(_raw(tx), most)
+
+
+def lock_correction(tx: sqlalchemy.Connection, event_id: UUID, key: str) -> None:
+    """Let only one transaction correct an event, and only one use a key, until it ends."""
+    repository.lock_correction(_raw(tx), event_id, key)
+
+
+def find_correction(tx: sqlalchemy.Connection, key: str) -> KeptCorrection | None:
+    return repository.find_correction(_raw(tx), key)
+
+
+def find_events(tx: sqlalchemy.Connection, event_id: UUID) -> list[EventKey]:
+    """Return the key of an event, and behind it those of what corrected it; or nothing."""
+    at = datetime.fromtimestamp((event_id.int >> 80) / 1000, UTC)
+    found = repository.find_events(_raw(tx), event_id, at - _ROUNDING, at + _ROUNDING)
+    return found if found and found[0].event_id == event_id else []
+
+
+def correct(tx: sqlalchemy.Connection, event: CorrectingEvent, kept: KeptCorrection) -> None:
+    """Store an event that corrects another one, as any event, and who made it and why."""
+    connection = _raw(tx)
+    repository.store_events(connection, [correcting_row(event)])
+    repository.add_correction(connection, kept)
+
+
+def _raw(tx: sqlalchemy.Connection) -> Connection:
+    """Return the connection that COPY needs; it is in the same transaction."""
+    connection = tx.connection.driver_connection
+    assert isinstance(connection, Connection)
+    return cast("Connection", connection)

@@ -2,12 +2,15 @@
 their partitions.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     Date,
     DateTime,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -20,10 +23,27 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import CHAR
 
 from tradewind.db.metadata import metadata
+
+_HOUR_KEYS = (
+    "organization_id",
+    "hour",
+    "project_id",
+    "key_id",
+    "model",
+    "operation",
+    "price_id",
+    "currency",
+)
+
+
+def _hour_keys() -> list[Column[Any]]:
+    types: dict[str, Any] = {"hour": DateTime(timezone=True), "currency": CHAR(3)}
+    return [Column(name, types.get(name, Text()), nullable=False) for name in _HOUR_KEYS]
+
 
 usage_event = Table(
     "usage_event",
@@ -60,6 +80,16 @@ usage_event = Table(
     Column("cost_nanos", BigInteger, nullable=False),
     Column("first_token_us", BigInteger),
     Column("duration_us", BigInteger, nullable=False),
+    Column(
+        "provider_cost_nanos",
+        BigInteger,
+        comment="what the host took, of provider_currency; null where none does",
+    ),
+    Column("provider_currency", CHAR(3)),
+    Column("is_batch", Boolean, nullable=False, server_default=text("false")),
+    Column("host", Text, nullable=False, server_default=text("''")),
+    Column("region", Text, nullable=False, server_default=text("''")),
+    Column("corrects", Uuid, comment="event whose sums it changes, by quantities below zero too"),
     # The time is part of the key because PostgreSQL wants the partition column in it. It comes from
     # the journal, so a repeat meets the same partition and the same key.
     PrimaryKeyConstraint("at", "event_id"),
@@ -100,6 +130,57 @@ usage_hour = Table(
         "price_id",
         "currency",
     ),
+)
+
+usage_hour_meter = Table(
+    "usage_hour_meter",
+    metadata,
+    *_hour_keys(),
+    Column("meter", Text, nullable=False),
+    Column("is_batch", Boolean, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    PrimaryKeyConstraint(*_HOUR_KEYS, "meter", "is_batch"),
+    comment="of an hour: what only some calls have, and the tokens of batches, which are in"
+    " usage_hour too",
+)
+
+usage_hour_host = Table(
+    "usage_hour_host",
+    metadata,
+    *_hour_keys(),
+    Column("host", Text, nullable=False),
+    Column("provider_currency", CHAR(3), nullable=False),
+    Column("requests", BigInteger, nullable=False, comment="for which it takes something"),
+    Column("provider_cost_nanos", Numeric(38, 0), nullable=False),
+    PrimaryKeyConstraint(*_HOUR_KEYS, "host", "provider_currency"),
+    comment="of an hour: what hosts took for it; one may be answered by several of them, each in"
+    " its own currency",
+)
+
+usage_news = Table(
+    "usage_news",
+    metadata,
+    Column("number", BigInteger, Identity(always=True), primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("at", ARRAY(DateTime(timezone=True)), nullable=False),
+    Column("event_id", ARRAY(Uuid), nullable=False),
+    comment="events that nobody made receipts of yet",
+)
+
+usage_correction = Table(
+    "usage_correction",
+    metadata,
+    Column("event_id", Uuid, primary_key=True, comment="of the event that corrects"),
+    Column("corrects", Uuid, nullable=False),
+    Column("key", Text, nullable=False, unique=True, comment="a repeat has the same"),
+    Column("content", Text, nullable=False, comment="SHA-256 of what a repeat has to say too"),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False, comment="who made it, as people call them"),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("cost_nanos", BigInteger, nullable=False),
+    Column("currency", CHAR(3), nullable=False),
+    Index(None, "corrects"),
+    comment="who took back what of which event, and why",
 )
 
 request_log = Table(

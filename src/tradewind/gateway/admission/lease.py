@@ -13,6 +13,9 @@ _PRICE_UNITS = 1_000_000
 _HIDDEN_INPUT_TOKENS = 1024
 _AS_MUCH_AS_IS_FAIR = 1 << 60
 _CAPPED = frozenset({Operation.CHAT, Operation.COMPLETIONS})
+_OF_OUTPUT = ("audio_output_tokens", "reasoning_tokens")
+"""Meters of a part of the output, which may cost more than the rest of it."""
+_OF_TOKENS = frozenset({"audio_input_tokens", *_OF_OUTPUT})
 _LONGEST_AUDIO_MS_PER_BYTE = 2
 """Speech is coded with no less than 4 kbit/s."""
 
@@ -80,10 +83,13 @@ def worst_case(ask: Ask) -> WorstCase:
         most_output = by_model * choices
         if most_output > output_limit:
             most_output = output_limit
-    fixed = most_input * dearest
-    if price.meters:
-        fixed += _meters(price, ask)
     output_price = price.output_nanos
+    fixed = 0
+    if price.meters:
+        fixed = _meters(price, ask)
+        dearest = max(dearest, price.meters.get("audio_input_tokens", 0))
+        output_price = max(output_price, *(price.meters.get(meter, 0) for meter in _OF_OUTPUT))
+    fixed += most_input * dearest
     return WorstCase(
         fixed,
         output_price,
@@ -102,7 +108,11 @@ def _meters(price: Price, ask: Ask) -> int:
         "characters": ask.most_input,
         "audio_ms": ask.most_input * _LONGEST_AUDIO_MS_PER_BYTE,
     }
-    return sum(nanos * most.get(meter, 1) for meter, nanos in price.meters.items())
+    return sum(
+        nanos * most.get(meter, 1)
+        for meter, nanos in price.meters.items()
+        if meter not in _OF_TOKENS
+    )
 
 
 class Lease:
