@@ -37,7 +37,8 @@ class RunningPortal:
 @pytest.fixture
 def portal(database: Database, tmp_path: Path) -> Generator[RunningPortal]:
     """The portal on a free port of loopback, with nobody in it yet."""
-    world, gateway = PortalWorld(database, logs=tmp_path), FakeGateway()
+    world = PortalWorld(database, logs=tmp_path, artifacts_folder=tmp_path / "artifacts")
+    gateway = FakeGateway()
     with serve_on_loopback(world, gateway) as url:
         yield RunningPortal(world, gateway, url)
 

@@ -130,6 +130,10 @@ PAGES = {
     "compared": "/compare?m=kestrel/wind-00&m=palisade/wind-01&m=tw/small&m=no/such",
     "one": "/compare?m=kestrel/wind-00",
     "none": "/compare",
+    "typed": "/compare?m=kestrel/wind-00&m=kestrel/wind-12&chat_in=9&chat_out=9",
+    "fitting": "/models?fits=yes&task=chat",
+    "views": "/views",
+    "save": "/views/new?q=wind&task=chat&fits=yes",
 }
 
 
@@ -139,6 +143,11 @@ def test_full_pages(*, portal, open_tab, signed_in, theme, viewport):
     world.deploy("small")
     measure(world, viewer)
     world.add_usage(viewer)
+    with world.database.transaction() as tx:
+        for name, is_shared in (("Cheap chat", False), (f"{LONG}"[:80], True)):
+            world.services.saved_views.save(
+                tx, viewer, viewer.user_id, name, "task=chat", is_shared=is_shared
+            )
     tab = open_tab(session_token=signed_in.session_token, theme=theme, viewport=viewport)
 
     problems = {}
@@ -203,6 +212,69 @@ def test_the_keyboard_filters_opens_and_compares(portal, tab):
     tab_to(page, "it.matches('.compare-head a')")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Use it").wait_for()
+
+
+def test_names_of_facts_stay_while_models_are_scrolled_past_them(portal, open_tab, signed_in):
+    fill(portal.world)
+    tab = open_tab(session_token=signed_in.session_token, viewport=NARROW)
+    names = "&".join(f"m=kestrel/wind-{number:02}" for number in (0, 3, 12, 15))
+    page = tab.open(f"/compare?{names}")
+    label = page.get_by_role("rowheader", name="Publisher")
+    before = label.bounding_box()
+    assert before is not None
+
+    # By keyboard: the region itself scrolls, and a link in it comes out from under the names.
+    page.locator(".compare-scroll").focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+    # Scrolling may be animated; the page's own policy forbids what waits by evaluating text.
+    page.evaluate(
+        "() => new Promise((done) => {"
+        " const region = document.querySelector('.compare-scroll');"
+        " const look = () => (region.scrollLeft > 100 ? done() : requestAnimationFrame(look));"
+        " look(); })"
+    )
+    after = label.bounding_box()
+    assert after is not None
+    assert abs(after["x"] - before["x"]) < 2
+
+    page.locator(".compare-head a").first.focus()
+    for _ in range(6):
+        page.keyboard.press("Tab")
+    for _ in range(4):
+        page.keyboard.press("Shift+Tab")
+    link = page.evaluate("document.activeElement.getBoundingClientRect().left")
+    edge = page.evaluate(
+        "document.querySelector('.compare-table tbody tr:not(.tier-row) th')"
+        ".getBoundingClientRect().right"
+    )
+    assert link >= edge - 1
+    assert tab.overflow_px == 0
+
+
+def test_the_keyboard_keeps_a_view_and_asks_for_what_works(portal, tab):
+    fill(portal.world)
+    page = tab.open("/models?task=chat")
+
+    tab_to(page, "it.name === 'fits'")
+    page.keyboard.press("Space")
+    page.wait_for_url("**/models?task=chat&fits=yes")
+    expect(page.locator("#fit-told")).to_contain_text("allows every region")
+    expect(page.locator("#fits")).to_be_focused()
+
+    tab_to(page, "it.textContent.trim() === 'Save this view'")
+    page.keyboard.press("Enter")
+    expect(page.locator("#view-name")).to_be_focused()
+    page.keyboard.type("What works")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/models?task=chat&fits=yes")
+    expect(page.locator(".saved-views .chip-on")).to_have_text("What works")
+
+    page.locator("#fits").uncheck()
+    page.wait_for_url("**/models?task=chat")
+    expect(page.locator(".saved-views .chip-on")).to_have_count(0)
+    page.get_by_role("link", name="What works").click()
+    page.wait_for_url("**/models?task=chat&fits=yes")
 
 
 def test_a_fold_stays_as_it_was_left(portal, tab):

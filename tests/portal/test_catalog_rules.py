@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from tradewind.core.ids import ModelId
 from tradewind.features.catalog.schemas import CatalogModel, FactRow
 from tradewind.portal.catalog_state import View, compare_url, read_names, read_state
-from tradewind.portal.comparison import Compared, rows_of
+from tradewind.portal.comparison import (
+    ChatSize,
+    Compared,
+    average_size,
+    chosen_size,
+    rows_of,
+)
 from tradewind.portal.formats import size
 from tradewind.portal.licence_words import licence_words
 from tradewind.portal.model_facts import known_facts, timeline
@@ -71,7 +77,7 @@ def a_row(slug: str, **changes) -> CatalogRow:
 
 def compared(slug: str, measured=None, average=None, **changes) -> Compared:
     card = Card(a_row(slug, **changes), "USD", is_callable=False, sort_value=None)
-    return Compared(card, measured, average)
+    return Compared(card, measured, average_size(average))
 
 
 @pytest.mark.parametrize(
@@ -231,7 +237,7 @@ def test_one_that_alone_is_known_is_not_the_best():
     assert not any(cell.is_best for cell in row.cells)
 
 
-def test_the_cost_of_own_chats_is_compared_where_there_are_any():
+def test_the_cost_of_own_chats_is_compared():
     average = AverageChat(calls=10, input_tokens=4_000, cached_input_tokens=0, output_tokens=1_000)
     models = [
         compared("a", average=average, price=LowestPrice(1_000_000_000, 2_000_000_000)),
@@ -240,9 +246,32 @@ def test_the_cost_of_own_chats_is_compared_where_there_are_any():
 
     differing, _ = rows_of(models)
 
-    row = next(row for row in differing if row.label == "1,000 of your chats")
+    row = next(row for row in differing if row.label == "1,000 chats cost")
+    assert row.note.startswith("400 tokens in, 100 out, your average of 30 days")
     assert [cell.text for cell in row.cells] == ["$0.6000", "$0.4000"]
     assert [cell.is_best for cell in row.cells] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("given", "size", "note"),
+    [
+        (("", ""), ChatSize(), ""),
+        (("2,000", " 0 "), ChatSize(2000, 0, "as you said"), ""),
+        (("1000", "300"), ChatSize(), ""),
+        (("-1", "300"), ChatSize(), "two whole numbers"),
+        (("1000", ""), ChatSize(), "two whole numbers"),
+        (("٣", "1"), ChatSize(), "two whole numbers"),
+        (("0", "0"), ChatSize(), "1 to 10,000,000"),
+        (("10000000", "1"), ChatSize(), "1 to 10,000,000"),
+        (("9" * 5000, "1"), ChatSize(), "two whole numbers"),
+    ],
+)
+def test_the_chat_that_costs_are_compared_by_may_be_typed(given, size, note):
+    chosen, said = chosen_size(average_size(None), *given)
+
+    assert chosen == size
+    assert note in said
+    assert bool(note) == bool(said)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tradewind.features.accounts.schemas import SignedIn
 from tradewind.features.catalog.schemas import NewVersion, Visibility
 from tradewind.features.catalog.tables import model, offer, publisher
 from tradewind.features.providers.hosts import known_hosts
+from tradewind.portal import formats
 from tradewind.portal.app import create_portal
 from tradewind.readmodels.catalog_search.ranking import RANKING_RULE
 from tradewind.readmodels.models import get_model
@@ -297,7 +298,8 @@ def test_a_model_that_nothing_answers_for_says_what_it_takes(
     text = browser.get("/models/kestrel/sirocco").text
 
     assert "Nothing here answers for this model yet" in text
-    assert 'href="/providers/connect?host=groq"' in text
+    assert re.search(r'href="/models/kestrel/sirocco/call\?offer=off_[0-9a-z]+"', text)
+    assert "Call through Groq" in text
     assert "curl " not in main_of(text), "a sample that cannot run is no sample"
     assert "Groq" in text
     assert "models.dev" in text
@@ -307,11 +309,11 @@ def test_a_model_at_a_connected_host_is_one_step_from_a_call(
     browser: TestClient, world: PortalWorld, signed_in: SignedIn
 ):
     add_offer(world, add_model(world))
-    connection = world.connect(signed_in.viewer)
+    world.connect(signed_in.viewer)
 
     text = browser.get("/models/kestrel/sirocco").text
 
-    assert f'href="/providers/{connection.id}/models?q=sirocco-1"' in text
+    assert re.search(r'href="/models/kestrel/sirocco/call\?offer=off_[0-9a-z]+"', text)
 
 
 def test_a_model_that_is_called_shows_programs_that_run(
@@ -331,6 +333,23 @@ def test_a_model_that_is_called_shows_programs_that_run(
     assert f"{world.public_url}/v1/chat/completions" in text
     assert row.name in text
     assert "Callable</span>" in text
+
+
+def test_a_deprecation_ahead_is_said_with_both_days(browser: TestClient, world: PortalWorld):
+    day, last = NOW.date() + timedelta(days=10), NOW.date() + timedelta(days=100)
+    add_model(world, lifecycle="legacy", deprecates_on=day, retires_on=last)
+
+    text = main_of(browser.get("/models/kestrel/sirocco").text)
+
+    assert "This model will be deprecated on" in text
+    assert f"on {formats.day(day)}" in text
+    assert f"on {formats.day(last)}" in text
+    assert 'href="/calendar"' in text
+
+
+def test_own_weights_say_that_no_run_stands_behind_them(browser: TestClient, world: PortalWorld):
+    world.deploy("small", ready=0)
+    assert "no run stands behind it" in browser.get("/models/tw/small").text
 
 
 def test_own_weights_can_be_deployed_from_the_page(browser: TestClient, world: PortalWorld):

@@ -1,14 +1,24 @@
 """The publisher's console, the wizard of a listing, and the reviewers' queue."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
+from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from tradewind.core.permissions import Role
 from tradewind.features.accounts.schemas import SignedIn, Viewer
-from tradewind.features.publishing.schemas import By, Check, CheckState, State
+from tradewind.features.publishing.schemas import (
+    By,
+    Check,
+    CheckState,
+    Proof,
+    ProofKind,
+    State,
+)
+from tradewind.features.publishing.tables import validation_run
 from tradewind.testing.portal_world import PortalWorld
 
 HOSTILE = '<script>alert("x")</script>'
@@ -135,7 +145,7 @@ def test_an_application_shows_what_the_file_has_to_say(browser, send):
     assert "https://acme.example/.well-known/tradewind-publisher" in page
     assert HOSTILE not in page
     assert send(f"{place}/proof").status_code == 303
-    assert "is looking for the file" in browser.get(place).text
+    assert "is looking for it" in browser.get(place).text
 
 
 def test_a_refusal_takes_a_reason_that_the_publisher_reads(browser, send):
@@ -239,7 +249,7 @@ def test_a_failed_validation_shows_why(browser, world, viewer, send, draft):
     page = browser.get(f"/publish/listings/{draft}").text
 
     assert "It came back" in page
-    assert "Smoke prompt" in page
+    assert "A first call" in page
     assert HOSTILE not in page
 
 
@@ -291,6 +301,43 @@ def test_who_submitted_is_told_that_another_person_decides(browser, world, viewe
     assert listing_of(world, viewer, draft).state is State.IN_REVIEW
 
 
+def test_where_it_is_allowed_a_self_review_is_said_on_every_page(
+    browser, world, viewer, send, draft
+):
+    send(f"/publish/listings/{draft}/actions/submit")
+    validate(world)
+    world.publishing.listings.allows_self_review = True
+    at = f"/reviews/listings/{draft}"
+    page = browser.get(at).text
+    assert "say for good that it was self-reviewed" in page
+    assert "Approve and list" in page
+    assert "may approve it here" in browser.get("/reviews").text
+
+    answer = send(at, decision="approve", revision=revision_of(world, viewer, at))
+
+    assert answer.status_code == 303
+    for place in (at, f"/publish/listings/{draft}"):
+        assert browser.get(place).text.count("Self-reviewed</span>") == 2, "facts and trail"
+    assert "Self-reviewed</span>" in browser.get("/models/acme/small").text
+
+
+def test_a_record_and_a_file_are_asked_for_and_what_is_missing_is_said(
+    browser, world, viewer, send
+):
+    place = send("/publish/apply", **APPLICATION).headers["location"]
+    page = main_of(browser.get(place).text)
+    assert "TXT record" in page
+    assert "_tradewind-challenge.acme.example" in page
+    with world.database.transaction() as tx:
+        world.publishing.publishers.look_for_proof(tx, viewer, place.rpartition("/")[2])
+        (due,) = world.publishing.publishers.due_proofs(tx)
+        world.publishing.publishers.settle_proof(tx, due, Proof(ProofKind.DNS))
+    assert "The TXT record of your domain proved it" in main_of(browser.get(place).text)
+    with world.database.transaction() as tx:
+        world.publishing.publishers.settle_proof(tx, due, Proof(None, "it is not there"))
+    assert "It is not found any more, since" in main_of(browser.get(place).text)
+
+
 def test_a_listing_is_sent_back_with_a_reason(browser, world, viewer, send, draft):
     submit_as_grace(world, viewer, draft)
     validate(world)
@@ -338,6 +385,50 @@ def test_what_is_listed_is_tried_again_and_delisted(browser, world, viewer, send
     assert send(f"{place}/actions/delist", reason="too old").status_code == 303
 
     assert listing_of(world, viewer, draft).state is State.DELISTED
+
+
+@pytest.fixture
+def listed(world, viewer, send, draft):
+    submit_as_grace(world, viewer, draft)
+    validate(world)
+    at = f"/reviews/listings/{draft}"
+    send(at, decision="approve", revision=revision_of(world, viewer, at))
+    return draft
+
+
+def test_the_page_of_a_model_shows_its_last_run_and_the_next(browser, listed):
+    page = main_of(browser.get("/models/acme/small").text)
+    assert "Passed</span>" in page
+    assert "as it should be".capitalize() in page
+    assert "Tried again" in page
+    assert "Self-reviewed" not in page
+
+
+def test_a_run_that_failed_later_is_said_on_the_models_page(browser, world, viewer, send, listed):
+    send(f"/publish/listings/{listed}/actions/validate")
+    assert "It is being tried again now" in browser.get("/models/acme/small").text
+    validate(world, failing="smoke")
+    page = browser.get("/models/acme/small").text
+    assert "is not called deployable until one has passed" in page
+    assert HOSTILE not in page
+
+
+def test_a_run_that_is_long_over_is_said_to_be_out_of_date(browser, world, listed):
+    long_ago = datetime.now(UTC) - timedelta(days=9)
+    with world.database.transaction() as tx:
+        tx.execute(update(validation_run).values(ended_at=long_ago))
+    page = main_of(browser.get("/models/acme/small").text)
+    assert "Out of date" in page
+    assert "may not hold any more" in page
+    assert "Tried again" not in page
+
+
+def test_a_model_without_a_run_that_ended_says_so(browser, world, listed):
+    with world.database.transaction() as tx:
+        tx.execute(update(validation_run).values(state="cancelled"))
+    page = main_of(browser.get("/models/acme/small").text)
+    assert "was not tried to the end yet" in page
+    assert "Passed</span>" not in page
 
 
 # --- who may -------------------------------------------------------------------------------

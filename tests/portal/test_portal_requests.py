@@ -7,6 +7,7 @@ from html import unescape
 
 import pytest
 from sqlalchemy import insert
+from sqlalchemy import text as sql
 from starlette.testclient import TestClient
 
 from tradewind.core.permissions import Role
@@ -14,6 +15,7 @@ from tradewind.db.database import Database
 from tradewind.features.accounts.schemas import SignedIn
 from tradewind.features.catalog.tables import model, publisher
 from tradewind.features.market.tables import price
+from tradewind.features.receipts.verifying import verify
 from tradewind.testing.logged_calls import ended_call, log_calls, refused_call
 from tradewind.testing.portal_world import PortalWorld
 from tradewind.usage.event import Attempt, Outcome, Trail, Usage, UsageSource
@@ -348,7 +350,7 @@ def test_a_refused_call_says_that_nothing_ran_and_nothing_is_owed(browser: TestC
     assert "This call was not admitted: no model ran and it cost nothing." in text
     assert "error code model_not_found" in text
     assert "No target was tried: the call was turned away" in text
-    assert "Price" not in text
+    assert "Price per 1M" not in text
 
 
 @pytest.mark.parametrize(
@@ -390,3 +392,57 @@ def test_without_the_database_the_page_says_what_to_do(signed_in: SignedIn):
     assert answer.status_code == 503
     assert "Not available right now" in answer.text
     assert "Try again" in answer.text
+
+
+# --- the receipt, and what a host takes ------------------------------------------------------
+
+
+def make_receipts(world: PortalWorld) -> None:
+    with world.database.transaction() as tx:
+        world.services.receipts.make(tx)
+        world.services.receipts.sign(tx)
+
+
+def test_a_call_shows_its_receipt_verified_and_hands_out_the_proof(
+    browser: TestClient, world: PortalWorld, add
+):
+    [call] = add(ended_call(minutes_ago(1)))
+    assert "Receipts are made within a minute" in text_of(browser.get(f"/requests/{call}"))
+
+    make_receipts(world)
+
+    text = text_of(browser.get(f"/requests/{call}"))
+    assert "Receipt Verified Number 1 of this organization" in text
+    assert "Signed at number 1" in text
+    proof = browser.get(f"/requests/{call}/receipt.jsonl")
+    assert proof.headers["content-disposition"] == f'attachment; filename="{call}.receipt.jsonl"'
+    with world.database.transaction() as tx:
+        keys = {key.id: key.public_key for key in world.services.receipts.public_keys(tx)}
+    assert verify(proof.content.splitlines(keepends=True), keys).is_right
+
+
+def test_a_receipt_that_was_changed_does_not_verify(browser: TestClient, world: PortalWorld, add):
+    [call] = add(ended_call(minutes_ago(1)))
+    make_receipts(world)
+    with world.database.transaction() as tx:
+        tx.execute(sql("ALTER TABLE receipt DISABLE TRIGGER receipt_stays"))
+        tx.execute(sql("UPDATE receipt SET sale = replace(sale, '12', '13')"))
+
+    assert "Does not verify" in text_of(browser.get(f"/requests/{call}"))
+
+
+def test_a_refused_call_has_no_receipt(browser: TestClient, add):
+    [call] = add(refused_call(minutes_ago(1)))
+
+    assert "Receipt" not in text_of(browser.get(f"/requests/{call}"))
+    assert browser.get(f"/requests/{call}/receipt.jsonl").status_code == 404
+
+
+def test_what_the_host_takes_is_told_to_whoever_runs_the_platform(browser: TestClient, add):
+    taken = {"provider_cost_nanos": 1_500_000, "provider_currency": "EUR", "region": "eu-west"}
+    [call] = add(ended_call(minutes_ago(1), **taken))
+
+    text = text_of(browser.get(f"/requests/{call}"))
+
+    assert "The host takes €0.0015" in text
+    assert "Region eu-west" in text

@@ -69,8 +69,9 @@ class CatalogState:
         return parameters + [(BASKET, name) for name in self.basket]
 
 
-def compare_url(names: Sequence[str]) -> str:
-    return _address("/compare", [(BASKET, name) for name in names])
+def compare_url(names: Sequence[str], more: Sequence[tuple[str, str]] = ()) -> str:
+    """`more` is what else the page's address says."""
+    return _address("/compare", [(BASKET, name) for name in names] + list(more))
 
 
 def read_state(parameters: Sequence[tuple[str, str]], remembered: str | None) -> CatalogState:

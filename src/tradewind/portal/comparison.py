@@ -5,11 +5,12 @@ never the best and never the worst.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tradewind.portal import formats
 from tradewind.portal.model_facts import CAPABILITIES, OPERATIONS, lifecycle_label
+from tradewind.readmodels.catalog_fit import TYPICAL_INPUT_TOKENS, TYPICAL_OUTPUT_TOKENS
 from tradewind.readmodels.catalog_search.rows import Card
 from tradewind.readmodels.offer_stats.reading import AverageChat, Measured
 
@@ -19,20 +20,68 @@ NOT_MEASURED = "Not measured"
 
 
 @dataclass(frozen=True, slots=True)
+class ChatSize:
+    """Of the chat that costs are compared by, in tokens."""
+
+    input_tokens: int = TYPICAL_INPUT_TOKENS
+    output_tokens: int = TYPICAL_OUTPUT_TOKENS
+    origin: str = "a typical chat"
+    """Whose it is, in words."""
+
+    def cost_nanos(self, input_nanos: int, output_nanos: int | None) -> int:
+        """Return what a thousand of them cost at these prices of 1,000,000 tokens."""
+        chat = AverageChat(1, self.input_tokens, 0, self.output_tokens)
+        return chat.cost_nanos(input_nanos, output_nanos, None)
+
+
+MOST_CHAT_TOKENS = 10_000_000
+OWN_AVERAGE, AS_SAID = "your average of 30 days", "as you said"
+
+
+def average_size(average: AverageChat | None) -> ChatSize:
+    """Return the size of an organization's average chat; of a typical one where it has none."""
+    if average is None:
+        return ChatSize()
+    return ChatSize(
+        max(1, round(average.input_tokens / average.calls)),
+        round(average.output_tokens / average.calls),
+        OWN_AVERAGE,
+    )
+
+
+def chosen_size(average: ChatSize, input_text: str, output_text: str) -> tuple[ChatSize, str]:
+    """Return the size that somebody typed, or the average and what of it could not be read."""
+    if not (input_text or output_text):
+        return average, ""
+    given = [text.strip().replace(",", "") for text in (input_text, output_text)]
+    if not all(text.isascii() and text.isdecimal() and len(text) <= 8 for text in given):
+        return average, "the tokens of a chat are two whole numbers"
+    size = ChatSize(int(given[0]), int(given[1]), AS_SAID)
+    tokens = size.input_tokens + size.output_tokens
+    if not 0 < tokens <= MOST_CHAT_TOKENS:
+        return average, f"a chat has 1 to {MOST_CHAT_TOKENS:,} tokens"
+    is_average = (size.input_tokens, size.output_tokens) == (
+        average.input_tokens,
+        average.output_tokens,
+    )
+    return (average if is_average else size), ""
+
+
+@dataclass(frozen=True, slots=True)
 class Compared:
     """What is known of one of the models."""
 
     card: Card
     measured: Measured | None
     """Of the host that answers it quickest, over 30 days."""
-    average: AverageChat | None
+    chat: ChatSize = field(default_factory=ChatSize)
 
     @property
     def thousand_chats_nanos(self) -> int | None:
         price = self.card.model.price
-        if price is None or self.average is None or self.card.model.operation != "chat":
+        if price is None or self.card.model.operation != "chat":
             return None
-        return self.average.cost_nanos(price.input_nanos, price.output_nanos, None)
+        return self.chat.cost_nanos(price.input_nanos, price.output_nanos)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +138,8 @@ def _all_rows(models: Sequence[Compared]) -> list[Row]:
         return formats.spend(nanos, currency)
 
     per_million = "of 1M tokens, at the cheapest known offer"
-    has_chats = any(one.average is not None for one in models)
+    chat = models[0].chat if models else ChatSize()
+    sizes = f"{formats.count(chat.input_tokens)} tokens in, {formats.count(chat.output_tokens)} out"
     return [
         said("Callable now", lambda one: "yes" if one.card.is_callable else "no"),
         said("Publisher", lambda one: one.card.model.publisher_name),
@@ -99,17 +149,11 @@ def _all_rows(models: Sequence[Compared]) -> list[Row]:
         ),
         least("Input price", _input_nanos, price, note=per_million),
         least("Output price", _output_nanos, price, note=per_million),
-        *(
-            [
-                least(
-                    "1,000 of your chats",
-                    lambda one: one.thousand_chats_nanos,
-                    spend,
-                    note="like your average of 30 days, without cached input",
-                )
-            ]
-            if has_chats
-            else []
+        least(
+            "1,000 chats cost",
+            lambda one: one.thousand_chats_nanos,
+            spend,
+            note=f"{sizes}, {chat.origin}; without cached input",
         ),
         most("Context", lambda one: one.card.model.context_tokens, _tokens, "longest"),
         most(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tradewind.core.errors import InvalidInput
-from tradewind.features.deployments.schemas import DeploymentChanges, NewDeployment
+from tradewind.features.deployments.schemas import DeploymentChanges, NewDeployment, Strategy
 from tradewind.portal.field_errors import FieldErrors
 from tradewind.portal.form_fields import FormFields
 
@@ -21,6 +21,7 @@ class DeploymentForm:
     threads: str = "1"
     replicas: str = "1"
     override: str = ""
+    strategy: str = ""
 
 
 def read_deployment_form(fields: FormFields) -> DeploymentForm:
@@ -32,6 +33,7 @@ def read_deployment_form(fields: FormFields) -> DeploymentForm:
         threads=fields.text("threads"),
         replicas=fields.text("replicas"),
         override=fields.text("override"),
+        strategy=fields.text("strategy"),
     )
 
 
@@ -64,11 +66,25 @@ def changes_of(form: DeploymentForm, errors: FieldErrors) -> DeploymentChanges |
     slots = whole_number(errors, "slots", form.slots)
     threads = whole_number(errors, "threads", form.threads)
     context = whole_number(errors, "context", form.context)
+    strategy = strategy_of(errors, form.strategy)
     if errors:
         return None
     return DeploymentChanges(
-        slots=slots, threads=threads, context_tokens=context, is_override=bool(form.override)
+        slots=slots,
+        threads=threads,
+        context_tokens=context,
+        is_override=bool(form.override),
+        strategy=strategy,
     )
+
+
+def strategy_of(errors: FieldErrors, text: str) -> Strategy | None:
+    """Return what was chosen; None is as it fits."""
+    with errors.at("strategy"):
+        if text and text not in set(Strategy):
+            raise InvalidInput("there is no such way", hint="choose one from the list")
+        return Strategy(text) if text else None
+    return None
 
 
 def whole_number(errors: FieldErrors, name: str, text: str) -> int:

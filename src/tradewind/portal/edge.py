@@ -11,8 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tradewind.core.ids import request_id, uuid7_bytes
+from tradewind.features.artifacts.schemas import PART_BYTES
 
 LARGEST_BODY_BYTES = 64 * 1024
+LARGEST_PART_BYTES = PART_BYTES
+"""Of a part of an upload, which goes to disk as it comes."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -27,6 +30,7 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
+_PART = re.compile(r"/publish/uploads/[a-z0-9_]{1,100}/parts/[0-9]{1,5}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -54,7 +58,7 @@ class Edge:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        await self._app(scope, _bounded(receive), send_with_headers)
+        await self._app(scope, _bounded(receive, _most_bytes(scope)), send_with_headers)
 
 
 def _identifier(headers: Headers) -> str:
@@ -62,15 +66,20 @@ def _identifier(headers: Headers) -> str:
     return given if _REQUEST_ID.fullmatch(given) else request_id(uuid7_bytes())
 
 
-def _bounded(receive: Receive) -> Receive:
+def _most_bytes(scope: Scope) -> int:
+    is_part = scope["method"] == "PUT" and _PART.fullmatch(scope["path"]) is not None
+    return LARGEST_PART_BYTES if is_part else LARGEST_BODY_BYTES
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
     received = 0
 
     async def receive_bounded() -> Message:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > LARGEST_BODY_BYTES:
-            raise HTTPException(413, f"the form is larger than {LARGEST_BODY_BYTES // 1024} KiB")
+        if received > most:
+            raise HTTPException(413, f"the form is larger than {most // 1024} KiB")
         return message
 
     return receive_bounded

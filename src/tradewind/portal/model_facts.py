@@ -34,6 +34,8 @@ _SOURCES = {
     "openrouter": "OpenRouter",
     "ollama": "Ollama",
     "genai_prices": "genai-prices",
+    "mteb": "MTEB",
+    "inferred": "inferred from its family",
     "openai_models": "the host's own list",
     "published": "its publisher",
     "operator": "your administrator",
@@ -201,7 +203,10 @@ def _earliest(
     model: CatalogModel, state: Lifecycle, now: datetime, *, is_kept_here: bool
 ) -> Mapping[Lifecycle, str]:
     if model.retires_on is not None and state is not Lifecycle.RETIRED:
-        return {Lifecycle.RETIRED: f"on {formats.day(model.retires_on)}"}
+        told = {Lifecycle.RETIRED: f"on {formats.day(model.retires_on)}"}
+        if model.deprecates_on is not None and state is not Lifecycle.DEPRECATED:
+            told[Lifecycle.DEPRECATED] = f"on {formats.day(model.deprecates_on)}"
+        return told
     if not is_kept_here:
         return {}
     ga_since = None if state is Lifecycle.PREVIEW else model.lifecycle_since

@@ -191,6 +191,7 @@ def _plain(text: str) -> str:
 def _way(
     model: CatalogModel, offer: OfferRow, host: KnownHost | None, around: Surroundings
 ) -> tuple[Way, str, str]:
+    step = f"/models/{quote(model.name, safe='/')}/call?{urlencode({'offer': offer.offer_id})}"
     for endpoint, target in callable_targets(around.endpoints):
         is_there = target.connection_id == offer.host or (host and target.host == host.id)
         if is_there and target.upstream_model == offer.upstream_model:
@@ -208,11 +209,10 @@ def _way(
     if model.operation is None:
         return Way.UNSUPPORTED, "", "nothing here serves what it makes"
     if connected is not None:
-        wanted = urlencode({"q": offer.upstream_model})
-        return Way.CONNECTED, f"/providers/{quote(connected.id, safe='')}/models?{wanted}", ""
+        return Way.CONNECTED, step, ""
     if host is None:
         return Way.UNKNOWN, "/providers/connect", ""
-    return Way.CONNECT, f"/providers/connect?{urlencode({'host': host.id})}", ""
+    return Way.CONNECT, step, ""
 
 
 def _thousand_chats(

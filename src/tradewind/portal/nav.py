@@ -51,4 +51,13 @@ NAV = (
             NavItem("Webhooks", "/webhooks", "bell", Permission.WEBHOOKS_READ, "w"),
         ),
     ),
+    NavGroup(
+        "Money",
+        (
+            NavItem("Wallet", "/wallet", "wallet", Permission.BILLING_READ, "y"),
+            NavItem("Bank", "/bank", "list", Permission.FINANCE_READ, "z"),
+            NavItem("Invoices", "/invoices", "list", Permission.BILLING_READ, "n"),
+            NavItem("Price book", "/prices", "tag", Permission.FINANCE_READ, "o"),
+        ),
+    ),
 )

@@ -57,11 +57,18 @@ CHECK_LABELS = {
     "licence": "Licence",
     "card": "Card",
     "load": "Load",
-    "smoke": "Smoke prompt",
+    "smoke": "A first call",
     "tools": "Tools",
     "json": "Answers in JSON",
 }
-TASKS = (("chat", "Chat"), ("embeddings", "Embeddings"))
+TASKS = (
+    ("chat", "Chat"),
+    ("completions", "Completions"),
+    ("embeddings", "Embeddings"),
+    ("rerank", "Rerank"),
+    ("images", "Image generation, at a provider"),
+    ("speech", "Text to speech, at a provider"),
+)
 CAPABILITIES = {
     "tools": "Calls tools",
     "structured_output": "Answers in JSON when asked to",

@@ -2,24 +2,36 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
+from tradewind.core.ids import OrganizationId
 from tradewind.db.database import Database
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.artifacts.service import Artifacts
+from tradewind.features.artifacts.uploads import Uploads
+from tradewind.features.billing.office import Office
 from tradewind.features.budgets.service import Budgets
+from tradewind.features.catalog.calendars import CalendarLinks
 from tradewind.features.catalog.licences import Licences
+from tradewind.features.catalog.saved_views import SavedViews
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.deployments.orders import DeploymentOrders
+from tradewind.features.endpoints.call_through import CallThroughs
 from tradewind.features.endpoints.service import Endpoints
+from tradewind.features.market.services import PriceServices
+from tradewind.features.payments.bank_transfers import BankTransfers
+from tradewind.features.payments.service import Wallets
 from tradewind.features.providers.service import Providers
 from tradewind.features.publishing.services import PublishingServices
+from tradewind.features.receipts.service import Receipts
 from tradewind.features.webhooks.service import Webhooks
 from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.portal.live_tail import LiveTails
+from tradewind.readmodels.catalog_search.fit import Fit
 from tradewind.readmodels.catalog_search.query import CatalogQuery
 from tradewind.readmodels.catalog_search.rows import Card, CatalogPage, Reader
 from tradewind.readmodels.models import ServedModel, get_model, list_models
@@ -28,7 +40,12 @@ from tradewind.readmodels.models import ServedModel, get_model, list_models
 class CatalogSearch(Protocol):
     """The part of `readmodels.catalog_search.live.CatalogSearch` that pages use."""
 
-    def search(self, query: CatalogQuery, reader: Reader) -> CatalogPage: ...
+    @property
+    def currency(self) -> str: ...
+
+    def search(
+        self, query: CatalogQuery, reader: Reader, *, fit: Fit | None = None
+    ) -> CatalogPage: ...
 
     def find(self, names: Sequence[str], reader: Reader) -> list[Card]: ...
 
@@ -41,14 +58,23 @@ class PortalServices:
     accounts: Accounts
     providers: Providers
     endpoints: Endpoints
+    call_throughs: CallThroughs
     orders: DeploymentOrders
     engine_logs: EngineLogs
     budgets: Budgets
+    wallets: Wallets
+    bank_transfers: BankTransfers
+    prices: PriceServices
+    office: Office
+    receipts: Receipts
     webhooks: Webhooks
     publishing: PublishingServices
     artifacts: Artifacts
+    uploads: Uploads
     catalog: Catalog
+    calendar_links: CalendarLinks
     licences: Licences
+    saved_views: SavedViews
     catalog_search: CatalogSearch
     clock: Clock
     public_url: Callable[[], str]
@@ -59,5 +85,7 @@ class PortalServices:
     log_days: int = 30
     """For how long calls stay in the request log."""
     live_tails: LiveTails = field(default_factory=LiveTails)
-    list_models: Callable[[Connection], Sequence[ServedModel]] = list_models
-    get_model: Callable[[Connection, str], ServedModel | None] = get_model
+    validation_every: timedelta = timedelta(days=7)
+    """After how long what is listed is tried again."""
+    list_models: Callable[[Connection, OrganizationId | None], Sequence[ServedModel]] = list_models
+    get_model: Callable[[Connection, str, OrganizationId | None], ServedModel | None] = get_model

@@ -15,9 +15,15 @@ from tradewind.portal.form_fields import FormFields
 KIND_LABELS = {
     EventKind.BUDGET_ALERT.value: "A part of a budget is spent",
     EventKind.BUDGET_EXHAUSTED.value: "A hard budget refuses calls",
+    EventKind.MODEL_DEPRECATION_ANNOUNCED.value: "A model you use will be deprecated",
+    EventKind.MODEL_DEPRECATES_SOON.value: "A model you use is deprecated soon",
     EventKind.MODEL_DEPRECATED.value: "A model you use will end",
     EventKind.MODEL_RETIRES_SOON.value: "A model you use ends soon",
     EventKind.MODEL_RETIRED.value: "A model you use has ended",
+    EventKind.CONNECTION_FAILING.value: "A provider account fails",
+    EventKind.CONNECTION_RECOVERED.value: "A provider account works again",
+    EventKind.WALLET_LOW.value: "The wallet is low",
+    EventKind.PRICE_MISSING.value: "A model that is called has no price",
 }
 """What each event tells, for whoever chooses among them."""
 _LONGEST = 2_100

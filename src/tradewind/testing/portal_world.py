@@ -23,7 +23,7 @@ from sqlalchemy import Connection, update
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from tradewind.core.clock import SystemClock
-from tradewind.core.ids import DeploymentId, ReplicaId, request_id
+from tradewind.core.ids import DeploymentId, OrganizationId, ReplicaId, request_id
 from tradewind.core.permissions import Role
 from tradewind.db.database import Database
 from tradewind.db.sealing import HeldKeys, Secret
@@ -34,23 +34,39 @@ from tradewind.features.accounts.service import Accounts
 from tradewind.features.accounts.tables import membership
 from tradewind.features.artifacts.manifest import PlatformSigner
 from tradewind.features.artifacts.services import build_artifact_services
+from tradewind.features.artifacts.stores.base import Store
+from tradewind.features.billing.closing import Closing
+from tradewind.features.billing.office import Office
+from tradewind.features.billing.ports import NoSubscriptions, SameFee
+from tradewind.features.billing.service import Billing, TaxTable
 from tradewind.features.budgets.schemas import BudgetRow, NewBudget, PeriodKind
 from tradewind.features.budgets.service import Budgets
+from tradewind.features.budgets.wallets import WalletBudgets
 from tradewind.features.catalog.builtin import SMOLLM2
+from tradewind.features.catalog.calendars import CalendarLinks
 from tradewind.features.catalog.licences import Licences
+from tradewind.features.catalog.saved_views import SavedViews
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.deployments.fit import Machine
 from tradewind.features.deployments.orders import DeploymentOrders
 from tradewind.features.deployments.rules import ReplicaAccess, ReplicaReport
 from tradewind.features.deployments.service import Deployments
 from tradewind.features.deployments.weighing import weigher
+from tradewind.features.endpoints.call_through import CallThroughs
 from tradewind.features.endpoints.schemas import EndpointRow, HostedModel, HostedModels
 from tradewind.features.endpoints.service import Endpoints
+from tradewind.features.ledger.service import Ledger
+from tradewind.features.market.price_book import PriceReaders
 from tradewind.features.market.service import Market
+from tradewind.features.market.services import build_prices
 from tradewind.features.metering.tables import usage_hour
+from tradewind.features.payments.bank_transfers import BankTransfers
+from tradewind.features.payments.service import Wallets
 from tradewind.features.providers.schemas import ConnectionRow, NewConnection
 from tradewind.features.providers.service import Providers
 from tradewind.features.publishing.services import build_publishing
+from tradewind.features.receipts.service import Receipts
+from tradewind.features.receipts.signing import ReceiptSigner
 from tradewind.features.webhooks.courier import Courier
 from tradewind.features.webhooks.schemas import DestinationRow, NewDestination, Outcome
 from tradewind.features.webhooks.service import Webhooks
@@ -58,11 +74,18 @@ from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.portal.app import create_portal
 from tradewind.portal.live_tail import LiveTails
 from tradewind.portal.services import PortalServices
+from tradewind.readmodels.calendar_links import is_member
+from tradewind.readmodels.catalog_search.fit import Fit
 from tradewind.readmodels.catalog_search.live import CatalogSearch
 from tradewind.readmodels.catalog_search.query import CatalogQuery
 from tradewind.readmodels.catalog_search.rows import Card, CatalogPage, Reader
 from tradewind.readmodels.models import ServedModel
-from tradewind.readmodels.spend import read_spends
+from tradewind.readmodels.past_usage import past_use
+from tradewind.readmodels.prices import model_ids, publishers_of
+from tradewind.readmodels.provider_costs import provider_costs
+from tradewind.readmodels.receipt_facts import read_calls
+from tradewind.readmodels.spend import read_spend, read_spends
+from tradewind.readmodels.wallets import BilledOrganizations
 from tradewind.testing.logged_calls import log_calls
 from tradewind.usage.event import Refused, UsageEvent
 
@@ -122,9 +145,13 @@ class FreshSearch:
     def __init__(self, database: Database) -> None:
         self._search = CatalogSearch(database)
 
-    def search(self, query: CatalogQuery, reader: Reader) -> CatalogPage:
+    @property
+    def currency(self) -> str:
+        return self._search.currency
+
+    def search(self, query: CatalogQuery, reader: Reader, *, fit: Fit | None = None) -> CatalogPage:
         self._search.refresh()
-        return self._search.search(query, reader)
+        return self._search.search(query, reader, fit=fit)
 
     def find(self, names: Sequence[str], reader: Reader) -> list[Card]:
         self._search.refresh()
@@ -143,6 +170,9 @@ class PortalWorld:
     """What deployments are estimated against."""
     logs: Path = Path("/nonexistent")
     """Of engines."""
+    artifacts_folder: Path = Path("/nonexistent")
+    """Of uploads and, without `store`, of what they bring."""
+    store: Store | None = None
 
     def __post_init__(self) -> None:
         # The weakest argon2 there is: what these tests are about is not how long a hash takes.
@@ -158,7 +188,27 @@ class PortalWorld:
         self.endpoints = Endpoints(
             self.catalog, self.market, self.providers, self.deployments, clock
         )
+        self.call_throughs = CallThroughs(
+            self.catalog, Licences(clock), self.market, self.providers, self.endpoints
+        )
         self.budgets = Budgets(self.accounts, clock, read_spends)
+        self.billing = Billing(
+            clock,
+            Ledger(clock),
+            fees=SameFee(30_000),
+            subscriptions=NoSubscriptions(),
+            taxes=TaxTable(),
+        )
+        bills = BilledOrganizations(self.billing)
+        self.wallets = Wallets(clock, Ledger(clock), WalletBudgets(clock, read_spend), bills)
+        self.office = Office(self.billing, Closing(self.billing, clock))
+        self.prices = build_prices(
+            self.market,
+            clock,
+            PriceReaders(model_ids, provider_costs),
+            past_use,
+            publishers_of,
+        )
         self.orders = DeploymentOrders(
             self.catalog,
             Licences(clock),
@@ -169,9 +219,10 @@ class PortalWorld:
             serve=self.endpoints.serve_deployment,
             currency="USD",
         )
-        artifacts = build_artifact_services(
-            Path("/nonexistent"), vault, clock, PlatformSigner(bytes(32))
-        ).artifacts
+        self.artifact_services = build_artifact_services(
+            self.artifacts_folder, vault, clock, PlatformSigner(bytes(32)), store=self.store
+        )
+        artifacts = self.artifact_services.artifacts
         self.publishing = build_publishing(
             self.catalog, self.providers, self.endpoints, clock, artifacts=artifacts
         )
@@ -180,14 +231,23 @@ class PortalWorld:
             accounts=self.accounts,
             providers=self.providers,
             endpoints=self.endpoints,
+            call_throughs=self.call_throughs,
             orders=self.orders,
             engine_logs=EngineLogs(self.logs),
             budgets=self.budgets,
+            wallets=self.wallets,
+            bank_transfers=BankTransfers(clock, self.wallets, bills),
+            prices=self.prices,
+            office=self.office,
+            receipts=Receipts(clock, ReceiptSigner(bytes(32)), read_calls),
             webhooks=self.webhooks,
             publishing=self.publishing,
             artifacts=artifacts,
+            uploads=self.artifact_services.uploads,
             catalog=self.catalog,
+            calendar_links=CalendarLinks(clock, is_member),
             licences=Licences(clock),
+            saved_views=SavedViews(clock),
             catalog_search=FreshSearch(self.database),
             clock=SystemClock(),
             public_url=lambda: self.public_url,
@@ -346,10 +406,14 @@ class PortalWorld:
     def _find_artifact(self, _tx: Connection, _digest: str) -> None:
         """There is no store here: models of installed packages can be deployed."""
 
-    def _list_models(self, _tx: Connection) -> Sequence[ServedModel]:
+    def _list_models(
+        self, _tx: Connection, _organization_id: OrganizationId | None
+    ) -> Sequence[ServedModel]:
         return list(self.models)
 
-    def _get_model(self, _tx: Connection, name: str) -> ServedModel | None:
+    def _get_model(
+        self, _tx: Connection, name: str, _organization_id: OrganizationId | None
+    ) -> ServedModel | None:
         return next((model for model in self.models if model.name == name), None)
 
 

@@ -11,7 +11,15 @@ from starlette.responses import Response
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
 from tradewind.portal.catalog_state import BASKET, MOST_COMPARED, compare_url, read_names
-from tradewind.portal.comparison import Compared, Row, rows_of
+from tradewind.portal.comparison import (
+    MOST_CHAT_TOKENS,
+    ChatSize,
+    Compared,
+    Row,
+    average_size,
+    chosen_size,
+    rows_of,
+)
 from tradewind.portal.pages.models import reader_of
 from tradewind.portal.parts import Portal
 from tradewind.readmodels.catalog_search.rows import Card
@@ -21,6 +29,8 @@ from tradewind.readmodels.offer_stats.reading import (
     read_average_chat,
     read_stats,
 )
+
+CHAT_IN, CHAT_OUT = "chat_in", "chat_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +48,20 @@ class ComparePage:
     missing: Sequence[str]
     """Names in the address that nobody here knows, or that the asker may not see."""
     notes: Sequence[str]
+    chat: ChatSize
+    """What costs are compared by: it may be typed."""
+    average: ChatSize
+    """What it is unless somebody typed another."""
+    average_url: str
     add_url: str
     """The catalog with these models put aside."""
     is_public: bool
     most: int = MOST_COMPARED
+    most_tokens: int = MOST_CHAT_TOKENS
+
+    @property
+    def has_chats(self) -> bool:
+        return any(column.card.model.operation == "chat" for column in self.columns)
 
 
 def routes(portal: Portal) -> APIRouter:
@@ -65,18 +85,29 @@ def routes(portal: Portal) -> APIRouter:
                 if viewer is not None and may_know
                 else None
             )
+        size = average_size(average)
+        asked = request.query_params
+        chat, note = chosen_size(size, asked.get(CHAT_IN, ""), asked.get(CHAT_OUT, ""))
+        said = (
+            [(CHAT_IN, str(chat.input_tokens)), (CHAT_OUT, str(chat.output_tokens))]
+            if chat != size
+            else []
+        )
         differing, same = rows_of(
-            [Compared(card, _quickest(stats, card.model.name), average) for card in cards]
+            [Compared(card, _quickest(stats, card.model.name), chat) for card in cards]
         )
         page = ComparePage(
             columns=[
-                Column(card, compare_url([name for name in found if name != card.model.name]))
+                Column(card, compare_url([name for name in found if name != card.model.name], said))
                 for card in cards
             ],
             differing=differing,
             same=same,
             missing=[name for name in names if name not in found],
-            notes=notes,
+            notes=(*notes, note) if note else notes,
+            chat=chat,
+            average=size,
+            average_url=compare_url(found),
             add_url=f"/models?{urlencode([(BASKET, name) for name in found])}",
             is_public=viewer is None,
         )

@@ -6,17 +6,20 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
+from sqlalchemy import Connection
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
-from tradewind.core.errors import Conflict, InvalidInput
+from tradewind.core.errors import Conflict, InvalidInput, NotFound
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
 from tradewind.features.deployments.errors import DoesNotFit
+from tradewind.features.deployments.schemas import DeploymentChanges, Strategy
 from tradewind.plugins.engines.engine_logs import Tail
 from tradewind.portal.deployment_form import (
     DeploymentForm,
     changes_of,
     read_deployment_form,
+    strategy_of,
     whole_number,
 )
 from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
@@ -32,6 +35,11 @@ from tradewind.readmodels.deployments import (
 )
 
 _Replica = Annotated[int, Query(ge=1, le=1024)]
+STRATEGIES = (
+    ("", "As it fits"),
+    (Strategy.START_FIRST.value, "Start the new one first"),
+    (Strategy.STOP_FIRST.value, "Stop the former first"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,20 @@ class DeploymentPage:
     errors: FieldErrors = field(default_factory=FieldErrors)
     scale_errors: FieldErrors = field(default_factory=FieldErrors)
     refusal: Conflict | InvalidInput | None = None
+    stops_first: bool = False
+    """Whether two copies do not fit, so that a change by default ends the former first."""
+    strategies: tuple[tuple[str, str], ...] = STRATEGIES
+
+    @property
+    def is_without(self) -> bool:
+        """Whether nothing of it answers because the former copy was stopped for the new one."""
+        one = self.deployment
+        return (
+            one.strategy == Strategy.STOP_FIRST
+            and one.replicas_wanted > 0
+            and one.replicas_ready == 0
+            and one.revision != one.good_revision
+        )
 
     @property
     def current(self) -> RevisionView | None:
@@ -196,9 +218,10 @@ def routes(portal: Portal) -> APIRouter:
     ) -> Response:
         errors, typed = FieldErrors(), fields.text("revision")
         number = whole_number(errors, "revision", typed) if typed else None
+        strategy = strategy_of(errors, fields.text("strategy"))
         try:
             with database.transaction() as tx:
-                orders.roll_back(tx, viewer, deployment_id, number)
+                orders.roll_back(tx, viewer, deployment_id, number, strategy)
         except Conflict as error:
             return _refused(request, viewer, deployment_id, error)
         return _to(deployment_id)
@@ -239,6 +262,7 @@ def routes(portal: Portal) -> APIRouter:
         with database.transaction() as tx:
             found = get_deployment(tx, viewer.organization_id, deployment_id)
             revisions = list_revisions(tx, found.deployment_id)
+            stops_first = may_deploy(viewer) and _stops_first(tx, viewer, deployment_id)
         page = DeploymentPage(
             deployment=found,
             steps={each.replica_id: steps_of(each) for each in found.replicas},
@@ -253,8 +277,16 @@ def routes(portal: Portal) -> APIRouter:
             errors=errors or FieldErrors(),
             scale_errors=scale_errors or FieldErrors(),
             refusal=refusal,
+            stops_first=stops_first,
         )
         return portal.shell.page(request, "deployment.html", page, viewer=viewer, status=status)
+
+    def _stops_first(tx: Connection, viewer: Viewer, deployment_id: str) -> bool:
+        try:
+            seen = orders.look_at_change(tx, viewer, deployment_id, DeploymentChanges())
+        except (Conflict, InvalidInput, NotFound):
+            return False  # its weights are not here any more: nothing can be changed anyway
+        return seen.strategy is Strategy.STOP_FIRST
 
     return router
 

@@ -29,7 +29,7 @@ from tradewind.readmodels.endpoints import EndpointView, get_endpoint
 from tradewind.snapshot.contents import Operation
 
 _POLICIES = ("floor", "quick", "nitro", "own")
-_TRIED_AT = {Operation.CHAT: "/v1/chat/completions", Operation.EMBEDDINGS: "/v1/embeddings"}
+TRIED_AT = {Operation.CHAT: "/v1/chat/completions", Operation.EMBEDDINGS: "/v1/embeddings"}
 """Kinds of models that one can try from the page, and where they are called."""
 
 
@@ -104,13 +104,13 @@ class EndpointPages:
             endpoint=endpoint,
             samples=(
                 samples(operation, model=endpoint.name, base_url=f"{services.public_url()}/v1")
-                if operation in _TRIED_AT
+                if operation in TRIED_AT
                 else ()
             ),
             can_write=may_change(viewer, endpoint),
             can_see_costs=viewer.may(Permission.ENDPOINTS_READ),
             can_call=viewer.may(Permission.KEYS_WRITE),
-            try_at=_TRIED_AT.get(operation),
+            try_at=TRIED_AT.get(operation),
             form=form or saved,
             saved=saved,
             moves=moves_of({target.id: target.tier for target in endpoint.targets}),

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from tradewind.core.permissions import Permission
-from tradewind.features.accounts.schemas import KeyState, Viewer
+from tradewind.features.accounts.schemas import KeyState, Viewer, is_platform_administrator
 from tradewind.portal.code_samples import Sample, samples
 from tradewind.portal.parts import Portal
 from tradewind.readmodels.models import ServedModel
+from tradewind.readmodels.unpriced import alarmed_today
 from tradewind.readmodels.usage import (
     FirstSteps,
     Period,
@@ -54,6 +55,8 @@ class HomePage:
     """A curl line for the first model that can answer a chat."""
     can_see_usage: bool
     can_chat: bool
+    unpriced: int = 0
+    """Models that were called without a price; only told to whoever runs the platform."""
 
     @property
     def steps_done(self) -> int:
@@ -74,9 +77,11 @@ def routes(portal: Portal) -> APIRouter:
         day: list[Totals] = []
         first_steps = FirstSteps(answer=False, own_key=False)
         has_key = False
+        unpriced = 0
+        runs_platform = viewer.may(Permission.FINANCE_READ) and is_platform_administrator(viewer)
         with services.database.transaction() as tx:
             if viewer.may(Permission.MODELS_READ):
-                models = services.list_models(tx)
+                models = services.list_models(tx, viewer.organization_id)
             if can_see_usage:
                 window = window_of(Period.DAY, services.clock.now())
                 day = read_totals(tx, Scope(viewer.organization_id), window)
@@ -85,6 +90,8 @@ def routes(portal: Portal) -> APIRouter:
                 has_key = any(
                     key.state is KeyState.LIVE for key in services.accounts.list_keys(tx, viewer)
                 )
+            if runs_platform:
+                unpriced = alarmed_today(tx, services.clock.now())
         base_url = f"{services.public_url()}/v1"
         can_chat = viewer.may(Permission.KEYS_WRITE)
         page = HomePage(
@@ -100,6 +107,7 @@ def routes(portal: Portal) -> APIRouter:
             sample=_curl(models, base_url),
             can_see_usage=can_see_usage,
             can_chat=can_chat,
+            unpriced=unpriced,
         )
         return portal.shell.page(request, "home.html", page, viewer=viewer)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
@@ -85,6 +85,9 @@ class StepPage:
     errors: FieldErrors = field(default_factory=FieldErrors)
     saved: ListingForm | None = None
     """What is so now, when somebody else has changed it."""
+    filled: Sequence[str] = ()
+    """What was read from the files a moment ago."""
+    can_upload: bool = False
     steps: Sequence[tuple[str, str]] = _STEPS
     tasks: Sequence[tuple[str, str]] = TASKS
     capabilities: Mapping[str, str] = field(default_factory=lambda: CAPABILITIES)
@@ -118,13 +121,15 @@ def routes(portal: Portal) -> APIRouter:
         listing_id: str,
         step: str,
         viewer: Annotated[Viewer, Depends(may_write)],
+        filled: Annotated[str, Query(max_length=500)] = "",
     ) -> Response:
         _check_step(step)
         with database.transaction() as tx:
             row = listings.get_listing(tx, viewer, listing_id).row
         if row.state is not State.DRAFT:
             return _go(f"/publish/listings/{listing_id}")
-        return _step(request, viewer, row, step, listing_form_of(row.content, row.revision))
+        form = listing_form_of(row.content, row.revision)
+        return _step(request, viewer, row, step, form, filled=filled.split(","))
 
     @router.post("/publish/listings/{listing_id}/actions/{action}", dependencies=own_form)
     def act(
@@ -233,6 +238,7 @@ def routes(portal: Portal) -> APIRouter:
         *,
         errors: FieldErrors | None = None,
         saved: ListingForm | None = None,
+        filled: Sequence[str] = (),
         status: HTTPStatus = HTTPStatus.OK,
     ) -> Response:
         connections: list[tuple[str, str]] = []
@@ -258,6 +264,8 @@ def routes(portal: Portal) -> APIRouter:
             artifacts=[(one.digest, _artifact_label(one)) for one in artifacts],
             errors=errors or FieldErrors(),
             saved=saved,
+            filled=[FIELD_LABELS[name] for name in filled if name in FIELD_LABELS],
+            can_upload=viewer.may(Permission.ARTIFACTS_WRITE),
         )
         return portal.shell.page(request, "listing_step.html", page, viewer=viewer, status=status)
 

@@ -2,8 +2,9 @@
 takes to call it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
 from tradewind.features.catalog.errors import ModelNotFound
-from tradewind.features.catalog.schemas import CatalogModel, PublisherRow, VersionRow
+from tradewind.features.catalog.schemas import CatalogModel, Origin, PublisherRow, VersionRow
 from tradewind.portal.catalog_state import is_name
 from tradewind.portal.code_samples import Sample, samples
 from tradewind.portal.licence_words import LicenceWords, licence_words
@@ -27,11 +28,13 @@ from tradewind.portal.model_offers import (
     offer_lines,
 )
 from tradewind.portal.parts import Portal
+from tradewind.portal.publishing_form import CHECK_LABELS
 from tradewind.readmodels.connections import list_connections
 from tradewind.readmodels.endpoints import EndpointQuestion, EndpointView, list_endpoints
 from tradewind.readmodels.models import ServedModel
 from tradewind.readmodels.offer_stats.reading import AverageChat, read_average_chat, read_stats
 from tradewind.readmodels.usage import Period, Scope, Totals, read_totals, window_of
+from tradewind.readmodels.validations import Validation, read_validation
 from tradewind.snapshot.contents import Operation
 
 MOST_OFFERS = 200
@@ -61,6 +64,11 @@ class ModelPage:
     call_name: str | None
     """What programs send as `model` now; None when nothing answers."""
     samples: Sequence[Sample]
+    validation: Validation | None
+    """What trying it has shown; None when it came by no listing, or its run has not ended."""
+    validation_next: datetime | None
+    """When it is tried again."""
+    validation_is_stale: bool
     average: AverageChat | None
     month: Sequence[Totals]
     """The last 30 days, one entry for each currency; empty when nobody called it."""
@@ -70,10 +78,24 @@ class ModelPage:
     can_connect: bool
     can_deploy: bool
     can_accept: bool
+    can_follow: bool
+    """May make a link for a calendar of their own."""
+    checks: Mapping[str, str] = field(default_factory=lambda: CHECK_LABELS)
 
     @property
     def has_weights(self) -> bool:
         return any(is_runnable(version) for version in self.versions)
+
+    @property
+    def may_be_called_deployable(self) -> bool:
+        """What came by a listing is called so after a run that passed, and not before; what an
+        administrator brought here is their own word.
+        """
+        if not self.has_weights:
+            return False
+        if self.validation is None:
+            return self.model.origin != Origin.PUBLISHED.value
+        return self.validation.is_deployable
 
     @property
     def has_measured(self) -> bool:
@@ -128,7 +150,7 @@ def routes(portal: Portal) -> APIRouter:
         return RedirectResponse(place, HTTPStatus.SEE_OTHER)
 
     def _read(name: str, viewer: Viewer | None) -> ModelPage:
-        now = services.clock.now()
+        now, every = services.clock.now(), services.validation_every
         organization_id = None if viewer is None else viewer.organization_id
         month: list[Totals] = []
         average = None
@@ -136,12 +158,13 @@ def routes(portal: Portal) -> APIRouter:
         needs_acceptance = False
         with services.database.transaction() as tx:
             found = services.catalog.show_model(tx, name, organization_id)
-            served = services.get_model(tx, found.name)
+            served = services.get_model(tx, found.name, organization_id)
             offers = services.catalog.offers_of(tx, found.model_id)
             stats = read_stats(tx, [found.name], now)
             versions = services.catalog.list_versions(tx, found.model_id)
             told = services.catalog.facts_of(tx, found.model_id)
             publisher = services.catalog.find_publisher(tx, found.publisher)
+            validation = read_validation(tx, found.model_id)
             connections = ()
             if organization_id is not None:
                 question = EndpointQuestion(organization_id, f"{found.publisher} {found.slug}")
@@ -186,6 +209,9 @@ def routes(portal: Portal) -> APIRouter:
             versions_hidden=max(0, len(versions) - MOST_VERSIONS),
             call_name=call_name,
             samples=_samples(found, call_name),
+            validation=validation,
+            validation_next=None if validation is None else validation.next_at(every),
+            validation_is_stale=validation is not None and validation.is_stale(every, now),
             average=average,
             month=month,
             is_public=viewer is None,
@@ -194,6 +220,7 @@ def routes(portal: Portal) -> APIRouter:
             can_connect=_may(viewer, Permission.PROVIDERS_WRITE),
             can_deploy=_may(viewer, Permission.DEPLOYMENTS_WRITE),
             can_accept=_may(viewer, Permission.CATALOG_WRITE),
+            can_follow=_may(viewer, Permission.KEYS_WRITE),
         )
 
     def _samples(found: CatalogModel, call_name: str | None) -> list[Sample]:

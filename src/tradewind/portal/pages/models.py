@@ -5,7 +5,7 @@ a button. What may be seen, and how often each value occurs, is the search's to 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -15,6 +15,8 @@ from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
 from tradewind.portal.catalog_state import MOST_COMPARED, CatalogState, read_state
 from tradewind.portal.parts import Portal
+from tradewind.portal.saved_view_words import SORTS
+from tradewind.readmodels.catalog_fit import FitTold, resolve_fit
 from tradewind.readmodels.catalog_search.query import Sort
 from tradewind.readmodels.catalog_search.ranking import RANKING_RULE
 from tradewind.readmodels.catalog_search.rows import (
@@ -25,20 +27,15 @@ from tradewind.readmodels.catalog_search.rows import (
     ValueCount,
 )
 from tradewind.readmodels.offer_stats.reading import HostStats, read_stats
+from tradewind.readmodels.saved_views import ListedView, list_saved_views
 
 VIEW_COOKIE = "tradewind_models_view"
 FIRST_VALUES = 8
 """Of a facet; the others are behind a fold."""
 _OPEN_FACETS = frozenset({"deployability", "task", "capability", "publisher"})
 _YEAR_S = 365 * 24 * 3600
-SORTS = {
-    Sort.RELEVANCE: "Best match",
-    Sort.NEWEST: "Newest",
-    Sort.PRICE: "Lowest price",
-    Sort.CONTEXT: "Longest context",
-    Sort.OFFERS: "Most offers",
-    Sort.NAME: "Name",
-}
+MOST_VIEWS_SHOWN = 6
+"""Of the saved views, above the list; the others are on their own page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +61,12 @@ class Chip:
 
 
 @dataclass(frozen=True, slots=True)
+class SavedViewLink:
+    view: ListedView
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogView:
     state: CatalogState
     found: CatalogPage
@@ -77,13 +80,27 @@ class CatalogView:
     """Nobody is signed in."""
     can_connect: bool
     can_publish: bool
+    can_fit: bool
+    """Whether the asker may know what is left of the project's budgets."""
+    fit: FitTold | None
+    """What was left out for the project's sake, when that was asked for."""
+    views: Sequence[SavedViewLink]
+    more_views: int
+    """Saved views that are not among them."""
     ranking_rule: str = RANKING_RULE
     most_compared: int = MOST_COMPARED
 
     @property
     def is_empty(self) -> bool:
         """Nothing at all is there, whatever was asked for."""
-        return not self.found.total and not self.state.query.text and not self.state.query.facets
+        query = self.state.query
+        return not (self.found.total or query.text or query.facets or query.fits)
+
+    @property
+    def save_url(self) -> str:
+        """Where the present question is kept by a name."""
+        query = self.state.query.on_page(1).query_string()
+        return f"/views/new?{query}" if query else "/views/new"
 
 
 def routes(portal: Portal) -> APIRouter:
@@ -97,14 +114,22 @@ def routes(portal: Portal) -> APIRouter:
     def models(request: Request, viewer: Annotated[Viewer | None, Depends(gate)]) -> Response:
         state = read_state(request.query_params.multi_items(), request.cookies.get(VIEW_COOKIE))
         reader = reader_of(viewer)
-        found = services.catalog_search.search(state.query, reader)
+        can_fit = viewer is not None and viewer.may(Permission.LIMITS_READ)
+        told = _fit(viewer) if state.query.fits and viewer is not None and can_fit else None
+        fit = None if told is None else told.fit
+        found = services.catalog_search.search(state.query, reader, fit=fit)
         if found.pages and state.query.page > found.pages:
             # What was on the page has gone meanwhile: the last one is nearest to it.
             state = state.on_page(found.pages)
-            found = services.catalog_search.search(state.query, reader)
+            found = services.catalog_search.search(state.query, reader, fit=fit)
         names = [card.model.name for card in found.cards]
         with services.database.transaction() as tx:
             stats = read_stats(tx, names, services.clock.now())
+            views = (
+                []
+                if viewer is None
+                else list_saved_views(tx, viewer.organization_id, viewer.user_id)
+            )
         page = CatalogView(
             state=state,
             found=found,
@@ -116,6 +141,10 @@ def routes(portal: Portal) -> APIRouter:
             is_public=viewer is None,
             can_connect=viewer is not None and viewer.may(Permission.PROVIDERS_WRITE),
             can_publish=viewer is not None and viewer.may(Permission.PUBLISHING_WRITE),
+            can_fit=can_fit,
+            fit=told,
+            views=_views(views, state),
+            more_views=max(0, len(views) - MOST_VIEWS_SHOWN),
         )
         response = portal.shell.page(
             request,
@@ -131,7 +160,27 @@ def routes(portal: Portal) -> APIRouter:
             )
         return response
 
+    def _fit(viewer: Viewer) -> FitTold:
+        with services.database.transaction() as tx:
+            return resolve_fit(
+                tx,
+                services.budgets,
+                viewer,
+                currency=services.catalog_search.currency,
+                now=services.clock.now(),
+            )
+
     return router
+
+
+def _views(views: Sequence[ListedView], state: CatalogState) -> list[SavedViewLink]:
+    """Return those that are shown: the current one among them, wherever it stands."""
+    asked = state.query.on_page(1).query_string()
+    links = [SavedViewLink(view, view.query == asked) for view in views]
+    links.sort(key=lambda link: not link.is_current)
+    shown = links[:MOST_VIEWS_SHOWN]
+    places = {view.view_id: place for place, view in enumerate(views)}
+    return sorted(shown, key=lambda link: places[link.view.view_id])
 
 
 def reader_of(viewer: Viewer | None) -> Reader:
@@ -178,7 +227,8 @@ def _panel(facet: FacetCounts) -> FacetPanel:
 
 
 def _chips(state: CatalogState, facets: Sequence[FacetCounts]) -> list[Chip]:
-    return [
+    fits = [Chip("Works for me", state.with_query(replace(state.query, fits=False)).url())]
+    return (fits if state.query.fits else []) + [
         Chip(_chip_label(facet, value), state.without(facet.name, value.value).url())
         for facet in facets
         for value in facet.values

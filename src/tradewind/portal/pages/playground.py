@@ -35,7 +35,7 @@ def routes(portal: Portal) -> APIRouter:
         request: Request, viewer: Annotated[Viewer, Depends(gate)], model: str = ""
     ) -> Response:
         with services.database.transaction() as tx:
-            served = services.list_models(tx)
+            served = services.list_models(tx, viewer.organization_id)
         models = [entry for entry in served if entry.operation == Operation.CHAT]
         ready = [entry.name for entry in models if entry.state == "ready"]
         page = PlaygroundPage(

@@ -242,7 +242,8 @@ def routes(portal: Portal) -> APIRouter:
         """Answer in place: what is to be known of each is told once, and nowhere kept."""
         with database.transaction() as tx:
             connection = get_connection(tx, viewer.organization_id, connection_id)
-            served = {model.name: model.operation for model in services.list_models(tx)}
+            models = services.list_models(tx, viewer.organization_id)
+            served = {model.name: model.operation for model in models}
         page = AddedPage(
             connection,
             added,

@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
+from sqlalchemy import Connection
 from starlette.responses import Response
 
+from tradewind.core.ids import request_id as make_request_id
 from tradewind.core.permissions import Permission
-from tradewind.features.accounts.schemas import Viewer
+from tradewind.features.accounts.schemas import Viewer, is_platform_administrator
+from tradewind.features.receipts.errors import NoReceipt
+from tradewind.features.receipts.schemas import ReceiptView
+from tradewind.features.receipts.verifying import Verified, verify
 from tradewind.portal.parts import Portal
 from tradewind.portal.request_filters import LIST_PATH, RequestFilters, Since
 from tradewind.readmodels.request_addresses import find_request
@@ -39,6 +44,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownReceipt:
+    view: ReceiptView
+    verified: Verified
+    """Checked anew for this page, as anybody could."""
+    path: str
+    """Of the proof, as a file."""
+
+
+@dataclass(frozen=True, slots=True)
 class RequestPage:
     request: RequestDetail
     steps: list[Step]
@@ -50,6 +64,10 @@ class RequestPage:
     """Prompt and answer; None for who may not see such."""
     surface: str
     """The API the client spoke, as people call it."""
+    receipt: ShownReceipt | None
+    """None until it is made, and of what has none."""
+    shows_provider_cost: bool
+    """Whether the viewer runs the platform."""
     drawing_width: int = DRAWING_WIDTH
 
 
@@ -70,6 +88,7 @@ def routes(portal: Portal) -> APIRouter:
                 content = show_content(
                     tx, viewer, viewer.user_id, organization_id, found, services.clock.now()
                 )
+            receipt = _receipt(tx, organization_id, found)
         page = RequestPage(
             request=found,
             steps=list(steps_of(found)),
@@ -77,8 +96,36 @@ def routes(portal: Portal) -> APIRouter:
             links=_links(found),
             content=content,
             surface=_SURFACES.get(found.line.surface, found.line.surface or "unknown"),
+            receipt=receipt,
+            shows_provider_cost=viewer.may(Permission.FINANCE_READ)
+            and is_platform_administrator(viewer),
         )
         return portal.shell.page(request, "request.html", page, viewer=viewer)
+
+    @router.get(f"{LIST_PATH}/{{request_id}}/receipt.jsonl")
+    def proof(request_id: str, viewer: Annotated[Viewer, Depends(gate)]) -> Response:
+        receipts = services.receipts
+        with services.database.transaction() as tx:
+            found = find_request(tx, viewer.organization_id, request_id)
+            view = receipts.show(tx, viewer.organization_id, found.line.event_id)
+            lines = b"".join(receipts.lines_of(view))
+        name = f"{make_request_id(found.line.event_id.bytes)}.receipt.jsonl"
+        return Response(
+            lines,
+            media_type="application/jsonl",
+            headers={"content-disposition": f'attachment; filename="{name}"'},
+        )
+
+    def _receipt(tx: Connection, organization_id: str, found: RequestDetail) -> ShownReceipt | None:
+        receipts, event_id = services.receipts, found.line.event_id
+        try:
+            view = receipts.show(tx, organization_id, event_id)
+        except NoReceipt:
+            return None
+        keys = {key.id: key.public_key for key in receipts.public_keys(tx)}
+        verified = verify(receipts.lines_of(view), keys)
+        path = f"{LIST_PATH}/{make_request_id(event_id.bytes)}/receipt.jsonl"
+        return ShownReceipt(view, verified, path)
 
     return router
 

@@ -39,13 +39,15 @@ class ReviewsPage:
     tried: Sequence[ListingRow]
     """Still being validated."""
     applications: Sequence[ApplicationRow]
+    allows_self_review: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewPage:
     detail: ListingDetail
     is_own: bool
-    """The viewer submitted it, so another person decides."""
+    """The viewer submitted it, so another person decides, unless self-reviews are allowed."""
+    allows_self_review: bool = False
     reason: str = ""
     refusal: TradewindError | None = None
     labels: Mapping[str, str] = field(default_factory=lambda: FIELD_LABELS)
@@ -59,6 +61,10 @@ class ReviewPage:
     @property
     def can_decide(self) -> bool:
         return self.detail.row.state is State.IN_REVIEW
+
+    @property
+    def can_approve(self) -> bool:
+        return self.can_decide and (self.allows_self_review or not self.is_own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ def routes(portal: Portal) -> APIRouter:
             [row for row in rows if row.state is not State.SUBMITTED],
             [row for row in rows if row.state is State.SUBMITTED],
             pending,
+            listings.allows_self_review,
         )
         return portal.shell.page(request, "reviews.html", page, viewer=viewer)
 
@@ -162,7 +169,7 @@ def routes(portal: Portal) -> APIRouter:
             detail = listings.get_listing(tx, viewer, listing_id)
         submitted_by = detail.row.submitted_by
         is_own = submitted_by is not None and submitted_by.id == viewer.user_id
-        page = ReviewPage(detail, is_own, reason, refusal)
+        page = ReviewPage(detail, is_own, listings.allows_self_review, reason, refusal)
         status = HTTPStatus.OK if refusal is None else HTTPStatus(refusal.status)
         return portal.shell.page(request, "review_listing.html", page, viewer=viewer, status=status)
 

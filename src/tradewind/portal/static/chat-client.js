@@ -10,11 +10,12 @@ const KEY_RENEW_BEFORE_MS = 60_000;
 
 // What went wrong, in words for a person.
 export class ChatError extends Error {
-  constructor(message, { hint = "", requestId = "", status = null, headers = null } = {}) {
+  constructor(message, { hint = "", requestId = "", status = null, code = "", headers = null } = {}) {
     super(message);
     this.hint = hint;
     this.requestId = requestId;
     this.status = status;
+    this.code = code;
     this.headers = headers;
   }
 }
@@ -93,11 +94,12 @@ async function post(url, options) {
 
 async function errorOf(response) {
   const body = await response.json().catch(() => ({}));
-  const { message, hint } = body.error ?? body;
+  const { message, hint, code } = body.error ?? body;
   return new ChatError(sentence(message ?? `The platform answered ${response.status}`), {
     hint: hint ? sentence(hint) : HINTS[response.status],
     requestId: response.headers.get("x-request-id") ?? "",
     status: response.status,
+    code: typeof code === "string" ? code : "",
     headers: response.headers,
   });
 }

@@ -1,11 +1,15 @@
 // Tries an endpoint's route: one real, short call through the public port, with the wishes of the
-// form, and what the answer's headers say of where it went.
+// form, and what the answer's headers say of where it went. A form with `data-auto` is sent by
+// itself: `new` when its endpoint was just made, `key` when its key was just replaced.
 
 import { ChatClient, ChatError } from "./chat-client.js";
 import { readEvents } from "./event-stream.js";
 
 const MOST_TOKENS = 48;
 const MOST_SHOWN = 2000;
+// Gateways are told of what was changed within moments; until then they know it not, or as it was.
+const NEWS_ARRIVE_MS = { new: 15_000, key: 4000 };
+const ASK_AGAIN_MS = 250;
 const TOOL = {
   type: "function",
   function: {
@@ -40,15 +44,33 @@ form.addEventListener("submit", (event) => {
   if (!running) tryRoute();
 });
 find("try-stop").addEventListener("click", () => running?.abort());
+if (form.dataset.auto) tryRoute(NEWS_ARRIVE_MS[form.dataset.auto] ?? 0);
 
-async function tryRoute() {
+async function tryRoute(patienceMs = 0) {
   running = new AbortController();
+  const until = performance.now() + patienceMs;
   const body = requestBody();
+  begin(body);
+  let tried = await attempt(body);
+  while (isOfBefore(tried.failure) && performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+    tried = await attempt(body);
+  }
+  running = null;
+  end(body, tried.told, tried.answer, tried.failure);
+}
+
+// Says whether a call failed as it does at a gateway that was not told yet.
+function isOfBefore(failure) {
+  if (failure instanceof ChatError && failure.code === "model_not_found") return true;
+  return form.dataset.auto === "key" && hintOf(failure) === "key";
+}
+
+async function attempt(body) {
   const told = { headers: null, status: null, firstMs: null, allMs: null };
   let sentAt = performance.now();
   let answer = "";
   let failure = null;
-  begin(body);
   try {
     const response = await client.call(form.dataset.path, body, {
       signal: running.signal,
@@ -64,8 +86,7 @@ async function tryRoute() {
     told.headers ??= error.headers ?? null;
     told.status ??= error.status ?? null;
   }
-  running = null;
-  end(body, told, answer, failure);
+  return { told, answer, failure };
 }
 
 // --- the call ------------------------------------------------------------------------------------
@@ -75,28 +96,28 @@ function requestBody() {
   const wishes = providerWishes();
   const common = { model: find("try-model").value.trim(), ...(wishes ? { provider: wishes } : {}) };
   if (form.dataset.operation === "embeddings") return { ...common, input: question };
-  const isStream = find("try-stream").checked;
+  const isStream = find("try-stream")?.checked ?? false;
   return {
     ...common,
     messages: [{ role: "user", content: question }],
     max_tokens: MOST_TOKENS,
     ...(isStream ? { stream: true, stream_options: { include_usage: true } } : {}),
-    ...(find("try-tools").checked ? { tools: [TOOL] } : {}),
+    ...(find("try-tools")?.checked ? { tools: [TOOL] } : {}),
   };
 }
 
 function providerWishes() {
   const price = {};
-  const input = find("try-price-in").value.trim();
+  const input = find("try-price-in")?.value.trim();
   const output = find("try-price-out")?.value.trim();
   if (input) price.prompt = input;
   if (output) price.completion = output;
   const wishes = {};
   for (const place of ["region", "zone"]) {
-    const wanted = find(`try-${place}`).value.trim();
+    const wanted = find(`try-${place}`)?.value.trim();
     if (wanted) wishes[place] = wanted;
   }
-  if (find("try-zdr").checked) wishes.zdr = true;
+  if (find("try-zdr")?.checked) wishes.zdr = true;
   if (Object.keys(price).length) wishes.max_price = price;
   return Object.keys(wishes).length ? wishes : null;
 }
@@ -147,7 +168,9 @@ function end(body, told, answer, failure) {
   find("try-result").hidden = false;
 }
 
-const places = () => [...document.querySelectorAll("#targets [data-place]")];
+function places() {
+  return [...document.querySelectorAll("#targets [data-place]")];
+}
 
 function mark(row, isAnswering) {
   row.classList.toggle("is-answering", isAnswering);
@@ -157,6 +180,10 @@ function mark(row, isAnswering) {
 function showFailure(failure) {
   const notice = find("try-failure");
   notice.hidden = !failure;
+  const hint = hintOf(failure);
+  for (const box of document.querySelectorAll("[data-try-hint]")) {
+    box.hidden = box.dataset.tryHint !== hint;
+  }
   if (!failure) return;
   const isStopped = failure.name === "AbortError";
   const isOurs = failure instanceof ChatError;
@@ -166,6 +193,15 @@ function showFailure(failure) {
       ? failure.message
       : "The answer broke off.";
   notice.querySelector("span").textContent = isStopped ? "" : (isOurs && failure.hint) || "";
+}
+
+// Names the way out of a failure, where the page has one.
+function hintOf(failure) {
+  if (!(failure instanceof ChatError)) return "";
+  if (failure.code.startsWith("upstream_") && /status 40[123]/.test(failure.message)) return "key";
+  if (failure.code === "upstream_error" && /status 404/.test(failure.message)) return "model";
+  if (failure.code === "upstream_unreachable" || failure.code === "upstream_timeout") return "away";
+  return failure.code === "model_not_found" ? "unknown" : "";
 }
 
 function showFacts(body, told) {

@@ -1,0 +1,85 @@
+"""One invoice: its lines, each with its usage, what became of it, and its papers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from starlette.responses import Response
+
+from tradewind.core.money import format_nanos
+from tradewind.core.permissions import Permission
+from tradewind.features.accounts.schemas import Viewer
+from tradewind.features.billing.drawing import amount
+from tradewind.features.billing.papers.formats import PaperFormat, paper
+from tradewind.features.billing.schemas import CreditNoteRow, DraftLine, InvoiceRow
+from tradewind.portal.parts import Portal
+from tradewind.readmodels.invoice_evidence import events_csv, settlement_csv
+
+_PAPERS = (
+    (PaperFormat.PDF, "PDF"),
+    (PaperFormat.HTML, "Web page"),
+    (PaperFormat.UBL, "E-invoice (UBL)"),
+    (PaperFormat.CSV, "Lines as CSV"),
+    (PaperFormat.FOCUS, "FOCUS"),
+    (PaperFormat.JSON, "JSON"),
+    (PaperFormat.SETTLEMENT, "Settlement lines"),
+    (PaperFormat.EVENTS, "Calls"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InvoicePage:
+    row: InvoiceRow
+    lines: Sequence[tuple[DraftLine, int]]
+    credit_notes: Sequence[CreditNoteRow]
+    papers: Sequence[tuple[PaperFormat, str]] = _PAPERS
+
+    def money(self, minor: int) -> str:
+        return f"{amount(minor, self.row.currency)} {self.row.currency}"
+
+    @staticmethod
+    def exact(nanos: int) -> str:
+        return format_nanos(nanos)
+
+
+def routes(portal: Portal) -> APIRouter:
+    router = APIRouter()
+    services, access = portal.services, portal.access
+    may_read = access.allowed(Permission.BILLING_READ)
+
+    @router.get("/invoices/{invoice_id}")
+    def one(
+        request: Request,
+        viewer: Annotated[Viewer, Depends(may_read)],
+        invoice_id: Annotated[str, Path(max_length=100)],
+    ) -> Response:
+        with services.database.transaction() as tx:
+            row, lines, credit_notes = services.office.invoice(tx, viewer, invoice_id)
+        page = InvoicePage(row, lines, credit_notes)
+        return portal.shell.page(request, "invoice.html", page, viewer=viewer)
+
+    @router.get("/invoices/{invoice_id}/paper")
+    def file(
+        viewer: Annotated[Viewer, Depends(may_read)],
+        invoice_id: Annotated[str, Path(max_length=100)],
+        form: Annotated[PaperFormat, Query(alias="format")] = PaperFormat.PDF,
+    ) -> Response:
+        with services.database.transaction() as tx:
+            frozen = services.office.frozen(tx, viewer, invoice_id)
+            match form:
+                case PaperFormat.SETTLEMENT:
+                    lines = services.office.evidence(tx, viewer, invoice_id)
+                    data = settlement_csv(lines).encode()
+                case PaperFormat.EVENTS:
+                    data = events_csv(tx, invoice_id).encode()
+                case _:
+                    data = paper(frozen, form)
+        name = f"{frozen.content.number}.{form.suffix}"
+        return Response(
+            data,
+            media_type=form.media_type,
+            headers={"content-disposition": f'attachment; filename="{name}"'},
+        )
+
+    return router
