@@ -6,13 +6,12 @@ import pytest
 
 from tradewind.features.billing.rules.taxes import (
     ANY,
-    BuyerKind,
     NoTaxRule,
     TaxRule,
-    TaxTreatment,
     tax_for,
     tax_minor,
 )
+from tradewind.features.billing.schemas import BuyerKind, TaxTreatment
 
 DAY = date(2026, 11, 22)
 BUSINESS, CONSUMER = BuyerKind.BUSINESS, BuyerKind.CONSUMER

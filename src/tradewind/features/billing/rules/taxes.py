@@ -7,34 +7,15 @@ guessed: it is refused, because an invoice with a wrong tax has to be taken back
 
 from collections.abc import Iterable
 from datetime import date
-from enum import StrEnum
 from typing import NamedTuple
 
 from tradewind.core.errors import Conflict
+from tradewind.features.billing.schemas import BuyerKind, Tax, TaxTreatment
 
 ANY = "*"
 """Stands for every country."""
 PPM = 1_000_000
 """Rates are millionths: 19 % is 190,000."""
-
-
-class BuyerKind(StrEnum):
-    BUSINESS = "business"
-    """Has a tax number that was checked."""
-    CONSUMER = "consumer"
-    EXEMPT = "exempt"
-    """Is excused by a certificate that finance has seen."""
-
-
-class TaxTreatment(StrEnum):
-    """The categories of EN 16931, by which e-invoices say them (UNCL 5305)."""
-
-    STANDARD = "S"
-    ZERO = "Z"
-    EXEMPT = "E"
-    REVERSE_CHARGE = "AE"
-    EXPORT = "G"
-    OUTSIDE = "O"
 
 
 class TaxRule(NamedTuple):
@@ -52,13 +33,6 @@ class TaxRule(NamedTuple):
     valid_from: date = date.min
     valid_until: date = date.max
     """The first day on which it no longer holds."""
-
-
-class Tax(NamedTuple):
-    treatment: TaxTreatment
-    rate_ppm: int
-    jurisdiction: str
-    reason: str
 
 
 class NoTaxRule(Conflict):
