@@ -141,6 +141,24 @@ def find_budget(
     return tx.execute(statement.with_for_update() if locks else statement).first()
 
 
+def add_wallet(tx: Connection, values: Mapping[str, Any]) -> None:
+    """Add the budget that follows a wallet, unless somebody else has."""
+    tx.execute(upsert(budget).values(**values).on_conflict_do_nothing())
+
+
+def lock_wallet(tx: Connection, organization_id: str, currency: str) -> Row[Any] | None:
+    """Return the budget that follows a wallet; whoever else changes it waits."""
+    return tx.execute(
+        select(budget)
+        .where(
+            budget.c.organization_id == organization_id,
+            budget.c.currency == currency,
+            budget.c.purpose == "wallet",
+        )
+        .with_for_update()
+    ).first()
+
+
 def find_hard_budget(tx: Connection, budget_id: str) -> Row[Any] | None:
     """For gateways, which are trusted to name budgets of any organization."""
     return tx.execute(select(budget).where(budget.c.id == budget_id, budget.c.is_hard)).first()

@@ -105,6 +105,8 @@ class BudgetRow:
     """What gateways hold of it; most of that comes back."""
     alerts: tuple[Alert, ...] = ()
     """Of the current period."""
+    is_wallet: bool = False
+    """Kept by the platform for an organization that pays ahead; members cannot change it."""
 
     @property
     def scope(self) -> BudgetScope:
@@ -114,6 +116,25 @@ class BudgetRow:
 
     @property
     def left_nanos(self) -> int:
+        return max(0, self.amount_nanos - self.spent_nanos - self.leased_nanos)
+
+
+@dataclass(frozen=True, slots=True)
+class WalletStanding:
+    """How much gateways may spend of a wallet in all, and how far they are."""
+
+    amount_nanos: int
+    spent_nanos: int
+    leased_nanos: int
+
+    @property
+    def unspent_nanos(self) -> int:
+        """What is not spent, held by gateways or not."""
+        return max(0, self.amount_nanos - self.spent_nanos)
+
+    @property
+    def left_nanos(self) -> int:
+        """What no gateway holds."""
         return max(0, self.amount_nanos - self.spent_nanos - self.leased_nanos)
 
 

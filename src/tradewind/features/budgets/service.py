@@ -14,7 +14,7 @@ from tradewind.db.change_feed import ChangeKind, record_change
 from tradewind.features.accounts.schemas import Actor
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.budgets import repository, rules
-from tradewind.features.budgets.errors import TooManyBudgets
+from tradewind.features.budgets.errors import TooManyBudgets, WalletBudget
 from tradewind.features.budgets.leasing import ReadSpends
 from tradewind.features.budgets.schemas import (
     Alert,
@@ -250,6 +250,10 @@ class Budgets:
         found = repository.find_budget(tx, actor.organization_id, _budget_id(budget_id), locks=True)
         if found is None:
             raise _no_budget(budget_id)
+        if found.purpose:
+            raise WalletBudget(
+                "this budget is what the wallet holds", hint="top the wallet up, or take from it"
+            )
         if revision is not None and revision != found.revision:
             raise _changed_since(f"the budget {budget_id}")
         return found
@@ -332,6 +336,7 @@ def _budget_row(
             )
             for alert in alerts
         ),
+        is_wallet=row.purpose == "wallet",
     )
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -82,6 +83,13 @@ budget = Table(
     Column("period", Text, nullable=False),
     Column("is_hard", Boolean, nullable=False),
     Column("alert_percents", ARRAY(SmallInteger), nullable=False),
+    Column(
+        "purpose",
+        Text,
+        nullable=False,
+        server_default=text("''"),
+        comment="'wallet': kept by the platform, which no member changes; empty: a member's",
+    ),
     Column("revision", Integer, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
@@ -93,8 +101,16 @@ budget = Table(
     CheckConstraint("amount_nanos >= 0", name="amount"),
     CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
     CheckConstraint("revision > 0", name="revision"),
+    CheckConstraint("purpose IN ('', 'wallet')", name="purpose"),
     Index(None, "organization_id", "project_id"),
     Index(None, "key_id"),
+    Index(
+        "uq_budget_wallet",
+        "organization_id",
+        "currency",
+        unique=True,
+        postgresql_where=text("purpose = 'wallet'"),
+    ),
 )
 
 budget_period = Table(

@@ -1,0 +1,1 @@
+"""The rules of payments: pure, without clock, database or randomness."""
