@@ -120,7 +120,7 @@ def services(
         built,
         tmp_path,
         clock=StandingClock(),
-        list_models=lambda _tx: [a_model(name) for name in ("tw/a", "tw/b", "tw/c")],
+        list_models=lambda _tx, _whose: [a_model(name) for name in ("tw/a", "tw/b", "tw/c")],
         read_usage=usage,
     ) as services:
         yield services

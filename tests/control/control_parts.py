@@ -16,10 +16,16 @@ from tradewind.features.artifacts.manifest import PlatformSigner
 from tradewind.features.artifacts.services import build_artifact_services
 from tradewind.features.budgets.service import Budgets
 from tradewind.features.publishing.services import build_publishing
+from tradewind.features.receipts.corrections import Corrections
+from tradewind.features.receipts.service import Receipts
+from tradewind.features.receipts.signing import ReceiptSigner
 from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.readmodels.catalog_search.live import CatalogSearch
+from tradewind.readmodels.receipt_facts import read_calls
 from tradewind.readmodels.spend import read_spends
 from tradewind.serve.deployment_orders import build_deployment_orders
+from tradewind.serve.price_services import build_price_services
+from tradewind.serve.selling import build_sale_offers
 from tradewind.serve.services import Services
 
 KEYS = HeldKeys([secrets.token_bytes(32)])
@@ -52,9 +58,23 @@ def control_services(
             accounts=accounts,
             providers=built.providers,
             endpoints=built.endpoints,
+            call_throughs=built.call_throughs,
             orders=build_deployment_orders(built, artifacts.artifacts, currency="USD"),
             engine_logs=EngineLogs(folder / "logs"),
             budgets=Budgets(accounts, clock, read_spends),
+            ledger=built.ledger,
+            sales=built.sales,
+            sale_offers=build_sale_offers(
+                built.catalog, clock, PlatformSigner(secrets.token_bytes(32))
+            ),
+            billing=built.billing,
+            closing=built.closing,
+            wallets=built.wallets,
+            bank_transfers=built.bank_transfers,
+            card_payments=handed_in.pop("card_payments", None),
+            prices=build_price_services(built.market, built.clock),
+            receipts=Receipts(clock, ReceiptSigner(bytes(32)), read_calls),
+            corrections=Corrections(clock, read_calls),
             webhooks=built.webhooks,
             artifacts=artifacts,
             publishing=build_publishing(
@@ -67,7 +87,9 @@ def control_services(
             catalog=built.catalog,
             syncs=built.syncs,
             lives=built.lives,
+            calendar_links=built.calendar_links,
             licences=built.licences,
+            saved_views=built.saved_views,
             catalog_search=search,
             catalog_is_public=False,
             clock=clock,

@@ -7,6 +7,8 @@ from sqlalchemy import update
 
 from tradewind.core.clock import SystemClock
 from tradewind.features.accounts.schemas import KeyPurpose
+from tradewind.features.accounts.tables import user_account
+from tradewind.features.catalog.calendars import MOST_LINKS, READS_AT_MOST
 from tradewind.features.catalog.rules.said import (
     OfferKey,
     Prices,
@@ -54,10 +56,11 @@ def told(database, built):
 
 def test_a_client_reads_models_offers_and_who_said_what(client, with_key, told):
     told()
-    page = client.get("/api/catalog/models?limit=1", headers=with_key).json()
-    assert [each["name"] for each in page["models"]] == ["tw/m"]
-    rest = client.get(f"/api/catalog/models?after={page['next']}", headers=with_key).json()
-    assert ([each["name"] for each in rest["models"]], rest["next"]) == (["tw/n"], None)
+    asked = "/api/catalog/search?sort=name&per_page=1"
+    page = client.get(asked, headers=with_key).json()
+    assert ([each["name"] for each in page["models"]], page["pages"]) == (["tw/m"], 2)
+    rest = client.get(f"{asked}&page=2", headers=with_key).json()
+    assert [each["name"] for each in rest["models"]] == ["tw/n"]
     shown = client.get(PATH, headers=with_key).json()
     assert shown["model"]["licence"] == "MIT"
     [offer] = shown["offers"]
@@ -128,3 +131,68 @@ def test_what_changes_needs_more_than_a_client_key(client, with_key, told, probl
     told()
     body = {"licence": "MIT"}
     problem(client.put(f"{PATH}/licence", json=body, headers=with_key), 403, "forbidden")
+
+
+@pytest.fixture
+def old_model(told, database):
+    """A model that has been legacy for years."""
+    told()
+    long_ago = SystemClock().now() - timedelta(days=1000)
+    with database.transaction() as tx:
+        since = {"lifecycle": "legacy", "lifecycle_since": long_ago, "ga_since": long_ago}
+        tx.execute(update(model).values(**since))
+
+
+@pytest.mark.usefixtures("old_model")
+def test_a_deprecation_is_announced_ahead_and_put_off(api, problem):
+    day = SystemClock().now().date() + timedelta(days=10)
+    body = {"state": "deprecated", "deprecates_on": day.isoformat()}
+    shown = api("PUT", f"{PATH}/lifecycle", body).json()
+    last = (day + timedelta(days=90)).isoformat()
+    assert (shown["state"], shown["deprecates_on"]) == ("legacy", day.isoformat())
+    assert (shown["retires_on"], shown["earliest_retires_on"]) == (last, last)
+    assert api("GET", PATH).json()["model"]["deprecates_on"] == day.isoformat()
+    later = (day + timedelta(days=200)).isoformat()
+    put_off = api("PUT", f"{PATH}/lifecycle", {"state": "deprecated", "retires_on": later}).json()
+    assert (put_off["retires_on"], put_off["deprecates_on"]) == (later, day.isoformat())
+    problem(api("PUT", f"{PATH}/lifecycle", {"state": "deprecated"}), 409, "lifecycle_move")
+    problem(api("PUT", f"{PATH}/lifecycle", body | {"state": "legacy"}), 422, "invalid_input")
+
+
+@pytest.mark.usefixtures("old_model")
+def test_a_link_reads_the_calendar_without_a_key_until_it_is_revoked(api, client, problem):
+    day = SystemClock().now().date() + timedelta(days=10)
+    api("PUT", f"{PATH}/lifecycle", {"state": "deprecated", "deprecates_on": day.isoformat()})
+    made = api("POST", "/api/catalog/calendar-links", {"name": "Phone"}).json()
+    feed = client.get(made["url"])
+    assert feed.headers["content-type"].startswith("text/calendar")
+    assert feed.text.count("BEGIN:VEVENT") == 2
+    [link] = api("GET", "/api/catalog/calendar-links").json()["links"]
+    assert (link["name"], link["id"]) == ("Phone", made["id"])
+    assert link["last_read_at"] is not None
+    assert made["url"].split("twcal_")[1][:8] not in api("GET", "/api/catalog/calendar-links").text
+    assert api("DELETE", f"/api/catalog/calendar-links/{made['id']}").status_code == 204
+    problem(client.get(made["url"]), 404, "not_found")
+
+
+def test_a_link_that_is_read_too_often_waits(api, client, problem):
+    made = api("POST", "/api/catalog/calendar-links", {"name": "Phone"}).json()
+    for _ in range(READS_AT_MOST):
+        assert client.get(made["url"]).status_code == 200
+    answer = client.get(made["url"])
+    problem(answer, 429, "limit_exceeded")
+    assert answer.headers["retry-after"] == "3600"
+
+
+def test_a_link_opens_nothing_once_its_person_is_disabled(api, client, database, problem):
+    made = api("POST", "/api/catalog/calendar-links", {"name": "Phone"}).json()
+    with database.transaction() as tx:
+        tx.execute(update(user_account).values(disabled_at=SystemClock().now()))
+    problem(client.get(made["url"]), 404, "not_found")
+
+
+def test_a_person_has_a_few_links(api, problem):
+    for number in range(MOST_LINKS):
+        assert api("POST", "/api/catalog/calendar-links", {"name": f"c{number}"}).status_code == 201
+    problem(api("POST", "/api/catalog/calendar-links", {"name": "one more"}), 409, "conflict")
+    problem(api("POST", "/api/catalog/calendar-links", {"name": " "}), 422, "invalid_input")

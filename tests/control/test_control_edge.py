@@ -29,7 +29,7 @@ SECURITY_HEADERS = {
 }
 
 
-def broken(_tx):
+def broken(_tx, _whose):
     raise RuntimeError("a secret that must not be seen")
 
 
@@ -85,9 +85,9 @@ def test_a_crash_says_nothing_of_its_reason(client_of, services, with_key, probl
 
 
 def test_a_crash_commits_nothing(client_of, services, database, with_key):
-    def note_and_break(tx):
+    def note_and_break(tx, whose):
         tx.exec_driver_sql("UPDATE organization SET name = 'changed'")
-        broken(tx)
+        broken(tx, whose)
 
     client_of(services, list_models=note_and_break).get("/api/models", headers=with_key)
     with database.transaction() as tx:
@@ -101,7 +101,7 @@ def test_a_database_that_is_away_is_503(client_of, services, with_key, problem, 
 
 
 def test_a_statement_that_takes_too_long_is_503(client_of, services, with_key, problem):
-    def slow(tx):
+    def slow(tx, _whose):
         tx.exec_driver_sql("SET LOCAL statement_timeout = '10ms'")
         tx.exec_driver_sql("SELECT pg_sleep(60)")
 
@@ -113,7 +113,7 @@ def test_a_statement_that_takes_too_long_is_503(client_of, services, with_key, p
 def test_an_expected_error_of_a_readmodel_keeps_its_code_and_hint(
     client_of, services, with_key, problem
 ):
-    def unavailable(_tx):
+    def unavailable(_tx, _whose):
         raise Unavailable("the catalog is being loaded", hint="try again in a minute")
 
     answer = client_of(services, list_models=unavailable).get("/api/models", headers=with_key)
@@ -162,3 +162,11 @@ def test_a_body_has_a_largest_size(with_portal):
     whole = MAX_BODY_BYTES // 65_536
     assert with_portal.post("/page", content=chunks(whole)).text == str(MAX_BODY_BYTES)
     assert with_portal.post("/page", content=chunks(whole + 1)).status_code == 413
+
+
+def test_models_are_those_of_the_keys_organization(client_of, services, with_key, first_run):
+    asked = []
+    client_of(services, list_models=lambda _tx, whose: asked.append(whose) or []).get(
+        "/api/models", headers=with_key
+    )
+    assert asked == [first_run.organization_id]

@@ -10,15 +10,25 @@ from tradewind.control.api import api_routes
 from tradewind.core import api_keys
 from tradewind.core.ids import (
     ArtifactId,
+    BillingCloseId,
     BudgetId,
+    CalendarLinkId,
     CatalogChangeId,
     ConnectionId,
     DeliveryId,
     DeploymentId,
     EndpointId,
+    EntryId,
+    InvoiceId,
+    LedgerAccountId,
     ListingId,
+    OrganizationId,
+    PriceMarginId,
+    PriceProposalId,
     ProjectId,
     PublisherApplicationId,
+    SavedViewId,
+    TaxRuleId,
     UploadId,
     WebhookId,
     request_id,
@@ -29,7 +39,10 @@ from tradewind.features.accounts.schemas import KEY_PERMISSIONS, KeyPurpose
 
 pytestmark = pytest.mark.postgres
 
-PUBLIC_ROUTES = {("GET", "/health")}
+LINK = ("GET", "/catalog/calendars/{token}.ics")
+CORRECT = ("POST", "/usage-events/{request_id}:correct")
+RECEIPT_KEYS = {("GET", "/receipts/keys"), ("GET", "/receipts/keys.pem")}
+PUBLIC_ROUTES = {("GET", "/health"), LINK} | RECEIPT_KEYS
 ROUTES = {
     ("GET", "/health"),
     ("GET", "/whoami"),
@@ -39,7 +52,6 @@ ROUTES = {
     ("GET", "/usage"),
     ("GET", "/catalog/search"),
     ("GET", "/catalog/stats"),
-    ("GET", "/catalog/models"),
     ("GET", "/catalog/models/{publisher}/{slug}"),
     ("GET", "/catalog/publishers"),
     ("GET", "/catalog/licences"),
@@ -47,6 +59,15 @@ ROUTES = {
     ("GET", "/catalog/models/{publisher}/{slug}/lifecycle"),
     ("PUT", "/catalog/models/{publisher}/{slug}/lifecycle"),
     ("GET", "/catalog/models.ics"),
+    ("GET", "/catalog/calendar-links"),
+    ("POST", "/catalog/calendar-links"),
+    ("DELETE", "/catalog/calendar-links/{link_id}"),
+    LINK,
+    ("GET", "/catalog/views"),
+    ("POST", "/catalog/views"),
+    ("GET", "/catalog/views/{view_id}"),
+    ("PATCH", "/catalog/views/{view_id}"),
+    ("DELETE", "/catalog/views/{view_id}"),
     ("GET", "/catalog/syncs"),
     ("POST", "/catalog/syncs"),
     ("GET", "/catalog/changes"),
@@ -55,6 +76,12 @@ ROUTES = {
     ("GET", "/requests"),
     ("GET", "/requests/{request_id}"),
     ("GET", "/requests/{request_id}/content"),
+    *RECEIPT_KEYS,
+    ("GET", "/receipts"),
+    ("GET", "/receipts/sales/{publisher}"),
+    ("GET", "/receipts/{request_id}"),
+    ("GET", "/receipts/{request_id}/proof"),
+    CORRECT,
     ("GET", "/hosts"),
     ("GET", "/hosts/{host_id}/models"),
     ("GET", "/connections"),
@@ -67,6 +94,8 @@ ROUTES = {
     ("GET", "/deployments"),
     ("POST", "/deployments"),
     ("GET", "/deployment-fit/{publisher}/{slug}"),
+    ("GET", "/catalog/models/{publisher}/{slug}/call-through"),
+    ("POST", "/catalog/models/{publisher}/{slug}/call-through"),
     ("GET", "/deployments/{deployment_id}"),
     ("PATCH", "/deployments/{deployment_id}"),
     ("DELETE", "/deployments/{deployment_id}"),
@@ -82,6 +111,52 @@ ROUTES = {
     ("PATCH", "/endpoints/{endpoint_id}"),
     ("DELETE", "/endpoints/{endpoint_id}"),
     ("PUT", "/endpoints/{endpoint_id}/targets"),
+    ("GET", "/sales/offers"),
+    ("POST", "/sales/offers"),
+    ("POST", "/sales/offers/{offer_id}:publish"),
+    ("POST", "/sales/offers/{offer_id}:withdraw"),
+    ("POST", "/sales/offers/{offer_id}/plans"),
+    ("GET", "/sales/offers/{offer_id}/subscriptions"),
+    ("GET", "/sales/offers/{offer_id}/private-offers"),
+    ("POST", "/sales/offers/{offer_id}/private-offers"),
+    ("GET", "/private-offers"),
+    ("POST", "/private-offers/{private_offer_id}:accept"),
+    ("GET", "/offers-for-sale"),
+    ("GET", "/subscriptions"),
+    ("POST", "/subscriptions"),
+    ("GET", "/subscriptions/{subscription_id}"),
+    ("GET", "/subscriptions/{subscription_id}/events"),
+    ("POST", "/subscriptions/{subscription_id}:change"),
+    ("POST", "/subscriptions/{subscription_id}:pause"),
+    ("POST", "/subscriptions/{subscription_id}:resume"),
+    ("POST", "/subscriptions/{subscription_id}:renew"),
+    ("POST", "/subscriptions/{subscription_id}:cancel"),
+    ("GET", "/billing/payer"),
+    ("PUT", "/billing/payer"),
+    ("GET", "/ledger/accounts"),
+    ("GET", "/ledger/accounts/{account_id}/statement"),
+    ("GET", "/ledger/entries/{entry_id}"),
+    ("POST", "/ledger/entries/{entry_id}:reverse"),
+    ("GET", "/ledger/fx-rates"),
+    ("POST", "/ledger/fx-rates"),
+    ("GET", "/billing/account"),
+    ("GET", "/billing/invoices"),
+    ("GET", "/billing/invoices/{invoice_id}"),
+    ("GET", "/billing/invoices/{invoice_id}/paper"),
+    ("GET", "/billing/issuer"),
+    ("PUT", "/billing/issuer"),
+    ("GET", "/billing/accounts/{organization_id}"),
+    ("PUT", "/billing/accounts/{organization_id}"),
+    ("GET", "/billing/tax-rules"),
+    ("POST", "/billing/tax-rules"),
+    ("DELETE", "/billing/tax-rules/{rule_id}"),
+    ("POST", "/billing/drafts"),
+    ("POST", "/billing/invoices/{invoice_id}:finalize"),
+    ("POST", "/billing/invoices/{invoice_id}:void"),
+    ("POST", "/billing/invoices/{invoice_id}:credit"),
+    ("GET", "/billing/closes"),
+    ("POST", "/billing/closes"),
+    ("POST", "/billing/closes/{close_id}:cancel"),
     ("GET", "/limits"),
     ("GET", "/limits/{subject_id}"),
     ("PUT", "/limits/{subject_id}"),
@@ -130,12 +205,38 @@ ROUTES = {
     ("POST", "/publishing/listings/{listing_id}/send-back"),
     ("GET", "/publishing/reviews"),
     ("GET", "/publishing/reviews/applications"),
+    ("GET", "/wallet"),
+    ("PUT", "/wallet/settings"),
+    ("GET", "/wallet/payments"),
+    ("POST", "/wallet/bank-top-ups"),
+    ("POST", "/wallet/credits"),
+    ("GET", "/bank/lines"),
+    ("POST", "/bank/statements"),
+    ("POST", "/bank/lines/{line_id}:assign"),
+    ("POST", "/bank/lines/{line_id}:set-aside"),
+    ("GET", "/prices"),
+    ("GET", "/prices/models/{publisher}/{slug}"),
+    ("PUT", "/prices/models/{publisher}/{slug}"),
+    ("GET", "/prices/unpriced"),
+    ("POST", "/prices:simulate"),
+    ("GET", "/prices/margins"),
+    ("PUT", "/prices/margins"),
+    ("DELETE", "/prices/margins/{margin_id}"),
+    ("GET", "/prices/proposals"),
+    ("POST", "/prices/proposals/{proposal_id}:accept"),
+    ("POST", "/prices/proposals/{proposal_id}:refuse"),
+    ("GET", "/prices/files"),
+    ("POST", "/prices/files"),
+    ("GET", "/prices/keys"),
+    ("POST", "/prices/keys"),
+    ("POST", "/prices/keys/{key_id}:revoke"),
 }
 # A body that each route that takes one can read, so that refusals are about who asks.
 BODIES = {
     ("POST", "/connections"): {"credential": None, "base_url": "https://api.example/v1"},
     ("PATCH", "/connections/{connection_id}"): {},
     ("PUT", "/connections/{connection_id}/credential"): {"credential": None},
+    ("POST", "/catalog/models/{publisher}/{slug}/call-through"): {"provider": "groq"},
     ("POST", "/connections/{connection_id}/models"): {"models": [{"upstream_model": "m"}]},
     ("POST", "/deployments"): {"model": "tw/a"},
     ("PATCH", "/deployments/{deployment_id}"): {},
@@ -143,6 +244,65 @@ BODIES = {
     ("POST", "/endpoints"): {"model": "tw/a"},
     ("PATCH", "/endpoints/{endpoint_id}"): {},
     ("PUT", "/endpoints/{endpoint_id}/targets"): {"targets": []},
+    ("POST", "/sales/offers/{offer_id}/plans"): {"name": "Small", "terms": {"currency": "USD"}},
+    ("POST", "/sales/offers/{offer_id}/private-offers"): {
+        "name": "For one",
+        "buyers": ["org_01m81s7tyaea58wk4q177bmkgf"],
+        "starts_at": "2030-01-01T00:00:00Z",
+        "ends_at": "2031-01-01T00:00:00Z",
+        "accept_by": "2030-02-01T00:00:00Z",
+        "percent": 1000,
+    },
+    ("POST", "/private-offers/{private_offer_id}:accept"): {"terms_sha256": "0" * 64},
+    ("POST", "/subscriptions/{subscription_id}:change"): {
+        "quantity": 2,
+        "confirmation": {"payer": "A", "price": "1 USD", "cap": "none"},
+    },
+    ("POST", "/subscriptions/{subscription_id}:cancel"): {"now": False},
+    ("POST", "/ledger/entries/{entry_id}:reverse"): {"key": "k", "reason": "r"},
+    ("PUT", "/billing/issuer"): {"party": {"legal_name": "A", "country": "DE"}},
+    ("PUT", "/billing/accounts/{organization_id}"): {
+        "mode": "postpaid",
+        "currency": "USD",
+        "party": {"legal_name": "A", "country": "DE"},
+        "buyer_kind": "business",
+        "billed_from": "2030-01-01T00:00:00Z",
+    },
+    ("POST", "/billing/tax-rules"): {
+        "seller_country": "DE",
+        "buyer_country": "*",
+        "treatment": "S",
+        "rate_ppm": 190_000,
+        "jurisdiction": "DE",
+        "valid_from": "2030-01-01",
+    },
+    ("POST", "/billing/drafts"): {"organization": "org_x", "until": "2030-01-01T00:00:00Z"},
+    ("POST", "/billing/invoices/{invoice_id}:credit"): {"key": "k", "reason": "r"},
+    ("POST", "/billing/closes"): {"period_end": "2030-01-01T00:00:00Z"},
+    ("PUT", "/wallet/settings"): {"low": "1"},
+    ("POST", "/wallet/bank-top-ups"): {"amount": "1", "currency": "USD", "key": "k"},
+    ("POST", "/wallet/credits"): {
+        "organization": "org_x",
+        "amount": "1",
+        "currency": "USD",
+        "key": "k",
+    },
+    ("POST", "/bank/statements"): {"content": ""},
+    ("POST", "/bank/lines/{line_id}:assign"): {"to": "INV-1"},
+    ("POST", "/bank/lines/{line_id}:set-aside"): {"note": "n"},
+    CORRECT: {"key": "k", "reason": "r", "quantities": {"images": -1}},
+    ("POST", "/ledger/fx-rates"): {
+        "base": "EUR",
+        "quote": "USD",
+        "rate": "1.08",
+        "source": "s",
+        "valid_from": "2030-01-01T00:00:00Z",
+    },
+    ("PUT", "/prices/models/{publisher}/{slug}"): {"currency": "USD", "is_free": True},
+    ("POST", "/prices:simulate"): {"terms": {"currency": "USD"}},
+    ("PUT", "/prices/margins"): {"scope": "all", "percent": "10"},
+    ("POST", "/prices/files"): {"content": "", "key_id": "0" * 64, "signature": ""},
+    ("POST", "/prices/keys"): {"name": "n", "public_key": ""},
     ("PUT", "/limits/{subject_id}"): {},
     ("POST", "/budgets"): {"name": "b", "currency": "USD", "amount": "1", "period": "day"},
     ("PATCH", "/budgets/{budget_id}"): {},
@@ -150,6 +310,9 @@ BODIES = {
     ("PATCH", "/webhooks/{webhook_id}"): {},
     ("PUT", "/catalog/models/{publisher}/{slug}/licence"): {"licence": "MIT"},
     ("PUT", "/catalog/models/{publisher}/{slug}/lifecycle"): {"state": "legacy"},
+    ("POST", "/catalog/calendar-links"): {"name": "c"},
+    ("POST", "/catalog/views"): {"name": "v", "query": ""},
+    ("PATCH", "/catalog/views/{view_id}"): {},
     ("POST", "/catalog/syncs"): {"source": "models_dev"},
     ("POST", "/uploads"): {"name": "model.gguf", "size": 1},
     ("POST", "/artifacts"): {"files": [{"path": "model.gguf", "upload": "upl_none"}]},
@@ -193,11 +356,22 @@ def ask(client, routes, foreign_key_id):
         "{publisher}": "nobody",
         "{slug}": "nothing",
         "{change_id}": CatalogChangeId.new(),
+        "{link_id}": CalendarLinkId.new(),
+        "{view_id}": SavedViewId.new(),
+        "{token}": f"twcal_{'a' * 43}",
         "{number}": "1",
         "{artifact_id}": ArtifactId.new(),
         "{sha256}": "0" * 64,
         "{application_id}": PublisherApplicationId.new(),
         "{listing_id}": ListingId.new(),
+        "{account_id}": LedgerAccountId.new(),
+        "{entry_id}": EntryId.new(),
+        "{invoice_id}": InvoiceId.new(),
+        "{organization_id}": OrganizationId.new(),
+        "{rule_id}": TaxRuleId.new(),
+        "{close_id}": BillingCloseId.new(),
+        "{margin_id}": PriceMarginId.new(),
+        "{proposal_id}": PriceProposalId.new(),
     }
 
     def ask(route, **how):
@@ -250,9 +424,10 @@ def test_the_published_description_is_the_route_table(client, routes):
     assert "api_key" in description["components"]["securitySchemes"]
 
 
-def test_public_routes_answer_anyone(ask):
-    for route in PUBLIC_ROUTES:
+def test_public_routes_answer_anyone(ask, problem):
+    for route in PUBLIC_ROUTES - {LINK}:
         assert ask(route).status_code == 200
+    problem(ask(LINK), 404, "not_found")
 
 
 def test_nobody_gets_in_without_a_key(ask, guarded, problem):
@@ -288,7 +463,7 @@ def test_a_key_that_only_calls_models_gets_403_elsewhere(ask, guarded, with_weak
 
 def test_a_client_key_gets_403_where_the_platform_is_run(ask, guarded, with_key, problem):
     refused = {route: who for route, who in guarded.items() if who not in CLIENT}
-    assert len(refused) == 81
+    assert len(refused) == 159
     for route in refused:
         body = problem(ask(route, headers=with_key), 403, "forbidden")
         assert "management key" in body["hint"]
@@ -298,7 +473,7 @@ def test_what_is_not_there_or_of_another_organization_is_not_found(
     ask, guarded, with_management_key, problem
 ):
     with_object = [route for route in guarded if "{" in route[1] and "{host_id}" not in route[1]]
-    assert len(with_object) == 61
+    assert len(with_object) == 105
     for route in with_object:
         problem(ask(route, headers=with_management_key), 404, "not_found")
 

@@ -54,12 +54,23 @@ def test_a_gated_model_is_for_those_who_accepted_this_licence():
     assert find_endpoint(view_of(gated, accepted), GRANT, "p/m").endpoint is gated
 
 
+def test_a_model_that_is_sold_by_subscription_is_for_those_who_have_one():
+    sold = msgspec.structs.replace(PLAIN, sale="sale_x Small for all")
+    error = refusal(sold)
+    assert (error.status, error.code) == (403, "subscription_required")
+    assert "'Small for all'" in error.message
+    assert "/api/subscriptions" in error.message
+    assert refusal(sold, Terms("org_a", licences=frozenset({"sale_y"}))).status == 403
+    subscribed = Terms("org_a", licences=frozenset({"sale_x"}))
+    assert find_endpoint(view_of(sold, subscribed), GRANT, "p/m").endpoint is sold
+
+
 def test_a_snapshot_of_before_knows_of_no_endings():
     packed = msgspec.msgpack.decode(msgspec.msgpack.encode(PLAIN))
-    former = msgspec.msgpack.encode(packed[:-2])
+    former = msgspec.msgpack.encode(packed[:-4])
     assert msgspec.msgpack.decode(former, type=Endpoint) == PLAIN
     # What is written now is read by a release of before: it takes as many members as it knows.
-    assert packed[-2:] == [None, ""]
+    assert packed[-4:] == [None, "", "", ""]
 
 
 async def test_each_answer_of_a_deprecated_model_tells_its_last_day(world, upstream):

@@ -1,5 +1,6 @@
 """What a client may call a model, and what it is told of names that are not there."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -187,6 +188,18 @@ def test_a_model_the_key_is_not_for_is_403_and_says_what_it_is_for():
 def test_another_organizations_endpoint_is_404_even_if_the_key_lists_it():
     assert refusal("org-b/tuned", only("org-b/tuned")).status == 404
     assert not may_call(only("org-b/tuned"), THEIRS)
+
+
+def test_another_projects_endpoint_is_404_within_the_same_organization():
+    ours = msgspec.structs.replace(OURS, project_id="proj_a")
+    theirs = msgspec.structs.replace(OURS, name="org-a/other", project_id="proj_b")
+    view = SnapshotView(Snapshot(1, 1, (), (ours, theirs)))
+    grant = Grant("k", b"", "org_a", "proj_a")
+    assert named("org-a/tuned", grant, view).endpoint is ours
+    assert refusal("org-a/other", grant, view).status == 404
+    assert (may_call(grant, ours), may_call(grant, theirs)) == (True, False)
+    stranger = Grant("k", b"", "org_b", "proj_a")
+    assert refusal("org-a/tuned", stranger, view).status == 404, "a project is of its organization"
 
 
 def test_a_key_for_few_models_gets_suggestions_of_those_alone():

@@ -175,7 +175,7 @@ async def test_images_are_made_and_counted(asking):
     event = await asking.event()
     assert event.usage.meters == {"images": 3}
     assert (event.usage.input_tokens, event.usage.output_tokens) == (INPUT_TOKENS, 300)
-    assert event.cost_nanos == 3 * METERS["images"] // 1_000_000
+    assert event.cost_nanos == (3 * METERS["images"] + METERS["requests"]) // 1_000_000
 
 
 @serves(Operation.IMAGE_EDITS)
@@ -199,7 +199,7 @@ async def test_speech_is_passed_through_byte_for_byte_and_its_text_is_counted(as
     event = await asking.event()
     assert event.usage.meters == {"characters": 6}
     assert event.usage.output_tokens == 0
-    assert event.cost_nanos == 6 * METERS["characters"] // 1_000_000
+    assert event.cost_nanos == (6 * METERS["characters"] + METERS["requests"]) // 1_000_000
 
 
 @serves(Operation.SPEECH)
@@ -262,7 +262,7 @@ async def test_a_recording_is_written_down_and_its_time_is_billed(
     assert RECORDING in asking.sent.body
     event = await asking.event()
     assert event.usage.meters == {"audio_ms": 7500}
-    assert event.cost_nanos == 7500 * METERS["audio_ms"] // 1_000_000
+    assert event.cost_nanos == (7500 * METERS["audio_ms"] + METERS["requests"]) // 1_000_000
     assert (event.usage.input_tokens, event.usage.output_tokens) == (0, 0)
 
 

@@ -18,7 +18,8 @@ from tradewind.features.market.service import Market
 from tradewind.features.providers.service import Providers
 from tradewind.readmodels.snapshot import compile_endpoints
 
-START = datetime(2030, 1, 1, tzinfo=UTC)
+START = datetime(2025, 1, 1, tzinfo=UTC)
+"""In the past: a price of the future is not in force."""
 
 
 class HandClock:

@@ -1,7 +1,7 @@
 """The search follows the catalog: what is read of it, and what a change of it brings."""
 
 import threading
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from catalog_parts import START, CatalogWorld
@@ -13,13 +13,23 @@ from tradewind.features.accounts.tables import organization
 from tradewind.features.catalog.tables import model, model_alias, offer, publisher
 from tradewind.features.endpoints.tables import endpoint
 from tradewind.features.providers.tables import provider_connection
+from tradewind.features.publishing.tables import listing, validation_run
 from tradewind.readmodels.catalog_search.facets import FACETS
 from tradewind.readmodels.catalog_search.filling import lock_filling
+from tradewind.readmodels.catalog_search.keeping import Did, Keeper
 from tradewind.readmodels.catalog_search.live import CatalogSearch
+from tradewind.readmodels.catalog_search.postings import PART
 from tradewind.readmodels.catalog_search.query import CatalogQuery
-from tradewind.readmodels.catalog_search.reading import read_batches
+from tradewind.readmodels.catalog_search.reading import BATCH, read_batches
 from tradewind.readmodels.catalog_search.rows import LowestPrice, Reader
-from tradewind.readmodels.catalog_search.tables import catalog_search_change, catalog_search_entry
+from tradewind.readmodels.catalog_search.state import read_state
+from tradewind.readmodels.catalog_search.tables import (
+    catalog_search_card,
+    catalog_search_change,
+    catalog_search_entry,
+    catalog_search_posting,
+    catalog_search_state,
+)
 
 pytestmark = pytest.mark.postgres
 PATIENCE_S = 60
@@ -30,10 +40,22 @@ def world(database):
     return CatalogWorld(database)
 
 
+class Kept(CatalogSearch):
+    """A search with its worker beside it: what changes is stored when it is asked for."""
+
+    def __init__(self, database, stored_from):
+        super().__init__(database, stored_from=stored_from)
+        self.keeper = Keeper(database, stored_from=stored_from)
+
+    def refresh(self):
+        self.keeper.keep_up()
+        super().refresh()
+
+
 @pytest.fixture(params=["memory", "postgresql"])
 def search(request, database):
     stored_from = {"memory": 1000, "postgresql": 0}[request.param]
-    search = CatalogSearch(database, stored_from=stored_from)
+    search = Kept(database, stored_from)
     yield search
     search.close()
 
@@ -89,6 +111,35 @@ def add_connection(world, owner):
             )
         )
     return identifier
+
+
+def add_listing(tx, added, slug="small"):
+    tx.execute(
+        insert(listing).values(
+            id="lst_1",
+            organization_id=tx.execute(select(organization.c.id)).scalars().first(),
+            publisher_slug="tw",
+            slug=slug,
+            state="listed",
+            content={},
+            revision=1,
+            model_id=added.model_id,
+            version_id=added.version_id,
+            created_by="user_1",
+            created_by_name="U",
+            submitted_by="user_1",
+            created_at=START,
+            updated_at=START,
+        )
+    )
+    return "lst_1"
+
+
+def add_run(tx, listing_id):
+    running = {"state": "running", "is_scheduled": False, "next_try_at": START}
+    values = {"id": "run_1", "listing_id": listing_id, "created_at": START, **running}
+    tx.execute(insert(validation_run).values(values))
+    return "run_1"
 
 
 def rows(world, currency="USD"):
@@ -257,14 +308,16 @@ def test_a_change_that_commits_late_is_not_passed_over(world, search):
 
 
 def test_a_catalog_that_outgrows_memory_moves_to_the_database(database, world):
-    search = CatalogSearch(database, stored_from=1)
+    search, keeper = CatalogSearch(database, stored_from=1), Keeper(database, stored_from=1)
     try:
         world.add_model("one")
+        assert keeper.keep_up() is Did.IN_MEMORY
         assert found(search, "one") == ["one"]
-        in_memory = search.stamp()
         world.add_model("two")
+        assert found(search, "two") == [], "what was known before answers until it is filled"
+        assert search.stamp().startswith("memory-")
+        assert keeper.keep_up() is Did.NOTHING
         assert found(search, "two") == ["two"]
-        assert in_memory.startswith("memory-")
         assert search.stamp().startswith("stored-")
         with database.transaction() as tx:
             assert tx.execute(select(func.count()).select_from(catalog_search_entry)).scalar() == 2
@@ -275,10 +328,13 @@ def test_a_catalog_that_outgrows_memory_moves_to_the_database(database, world):
 
 def test_two_processes_share_what_is_stored(database, world):
     world.add_model("one")
+    keeper = Keeper(database, stored_from=0)
+    keeper.keep_up()
     first, second = (CatalogSearch(database, stored_from=0) for _ in range(2))
     try:
         assert found(first) == ["one"]
         world.add_model("two")
+        keeper.keep_up()
         assert found(second) == ["one", "two"]
         assert found(first) == ["one", "two"]
         assert first.stamp() == second.stamp()
@@ -287,17 +343,156 @@ def test_two_processes_share_what_is_stored(database, world):
         second.close()
 
 
-def test_whoever_comes_while_another_fills_is_asked_to_come_again(database, world):
-    world.add_model("one")
+def test_whoever_comes_before_a_large_catalog_is_filled_is_told_how_far_it_is(database, world):
+    for slug in ("one", "two", "three"):
+        world.add_model(slug)
+    keeper = Keeper(database, stored_from=0, part=2)
     search = CatalogSearch(database, stored_from=0)
     try:
+        with pytest.raises(Unavailable, match="being built"):
+            search.search(CatalogQuery.of(), Reader())
+        assert [keeper.step(), keeper.step()] == [Did.SOMETHING] * 2  # begins, and fills a part
+        with pytest.raises(Unavailable, match="2 of about 3 models"):
+            search.search(CatalogQuery.of(), Reader())
         with database.transaction() as tx:
-            assert lock_filling(tx)
-            with pytest.raises(Unavailable, match="another process"):
-                search.search(CatalogQuery.of(), Reader())
-        assert search.search(CatalogQuery.of(), Reader()).total == 1
+            assert tx.execute(select(func.count()).select_from(catalog_search_entry)).scalar() == 2
+
+        # As after a restart: another process goes on with it.
+        assert Keeper(database, stored_from=0, part=2).keep_up() is Did.NOTHING
+        assert search.search(CatalogQuery.of(), Reader()).total == 3
     finally:
         search.close()
+
+
+def test_what_answered_goes_on_answering_while_it_is_filled_anew(database, world):
+    world.add_model("one")
+    Keeper(database, stored_from=0).keep_up()
+    search = CatalogSearch(database, currency="EUR", stored_from=0)
+    in_euro = Keeper(database, currency="EUR", stored_from=0)
+    try:
+        assert found(search, "one") == ["one"]
+        before = search.stamp()
+        assert [in_euro.step(), in_euro.step()] == [Did.SOMETHING] * 2
+        world.add_model("late")
+        assert (found(search), search.stamp()) == (["one"], before)
+        assert len(search.find(["tw/late", "tw/one"], Reader())) == 1
+
+        in_euro.keep_up()
+
+        assert found(search) == ["late", "one"]
+        assert len(search.find(["tw/late", "tw/one"], Reader())) == 2
+    finally:
+        search.close()
+
+
+def test_a_filling_for_another_currency_is_given_up(database, world):
+    world.add_model("one")
+    in_dollars = Keeper(database, stored_from=0)
+    assert [in_dollars.step(), in_dollars.step()] == [Did.SOMETHING] * 2
+
+    Keeper(database, currency="EUR", stored_from=0).keep_up()
+
+    with database.transaction() as tx:
+        assert read_state(tx).made_for.endswith(" EUR")
+        for table in (catalog_search_entry, catalog_search_card):
+            assert tx.execute(select(func.count()).select_from(table)).scalar() == 1
+
+
+def test_what_answered_before_is_cleared_away_in_time(database, world):
+    world.add_model("one")
+    Keeper(database, stored_from=0).keep_up()
+    keeper = Keeper(database, currency="EUR", stored_from=0)
+    keeper.keep_up()
+
+    def numbers():
+        with database.transaction() as tx:
+            return tx.execute(select(catalog_search_card.c.number)).scalars().all()
+
+    assert sorted(numbers()) == [0, PART], "somebody may still answer from it"
+    with database.transaction() as tx:
+        long_ago = func.now() - timedelta(minutes=6)
+        tx.execute(update(catalog_search_state).values(rest_since=long_ago))
+    assert keeper.keep_up() is Did.NOTHING
+    assert numbers() == [PART]
+    with database.transaction() as tx:
+        assert set(tx.execute(select(catalog_search_posting.c.part)).scalars()) == {1}
+        assert read_state(tx).rest_first is None
+
+
+def test_whoever_may_not_fill_leaves_it_to_others(database, world):
+    world.add_model("one")
+    follower = Keeper(database, stored_from=0, may_fill=False)
+    assert follower.keep_up() is Did.NOT_ALLOWED
+    Keeper(database, stored_from=0).keep_up()
+    world.add_model("two")
+    assert follower.step() is Did.SOMETHING
+    assert follower.keep_up() is Did.NOTHING
+
+
+def test_one_process_at_a_time_keeps_what_is_stored(database, world):
+    world.add_model("one")
+    with database.transaction() as tx:
+        assert lock_filling(tx)
+        assert Keeper(database, stored_from=0).step() is Did.ELSEWHERE
+
+
+def test_a_filling_that_is_ended_is_as_far_as_its_last_part(database, world):
+    for slug in ("one", "two", "three"):
+        world.add_model(slug)
+    ends = []
+    keeper = Keeper(database, stored_from=0, part=2, is_over=lambda: bool(ends))
+    assert [keeper.step(), keeper.step()] == [Did.SOMETHING] * 2
+    ends.append("now")
+
+    with pytest.raises(Unavailable, match="the process ends"):
+        keeper.step()
+
+    with database.transaction() as tx:
+        filling = read_state(tx).filling
+    assert filling is not None
+    assert filling.models == 2
+
+
+def test_when_much_has_changed_all_is_filled_anew(database, world):
+    world.add_model("one")
+    keeper = Keeper(database, stored_from=0)
+    keeper.keep_up()
+    with database.transaction() as tx:
+        many = [{"model_id": "model_gone", "xact": 1} for _ in range(2 * BATCH)]
+        tx.execute(insert(catalog_search_change), many)
+
+    keeper.keep_up()
+
+    with database.transaction() as tx:
+        assert read_state(tx).first == PART
+
+
+def test_a_run_that_ends_is_found_at_once(world, search):
+    """What a publisher listed can be deployed when its last run passed."""
+    added = world.add_model()
+    add_organization(world)
+    with world.database.transaction() as tx:
+        tx.execute(update(model).values(origin="published"))
+        listed = add_listing(tx, added)
+    assert found(search, deployability="here") == []
+
+    with world.database.transaction() as tx:
+        run = add_run(tx, listed)
+    assert found(search, deployability="here") == []
+    with world.database.transaction() as tx:
+        ended = update(validation_run).where(validation_run.c.id == run)
+        tx.execute(ended.values(state="passed", next_try_at=None, ended_at=START))
+    assert found(search, deployability="here") == ["small"]
+
+    stamp = search.stamp()
+    with world.database.transaction() as tx:
+        tx.execute(update(validation_run).values(stage="tidying"))
+    search.refresh()
+    assert search.stamp() == stamp, "a stage of a run shows nowhere"
+    with world.database.transaction() as tx:
+        tx.execute(update(listing).values(state="delisted"))
+    search.refresh()
+    assert search.stamp() != stamp
 
 
 def test_an_index_is_built_once_however_many_ask(database, world):

@@ -1,9 +1,13 @@
 """Models as pages show them: in one row what they are, cost and whether they run."""
 
 import pytest
-from catalog_parts import CatalogWorld
+from catalog_parts import START, CatalogWorld
+from sqlalchemy import insert, update
 
+from tradewind.core.ids import OrganizationId
+from tradewind.features.accounts.tables import organization
 from tradewind.features.catalog.builtin import SMOLLM2
+from tradewind.features.catalog.tables import model
 from tradewind.readmodels.models import get_model, list_models
 
 pytestmark = pytest.mark.postgres
@@ -126,3 +130,16 @@ def test_replicas_of_one_model_do_not_show_at_another(world):
     world.add_served()
     world.report(world.add_served("other"), "ready")
     assert state(world) == ("starting", "waiting for a replica", 0, 1)
+
+
+def test_a_private_model_is_listed_for_its_organization_alone(world, database):
+    world.add_served()
+    own, other = OrganizationId.new(), OrganizationId.new()
+    with database.transaction() as tx:
+        rows = [{"id": each, "name": "Some", "created_at": START} for each in (own, other)]
+        tx.execute(insert(organization), rows)
+        tx.execute(update(model).values(visibility="private", organization_id=own))
+        assert [found.name for found in list_models(tx, own)] == ["tw/small"]
+        assert list_models(tx, other) == []
+        assert list_models(tx) == []
+        assert get_model(tx, "tw/small", other) is None

@@ -1,9 +1,15 @@
 """The endpoints of the gateway's snapshot, compiled from catalog, market and deployments."""
 
+from datetime import UTC, date, datetime
+
 import pytest
 from catalog_parts import START, CatalogWorld
+from sqlalchemy import text, update
 
+from tradewind.core.ids import OrganizationId
 from tradewind.features.catalog.builtin import SMOLLM2
+from tradewind.features.catalog.tables import model
+from tradewind.features.market.schemas import PriceTerms
 from tradewind.snapshot import file
 from tradewind.snapshot.contents import Operation, Price, Snapshot, Target
 
@@ -87,6 +93,49 @@ def test_the_price_in_force_is_the_newest(world):
     assert (endpoint.price.id, endpoint.price.input_nanos) == (newest, 7)
 
 
+def test_a_price_of_the_future_is_not_in_force(world):
+    added = world.add_model()
+    now = world.set_price(added, 10)
+    with world.database.transaction() as tx:
+        world.market.add_price(
+            tx,
+            added.model_id,
+            PriceTerms("USD", {"input_tokens": 7}),
+            effective_at=datetime(2200, 1, 1, tzinfo=UTC),
+        )
+    world.deploy(added)
+    [endpoint] = compiled(world)
+    assert endpoint.price.id == now
+
+
+def test_an_organizations_own_endpoint_takes_the_price_it_has_for_itself(world):
+    added = world.add_model()
+    everybodys = world.set_price(added, 10)
+    world.deploy(added)
+    theirs = OrganizationId.new()
+    with world.database.transaction() as tx:
+        tx.execute(
+            text("INSERT INTO organization (id, name, created_at) VALUES (:id, 'A', now())"),
+            {"id": theirs},
+        )
+        own = world.market.add_price(
+            tx,
+            added.model_id,
+            PriceTerms("EUR", {"input_tokens": 7}, is_charged=False),
+            organization_id=theirs,
+        )
+    [endpoint] = compiled(world)
+    assert endpoint.price.id == everybodys
+    with world.database.transaction() as tx:
+        tx.execute(text("UPDATE endpoint SET organization_id = :id"), {"id": theirs})
+    [endpoint] = compiled(world)
+    assert (endpoint.price.id, endpoint.price.currency, endpoint.price.input_nanos) == (
+        own,
+        "EUR",
+        7,
+    )
+
+
 def test_a_model_without_price_or_deployment_is_not_served(world):
     world.deploy(world.add_model("unpriced"))
     world.set_price(world.add_model("undeployed"))
@@ -107,3 +156,23 @@ def test_what_is_compiled_can_be_written_and_read(world):
     world.report(world.add_served())
     snapshot = Snapshot(1, 1, (), compiled(world))
     assert file.decode(file.encode(snapshot)) == snapshot
+
+
+def test_a_deprecation_ahead_is_told_in_the_headers_of_answers(world):
+    world.add_served()
+    days = {
+        "lifecycle": "legacy",
+        "deprecates_on": date(2030, 3, 1),
+        "retires_on": date(2030, 6, 1),
+    }
+    with world.database.transaction() as tx:
+        tx.execute(update(model).values(**days))
+
+    [endpoint] = compiled(world)
+
+    assert endpoint.ending is not None
+    assert not endpoint.ending.is_retired
+    at = int(datetime(2030, 3, 1, tzinfo=UTC).timestamp())
+    assert endpoint.ending.lines == (
+        b"deprecation: @%d\r\nsunset: Sun, 02 Jun 2030 00:00:00 GMT\r\n" % at
+    )

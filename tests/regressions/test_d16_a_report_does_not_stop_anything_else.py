@@ -48,7 +48,7 @@ def control(database_url, tmp_path):
         built,
         tmp_path,
         clock=clock,
-        list_models=lambda _tx: [a_model("tw/a")],
+        list_models=lambda _tx, _whose: [a_model("tw/a")],
         read_usage=read_project_usage,
     ) as services:
         app = create_app(services)

@@ -76,7 +76,6 @@ def run(database, importer, clock):
         run_catalog(
             database,
             importer,
-            clock,
             Steps(import_shipped, live),
             wait=wait,
             stop=stop,
@@ -95,13 +94,17 @@ def offers(database):
 
 def test_a_first_start_imports_once_and_fetches_nothing(run, importer, fetched):
     assert run(rounds=3) == {"shipped": 1, "live": 3}
-    assert {source.name for source in importer.missing()} == {"models_dev", "genai_prices"}
+    assert {source.name for source in importer.missing()} == {
+        "models_dev",
+        "genai_prices",
+        "mteb",
+    }
     assert fetched == []
 
 
 def test_what_is_shipped_is_not_missing_once_it_is_imported(importer, run, fetched):
     rows = importer.import_shipped()
-    assert [row.source for row in rows] == ["models_dev", "genai_prices"]
+    assert [row.source for row in rows] == ["models_dev", "genai_prices", "mteb"]
     assert importer.missing() == []
     assert run()["shipped"] == 0
     assert fetched == []
@@ -110,7 +113,7 @@ def test_what_is_shipped_is_not_missing_once_it_is_imported(importer, run, fetch
 def test_a_sync_that_was_asked_for_is_done_and_recorded(database, importer, syncs, clock, fetched):
     with database.transaction() as tx:
         sync_id = syncs.ask(tx, "openrouter")
-    sync_what_waits(importer, clock, threading.Event())
+    sync_what_waits(importer, threading.Event())
     assert fetched == ["https://openrouter.ai/api/v1/models"]
     assert offers(database) == 1
     with database.transaction() as tx:
@@ -132,7 +135,7 @@ def test_a_source_that_cannot_be_had_is_noted_and_the_next_goes_on(
     with database.transaction() as tx:
         for source in ("openrouter", "models_dev"):
             syncs.ask(tx, source)
-    sync_what_waits(failing, clock, threading.Event())
+    sync_what_waits(failing, threading.Event())
     with database.transaction() as tx:
         assert syncs.next_waiting(tx) is None
     assert offers(database) == 0
@@ -140,20 +143,34 @@ def test_a_source_that_cannot_be_had_is_noted_and_the_next_goes_on(
     assert (row.error, row.added) == ("", 2)
 
 
+def test_a_mirror_of_the_hub_is_asked_where_the_setting_says(database, syncs, clock):
+    asked = []
+
+    def fetch(url):
+        asked.append(url.partition("?")[0])
+        return b"[]"
+
+    importer = Importer(database, syncs, clock, fetch, hub_url="https://mirror.example/hub/")
+    with database.transaction() as tx:
+        syncs.ask(tx, "huggingface")
+    sync_what_waits(importer, threading.Event())
+    assert asked == ["https://mirror.example/hub/api/models"]
+
+
 def test_an_interval_asks_for_what_is_due_and_only_then(run, clock, fetched, importer):
     run(refresh_hours=0)
     assert fetched == []
     importer.ask_for_due(6)
     importer.ask_for_due(6)
-    sync_what_waits(importer, clock, threading.Event())
+    sync_what_waits(importer, threading.Event())
     assert len(fetched) == 2, "each source once"
     clock.at += timedelta(hours=5)
     importer.ask_for_due(6)
-    sync_what_waits(importer, clock, threading.Event())
+    sync_what_waits(importer, threading.Event())
     assert len(fetched) == 2
     clock.at += timedelta(hours=1)
     importer.ask_for_due(6)
-    sync_what_waits(importer, clock, threading.Event())
+    sync_what_waits(importer, threading.Event())
     assert len(fetched) == 4
 
 

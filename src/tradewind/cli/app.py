@@ -11,11 +11,17 @@ import typer
 
 from tradewind import __version__
 from tradewind.cli.bench import bench
+from tradewind.cli.billing import billing
 from tradewind.cli.catalog import catalog
 from tradewind.cli.deployments import deploy, deployments, pull
+from tradewind.cli.invoices import invoices
+from tradewind.cli.ledger import ledger
 from tradewind.cli.models import models
+from tradewind.cli.prices import prices
 from tradewind.cli.publish import publish
+from tradewind.cli.receipt import receipt
 from tradewind.cli.settings import load_settings
+from tradewind.cli.wallet import wallet
 from tradewind.core.errors import TradewindError
 
 if TYPE_CHECKING:
@@ -58,6 +64,12 @@ cli.command()(pull)
 cli.command()(publish)
 cli.add_typer(models, name="models")
 cli.add_typer(bench, name="bench")
+cli.add_typer(ledger, name="ledger")
+cli.add_typer(receipt, name="receipt")
+cli.add_typer(prices, name="prices")
+cli.add_typer(billing, name="billing")
+cli.add_typer(wallet, name="wallet")
+cli.add_typer(invoices, name="invoices")
 
 DataOption = Annotated[Path | None, typer.Option(help="Folder of everything the platform keeps.")]
 DryRunOption = Annotated[bool, typer.Option(help="Show the report and change nothing.")]

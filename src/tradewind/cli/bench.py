@@ -10,11 +10,6 @@ from tradewind.cli.settings import load_settings
 bench = typer.Typer(help="Measure parts of the platform on this machine.", no_args_is_help=True)
 
 
-@bench.callback()
-def _family() -> None:
-    """Keep `catalog` a verb of its own while it is the only one."""
-
-
 @bench.command("catalog")
 def catalog(
     models: Annotated[
@@ -36,3 +31,30 @@ def catalog(
         typer.echo(jsonlib.dumps(as_json(figures)))
     else:
         show(figures, Console(highlight=False))
+
+
+@bench.command("billing")
+def billing(
+    events: Annotated[
+        int, typer.Option(min=1_000, max=100_000_000, help="Made-up calls of one month.")
+    ] = 1_000_000,
+    organizations: Annotated[
+        int, typer.Option(min=2, max=1_000_000, help="Whose calls they are.")
+    ] = 10_000,
+    json: Annotated[bool, typer.Option(help="Print one JSON object as the last line.")] = False,
+) -> None:
+    """Measure ingest, settlement, invoices and the close of a month, on a database of its own that
+    is removed afterwards.
+    """
+    settings = load_settings()
+    from rich.console import Console  # noqa: PLC0415
+
+    from tradewind.serve.bench_billing.measure import measure  # noqa: PLC0415
+
+    console = Console(stderr=True, highlight=False)
+    figures = measure(events, organizations, console.print, run_as=settings.postgres_user)
+    if json:
+        typer.echo(jsonlib.dumps(figures._asdict()))
+        return
+    for name, value in figures._asdict().items():
+        typer.echo(f"{name.replace('_', ' '):<28} {value:>14,}")

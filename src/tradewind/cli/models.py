@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tradewind.cli.call_through import call_through
 from tradewind.cli.settings import load_settings
 from tradewind.core.errors import InvalidInput
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from tradewind.readmodels.catalog_search.rows import Card, CatalogPage
 
 models = typer.Typer(help="Look through the catalog of a running platform.", no_args_is_help=True)
+
+models.command("call-through")(call_through)
 
 DataOption = Annotated[Path | None, typer.Option(help="Folder of everything the platform keeps.")]
 JsonOption = Annotated[bool, typer.Option(help="Print one JSON object.")]
@@ -113,7 +116,13 @@ def _query(
         if not equals:
             raise InvalidInput(f"'{one[:80]}' is not of the form FACET=VALUE")
         pairs.append((facet, value))
-    return read_query(pairs)
+    query = read_query(pairs)
+    if query.fits:
+        raise InvalidInput(
+            "`fits` is about a project, and a command belongs to none",
+            hint="ask the API with a key of the project",
+        )
+    return query
 
 
 def _search(query: "CatalogQuery", data: Path | None, *, is_json: bool) -> None:

@@ -10,7 +10,11 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
 from sqlalchemy import Connection
 
-from tradewind.control.problems import PROBLEM_ANSWERS, PROBLEM_ANSWERS_OF_CHANGES
+from tradewind.control.problems import (
+    PROBLEM_ANSWERS,
+    PROBLEM_ANSWERS_OF_CHANGES,
+    PROBLEM_ANSWERS_OF_LINKS,
+)
 from tradewind.control.services import ControlServices
 from tradewind.core.errors import Forbidden
 from tradewind.core.permissions import Permission
@@ -95,7 +99,7 @@ class Routes:
         something else than JSON.
 
         An open one also answers whoever sends no key at all: an administrator's choice. A key that
-        is sent is checked as ever.
+        is sent is checked as ever. One that is open and public has its own proof in its path.
         """
         return self._add(
             "GET",
@@ -144,6 +148,8 @@ class Routes:
     ) -> Callable[[Callable[P, A]], Callable[P, A]]:
         self.permissions[method, path] = permission
         if isinstance(permission, Public):
+            if is_open:
+                return self._add_anonymous(method, path, summary, media_type)
             return self.router.api_route(path, methods=[method], summary=summary)
         answers = dict(PROBLEM_ANSWERS if method == "GET" else PROBLEM_ANSWERS_OF_CHANGES)
         if media_type:
@@ -160,6 +166,27 @@ class Routes:
                 self._place,
                 Depends(self._authenticated(permission, is_open=is_open), scope="function"),
             ],
+            responses=answers,
+        )
+
+    def _add_anonymous(
+        self, method: str, path: str, summary: str, media_type: str
+    ) -> Callable[[Callable[P, A]], Callable[P, A]]:
+        """Add a route for which its own address is what lets somebody in. No key is looked at."""
+
+        def begin(request: Request) -> Generator[None]:
+            with self._services.database.transaction() as tx:
+                request.state.call = OpenCall(tx, None)
+                yield
+
+        answers: dict[int | str, dict[str, Any]] = dict(PROBLEM_ANSWERS_OF_LINKS)
+        answers[HTTPStatus.OK.value] = {"content": {media_type: {"schema": {"type": "string"}}}}
+        return self.router.api_route(
+            path,
+            methods=[method],
+            response_class=Response,
+            summary=summary,
+            dependencies=[self._place, Depends(begin, scope="function")],
             responses=answers,
         )
 

@@ -17,17 +17,27 @@ from tradewind.control.answers import (
     WhoAmI,
 )
 from tradewind.control.artifact_routes import add_artifact_routes
+from tradewind.control.billing_routes import add_billing_routes
+from tradewind.control.call_through_routes import add_call_through_routes
 from tradewind.control.catalog_routes import add_catalog_routes
 from tradewind.control.catalog_search_routes import add_catalog_search_routes
 from tradewind.control.deployment_routes import add_deployment_routes
 from tradewind.control.endpoint_routes import add_endpoint_routes
+from tradewind.control.ledger_routes import add_ledger_routes
 from tradewind.control.limit_routes import add_limit_routes
 from tradewind.control.pages import After, Limit, page_of
+from tradewind.control.payment_card_routes import add_card_routes
+from tradewind.control.payment_routes import add_payment_routes
+from tradewind.control.price_routes import add_price_routes
 from tradewind.control.provider_routes import add_provider_routes
 from tradewind.control.publishing_routes import add_publishing_routes
+from tradewind.control.receipt_routes import add_receipt_routes
 from tradewind.control.request_routes import add_request_routes
+from tradewind.control.sales_routes import add_sales_routes
+from tradewind.control.saved_view_routes import add_saved_view_routes
 from tradewind.control.services import ControlServices
 from tradewind.control.span import span_of
+from tradewind.control.usage_event_routes import add_usage_event_routes
 from tradewind.control.webhook_routes import add_webhook_routes
 from tradewind.core.permissions import Permission
 from tradewind.readmodels.project_usage import UsageGroup, UsageQuestion
@@ -52,7 +62,7 @@ def api_routes(services: ControlServices) -> Routes:
         allowed = call.holder.models
         served = [
             model
-            for model in services.list_models(call.tx)
+            for model in services.list_models(call.tx, call.holder.organization_id)
             if allowed is None or model.name in allowed
         ]
         page = page_of(served, lambda model: model.name, limit=limit, after=after)
@@ -97,11 +107,21 @@ def api_routes(services: ControlServices) -> Routes:
     add_provider_routes(routes, services)
     add_deployment_routes(routes, services)
     add_endpoint_routes(routes, services)
+    add_call_through_routes(routes, services)
     add_limit_routes(routes, services)
+    add_ledger_routes(routes, services)
+    add_billing_routes(routes, services)
+    add_payment_routes(routes, services)
+    add_card_routes(routes, services)
+    add_price_routes(routes, services)
     add_request_routes(routes, services.clock)
+    add_receipt_routes(routes, services)
+    add_usage_event_routes(routes, services)
     add_webhook_routes(routes, services)
     add_artifact_routes(routes, services)
     add_publishing_routes(routes, services)
     add_catalog_routes(routes, services)
     add_catalog_search_routes(routes, services)
+    add_saved_view_routes(routes, services)
+    add_sales_routes(routes, services)
     return routes

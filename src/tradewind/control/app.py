@@ -1,12 +1,17 @@
 """Builds the application of the control plane: the API under `/api`, room for the portal beside."""
 
 from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
 
 from tradewind import __version__
 from tradewind.control.api import api_routes
 from tradewind.control.problems import add_problem_handlers
+from tradewind.control.receipt_routes import KEYS_PATH
 from tradewind.control.services import ControlServices
 from tradewind.control.shield import Shield
+
+RECEIPT_KEYS = "/.well-known/tradewind-receipt-keys.pem"
+"""Where auditors look for the keys that receipts are signed with."""
 
 
 def create_app(services: ControlServices) -> FastAPI:
@@ -15,8 +20,13 @@ def create_app(services: ControlServices) -> FastAPI:
     # For paths that no mount takes, such as one with a line feed in it.
     add_problem_handlers(app)
     app.mount("/api", create_api(services))
+    app.add_api_route(RECEIPT_KEYS, _receipt_keys)
     app.add_middleware(Shield)
     return app
+
+
+async def _receipt_keys() -> RedirectResponse:
+    return RedirectResponse(f"/api{KEYS_PATH}")
 
 
 def create_api(services: ControlServices) -> FastAPI:

@@ -20,6 +20,7 @@ from tradewind.features.catalog.schemas import (
     SyncRow,
     VersionRow,
 )
+from tradewind.readmodels.calendar_links import CalendarLink
 from tradewind.snapshot.contents import Operation
 
 _Next = Field(description="Send it as `after` for the next page; null at the end.")
@@ -67,6 +68,7 @@ class CatalogModelAnswer(BaseModel):
     open_weights: bool | None
     lifecycle: Lifecycle
     retires_on: date | None
+    deprecates_on: date | None
     replacement: str | None
     visibility: str
     origin: str
@@ -97,16 +99,12 @@ class CatalogModelAnswer(BaseModel):
             open_weights=model.open_weights,
             lifecycle=Lifecycle(model.lifecycle),
             retires_on=model.retires_on,
+            deprecates_on=model.deprecates_on,
             replacement=model.replacement or None,
             visibility=model.visibility,
             origin=model.origin,
             offers=model.offers,
         )
-
-
-class CatalogModelPage(BaseModel):
-    models: list[CatalogModelAnswer]
-    next: str | None = _Next
 
 
 class OfferAnswer(BaseModel):
@@ -212,6 +210,11 @@ class LifecycleBody(Body):
     retires_on: Annotated[date | None, Field(strict=False)] = Field(
         default=None, description="With `deprecated`: its last day; without one the earliest."
     )
+    deprecates_on: Annotated[date | None, Field(strict=False)] = Field(
+        default=None,
+        description="With `deprecated`: announce it now for this day ahead, on which it comes by"
+        " itself; without one it is deprecated now.",
+    )
     replacement: _ModelName | None = Field(
         default=None, description="Name of the model to take instead."
     )
@@ -221,6 +224,9 @@ class LifecycleAnswer(BaseModel):
     state: Lifecycle
     since: datetime
     retires_on: date | None
+    deprecates_on: date | None = Field(
+        description="The day for which its deprecation was announced, or on which it came by that."
+    )
     earliest_legacy_on: date | None
     earliest_deprecated_on: date | None
     earliest_retires_on: date | None
@@ -231,10 +237,44 @@ class LifecycleAnswer(BaseModel):
             state=life.state,
             since=life.since,
             retires_on=life.retires_on,
+            deprecates_on=life.deprecates_on,
             earliest_legacy_on=None if schedule is None else schedule.legacy_on,
             earliest_deprecated_on=None if schedule is None else schedule.deprecated_on,
             earliest_retires_on=None if schedule is None else schedule.retires_on,
         )
+
+
+class CalendarLinkBody(Body):
+    name: Annotated[str, StringConstraints(max_length=80)] = Field(
+        description="Which calendar it is for."
+    )
+
+
+class CalendarLinkAnswer(BaseModel):
+    id: str
+    name: str
+    owner: str
+    created_at: datetime
+    last_read_at: datetime | None
+
+    @classmethod
+    def of(cls, link: CalendarLink) -> Self:
+        return cls(
+            id=link.link_id,
+            name=link.name,
+            owner=link.user_name,
+            created_at=link.created_at,
+            last_read_at=link.last_read_at,
+        )
+
+
+class CalendarLinkList(BaseModel):
+    links: list[CalendarLinkAnswer] = Field(description="The newest first.")
+
+
+class NewCalendarLinkAnswer(BaseModel):
+    id: str
+    url: str = Field(description="Shown this once. Whoever has it reads the calendar.")
 
 
 class LicenceBody(Body):

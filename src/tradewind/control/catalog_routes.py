@@ -4,19 +4,22 @@ from typing import Annotated, Literal
 
 from fastapi import Path, Query, Response
 
-from tradewind.control.access import AuthenticatedCall, Call, Routes
+from tradewind.control.access import PUBLIC, AuthenticatedCall, Call, CallOfAnyone, Routes
 from tradewind.control.catalog_answers import (
     AcceptanceAnswer,
     AcceptanceList,
+    CalendarLinkAnswer,
+    CalendarLinkBody,
+    CalendarLinkList,
     CatalogModelAnswer,
     CatalogModelDetail,
-    CatalogModelPage,
     ChangeAnswer,
     ChangePage,
     FactAnswer,
     LicenceBody,
     LifecycleAnswer,
     LifecycleBody,
+    NewCalendarLinkAnswer,
     OfferAnswer,
     PublisherAnswer,
     PublisherPage,
@@ -28,9 +31,13 @@ from tradewind.control.catalog_answers import (
 )
 from tradewind.control.pages import After, Limit
 from tradewind.control.services import ControlServices
+from tradewind.core.errors import InvalidInput
+from tradewind.core.ids import UserId
 from tradewind.core.permissions import Permission
+from tradewind.features.catalog.calendars import sees_all_links
 from tradewind.features.catalog.rules.lifecycle import Lifecycle
 from tradewind.features.catalog.schemas import CatalogModel
+from tradewind.readmodels.calendar_links import list_calendar_links
 
 _Publisher = Annotated[str, Path(max_length=64)]
 _Slug = Annotated[str, Path(max_length=100)]
@@ -47,6 +54,7 @@ def add_catalog_routes(routes: Routes, services: ControlServices) -> None:
     """Add everything below `/catalog`."""
     _add_model_routes(routes, services)
     _add_life_routes(routes, services)
+    _add_calendar_link_routes(routes, services)
     _add_sync_routes(routes, services)
 
 
@@ -60,17 +68,6 @@ def _add_model_routes(routes: Routes, services: ControlServices) -> None:
     @routes.get("/catalog/stats", permission=_READS, summary="How much the catalog knows")
     def stats(call: Call) -> StatsAnswer:
         return StatsAnswer.of(catalog.stats(call.tx))
-
-    @routes.get("/catalog/models", permission=_READS, summary="Models of the catalog, by name")
-    def models(call: Call, limit: Limit = 100, after: After = None) -> CatalogModelPage:
-        found = catalog.list_models(
-            call.tx, call.holder.organization_id, after=after or "", limit=limit + 1
-        )
-        shown = found[:limit]
-        return CatalogModelPage(
-            models=[CatalogModelAnswer.of(model) for model in shown],
-            next=shown[-1].name if len(found) > limit else None,
-        )
 
     @routes.get(_MODEL, permission=_READS, summary="All that is known of a model")
     def model(call: Call, publisher: _Publisher, slug: _Slug) -> CatalogModelDetail:
@@ -130,7 +127,7 @@ def _add_life_routes(routes: Routes, services: ControlServices) -> None:
     @routes.put(
         f"{_MODEL}/lifecycle",
         permission=_WRITES,
-        summary="Bring a model into a state, or give a deprecated one a later last day",
+        summary="Bring a model into a state, announce its deprecation, or put its last day off",
     )
     def move(
         call: Call, publisher: _Publisher, slug: _Slug, body: LifecycleBody
@@ -138,8 +135,25 @@ def _add_life_routes(routes: Routes, services: ControlServices) -> None:
         name = f"{publisher}/{slug}"
         catalog.show_model(call.tx, name, call.holder.organization_id)
         former, _ = lives.show(call.tx, name)
-        is_later = former.state is body.state is Lifecycle.DEPRECATED
-        if is_later and body.retires_on is not None and body.replacement is None:
+        is_end = body.state is Lifecycle.DEPRECATED
+        day = body.deprecates_on
+        if day is None and is_end and former.is_announced and body.retires_on is not None:
+            day = former.deprecates_on
+        is_later = is_end and former.state is body.state
+        if day is not None:
+            if not is_end:
+                raise InvalidInput(
+                    "only a deprecation is announced ahead", hint="name the state `deprecated`"
+                )
+            lives.announce(
+                call.tx,
+                call.holder,
+                name,
+                day,
+                retires_on=body.retires_on,
+                replacement=body.replacement,
+            )
+        elif is_later and body.retires_on is not None and body.replacement is None:
             lives.postpone(call.tx, call.holder, name, body.retires_on)
         else:
             lives.move(
@@ -159,7 +173,54 @@ def _add_life_routes(routes: Routes, services: ControlServices) -> None:
         media_type="text/calendar",
     )
     def calendar(call: Call) -> Response:
-        text = lives.calendar(call.tx, call.holder.organization_id, "")
+        text = lives.calendar(call.tx, call.holder.organization_id, services.public_url)
+        return Response(text, media_type="text/calendar; charset=utf-8")
+
+
+def _add_calendar_link_routes(routes: Routes, services: ControlServices) -> None:
+    links, lives = services.calendar_links, services.lives
+    reads, writes = Permission.KEYS_READ, Permission.KEYS_WRITE
+
+    def maker(call: AuthenticatedCall) -> UserId | None:
+        """Return whose key it is: a link is a person's."""
+        return services.accounts.get_key(call.tx, call.holder, call.holder.key_id).created_by
+
+    @routes.get(
+        "/catalog/calendar-links",
+        permission=reads,
+        summary="Links to the calendar: one's own, with a management key the organization's",
+    )
+    def all_links(call: Call) -> CalendarLinkList:
+        user_id = maker(call)
+        if user_id is None and not sees_all_links(call.holder):
+            return CalendarLinkList(links=[])
+        whose = None if sees_all_links(call.holder) else user_id
+        found = list_calendar_links(call.tx, call.holder.organization_id, whose)
+        return CalendarLinkList(links=[CalendarLinkAnswer.of(link) for link in found])
+
+    @routes.post(
+        "/catalog/calendar-links",
+        permission=writes,
+        summary="Make a link that calendars can follow without a key",
+    )
+    def create(call: Call, body: CalendarLinkBody) -> NewCalendarLinkAnswer:
+        made = links.create(call.tx, call.holder, maker(call), body.name)
+        return NewCalendarLinkAnswer(id=made.link_id, url=f"{services.public_url}{made.path}")
+
+    @routes.delete("/catalog/calendar-links/{link_id}", permission=writes, summary="Revoke a link")
+    def revoke(call: Call, link_id: _ChangeId) -> None:
+        links.revoke(call.tx, call.holder, maker(call), link_id)
+
+    @routes.get(
+        "/catalog/calendars/{token}.ics",
+        permission=PUBLIC,
+        is_open=True,
+        summary="The calendar behind a link (iCalendar)",
+        media_type="text/calendar",
+    )
+    def linked(call: CallOfAnyone, token: Annotated[str, Path(max_length=100)]) -> Response:
+        organization_id = links.open(call.tx, token)
+        text = lives.calendar(call.tx, organization_id, services.public_url)
         return Response(text, media_type="text/calendar; charset=utf-8")
 
 

@@ -2,16 +2,20 @@
 
 import hashlib
 from http import HTTPStatus
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
+import msgspec
 from fastapi import Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from tradewind.control.access import CallOfAnyone, Routes
+from tradewind.control.access import CallOfAnyone, OpenCall, Routes
 from tradewind.control.catalog_search_answers import CatalogSearchAnswer
 from tradewind.control.services import ControlServices
+from tradewind.core.errors import InvalidInput
 from tradewind.core.permissions import Permission
+from tradewind.readmodels.catalog_fit import resolve_fit
 from tradewind.readmodels.catalog_search.facets import FACETS
+from tradewind.readmodels.catalog_search.fit import Fit
 from tradewind.readmodels.catalog_search.query import (
     MAX_CHOSEN,
     MAX_PAGE,
@@ -48,6 +52,11 @@ class SearchParameters(BaseModel):
     capability: _Values = []
     region: _Values = []
     lifecycle: _Values = []
+    fits: Literal["yes"] | None = Field(
+        default=None,
+        description="Only what works for the key's project: in its regions, within its budgets."
+        " Needs `limits:read`.",
+    )
     sort: Sort = Sort.RELEVANCE
     page: int = Field(default=1, ge=1, le=MAX_PAGE)
     per_page: int = Field(default=PER_PAGE, ge=1, le=MAX_PER_PAGE)
@@ -55,7 +64,9 @@ class SearchParameters(BaseModel):
     def query(self) -> CatalogQuery:
         """Raises InvalidInput."""
         chosen: dict[str, list[str]] = {name: getattr(self, name) for name in FACETS}
-        return CatalogQuery.of(self.q, chosen, self.sort, self.page, self.per_page)
+        return CatalogQuery.of(
+            self.q, chosen, self.sort, self.page, self.per_page, fits=self.fits is not None
+        )
 
 
 def add_catalog_search_routes(routes: Routes, services: ControlServices) -> None:
@@ -75,8 +86,9 @@ def add_catalog_search_routes(routes: Routes, services: ControlServices) -> None
     ) -> CatalogSearchAnswer:
         query = asked.query()
         reader = Reader(None if call.holder is None else call.holder.organization_id)
-        found = services.catalog_search.search(query, reader, call.tx)
-        etag = _etag(query, reader, found.stamp)
+        fit = _fit(call, services) if query.fits else None
+        found = services.catalog_search.search(query, reader, call.tx, fit=fit)
+        etag = _etag(query, reader, found.stamp, fit)
         headers = {"etag": etag, "vary": "authorization"}
         if if_none_match is not None and etag in if_none_match:
             # A response is passed on as it is.
@@ -86,7 +98,23 @@ def add_catalog_search_routes(routes: Routes, services: ControlServices) -> None
         return CatalogSearchAnswer.of(query, found)
 
 
-def _etag(query: CatalogQuery, reader: Reader, stamp: str) -> str:
-    """Return what this answer is known by: it changes with the index, the question and who asks."""
-    told = "\n".join((stamp, reader.organization_id or "", query.query_string()))
+def _fit(call: OpenCall, services: ControlServices) -> Fit:
+    """Raises Forbidden for a key that may not know budgets, InvalidInput without a key."""
+    if call.holder is None:
+        raise InvalidInput("`fits` needs a key: nothing is known of whoever sends none")
+    return resolve_fit(
+        call.tx,
+        services.budgets,
+        call.holder,
+        currency=services.catalog_search.currency,
+        now=services.clock.now(),
+    ).fit
+
+
+def _etag(query: CatalogQuery, reader: Reader, stamp: str, fit: Fit | None) -> str:
+    """Return what this answer is known by: it changes with the index, the question, who asks, and
+    what is left of their budgets.
+    """
+    fits = "" if fit is None else msgspec.json.encode(fit, order="deterministic").decode()
+    told = "\n".join((stamp, reader.organization_id or "", query.query_string(), fits))
     return f'"{hashlib.sha256(told.encode()).hexdigest()[:32]}"'

@@ -12,7 +12,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from tradewind.core.errors import TradewindError, Unauthenticated, Unavailable
+from tradewind.core.errors import (
+    LimitExceeded,
+    TradewindError,
+    Unauthenticated,
+    Unavailable,
+)
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
@@ -48,6 +53,7 @@ def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 PROBLEM_ANSWERS = _answers(401, 403, 404, 422, 503)
+PROBLEM_ANSWERS_OF_LINKS = _answers(404, 422, 429, 503)
 PROBLEM_ANSWERS_OF_CHANGES = _answers(401, 403, 404, 409, 412, 413, 422, 503)
 
 
@@ -68,6 +74,8 @@ def _expected(request: Request, error: Exception) -> Response:
     headers: dict[str, str] = {}
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = 'Bearer realm="tradewind"'
+    if isinstance(error, LimitExceeded) and error.retry_after_s is not None:
+        headers["retry-after"] = str(error.retry_after_s)
     return _answer(
         request, error.status, error.code, error.message, hint=error.hint, headers=headers
     )

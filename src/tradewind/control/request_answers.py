@@ -130,9 +130,16 @@ class RequestAnswer(BaseModel):
     trace_parent: str
     user_agent: str
     tags: dict[str, str]
+    is_batch: bool
+    region: str = Field(description="Where it was answered; empty is not told.")
+    provider_cost: str | None = Field(
+        description="What the host took; only told to whoever runs the platform."
+    )
+    provider_currency: str | None
 
     @classmethod
-    def of(cls, detail: RequestDetail) -> Self:
+    def of(cls, detail: RequestDetail, *, shows_provider_cost: bool = False) -> Self:
+        taken = detail.provider_cost_nanos if shows_provider_cost else None
         return cls(
             request=RequestLine.of(detail.line),
             project_id=detail.project_id,
@@ -151,6 +158,10 @@ class RequestAnswer(BaseModel):
             trace_parent=detail.trace_parent,
             user_agent=detail.user_agent,
             tags=detail.tags,
+            is_batch=detail.is_batch,
+            region=detail.region,
+            provider_cost=None if taken is None else format_nanos(taken),
+            provider_currency=None if taken is None else detail.provider_currency,
         )
 
 

@@ -15,6 +15,7 @@ from tradewind.control.request_answers import (
 from tradewind.control.span import in_utc
 from tradewind.core.clock import Clock
 from tradewind.core.permissions import Permission
+from tradewind.features.accounts.schemas import is_platform_administrator
 from tradewind.readmodels.request_addresses import (
     LONGEST_PLACE,
     find_request,
@@ -98,7 +99,11 @@ def add_request_routes(routes: Routes, clock: Clock) -> None:
             request_id,
             project_id=call.holder.project_id,
         )
-        return RequestAnswer.of(found)
+        return RequestAnswer.of(
+            found,
+            shows_provider_cost=call.holder.may(Permission.FINANCE_READ)
+            and is_platform_administrator(call.holder),
+        )
 
     @routes.get(
         "/requests/{request_id}/content",

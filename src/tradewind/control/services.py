@@ -8,17 +8,32 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
+from tradewind.core.ids import OrganizationId
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.artifacts.services import ArtifactServices
+from tradewind.features.billing.closing import Closing
+from tradewind.features.billing.service import Billing
 from tradewind.features.budgets.service import Budgets
+from tradewind.features.catalog.calendars import CalendarLinks
 from tradewind.features.catalog.licences import Licences
 from tradewind.features.catalog.lives import Lives
+from tradewind.features.catalog.saved_views import SavedViews
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.catalog.sync import Syncs
 from tradewind.features.deployments.orders import DeploymentOrders
+from tradewind.features.endpoints.call_through import CallThroughs
 from tradewind.features.endpoints.service import Endpoints
+from tradewind.features.ledger.service import Ledger
+from tradewind.features.market.services import PriceServices
+from tradewind.features.payments.bank_transfers import BankTransfers
+from tradewind.features.payments.card_payments import CardPayments
+from tradewind.features.payments.service import Wallets
 from tradewind.features.providers.service import Providers
 from tradewind.features.publishing.services import PublishingServices
+from tradewind.features.receipts.corrections import Corrections
+from tradewind.features.receipts.service import Receipts
+from tradewind.features.sales.offers import SaleOffers
+from tradewind.features.sales.service import Sales
 from tradewind.features.webhooks.service import Webhooks
 from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.readmodels.catalog_search.live import CatalogSearch
@@ -42,18 +57,35 @@ class ControlServices:
     accounts: Accounts
     providers: Providers
     endpoints: Endpoints
+    call_throughs: CallThroughs
     orders: DeploymentOrders
     engine_logs: EngineLogs
     budgets: Budgets
+    ledger: Ledger
+    sales: Sales
+    sale_offers: SaleOffers
+    billing: Billing
+    closing: Closing
+    wallets: Wallets
+    bank_transfers: BankTransfers
+    card_payments: CardPayments | None
+    """None where no processor is set up: its routes are not there."""
+    prices: PriceServices
+    receipts: Receipts
+    corrections: Corrections
     webhooks: Webhooks
     artifacts: ArtifactServices
     publishing: PublishingServices
     catalog: Catalog
     syncs: Syncs
     lives: Lives
+    calendar_links: CalendarLinks
     licences: Licences
+    saved_views: SavedViews
     catalog_search: CatalogSearch
     catalog_is_public: bool
     clock: Clock
-    list_models: Callable[[Connection], Sequence[ServedModel]]
+    list_models: Callable[[Connection, OrganizationId], Sequence[ServedModel]]
     read_usage: Callable[[Connection, UsageQuestion], ProjectUsage]
+    public_url: str = ""
+    """Origin under which browsers reach the platform, without a trailing slash."""

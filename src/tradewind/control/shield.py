@@ -26,7 +26,7 @@ _DEFAULT_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-_PART = re.compile(r"/api/uploads/[a-z0-9_]{1,100}/parts/[0-9]{1,5}")
+_PART = re.compile(r"/(?:api|publish)/uploads/[a-z0-9_]{1,100}/parts/[0-9]{1,5}")
 _REQUEST_ID = re.compile(r"req_[0-9a-f]{32}")
 
 

@@ -76,6 +76,12 @@ class LimitExceeded(TradewindError):
     code = "limit_exceeded"
     status = 429
 
+    def __init__(
+        self, message: str, *, hint: str | None = None, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
 
 class Unavailable(TradewindError):
     code = "unavailable"

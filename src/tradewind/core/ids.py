@@ -301,6 +301,21 @@ class PaymentId(Id):
     prefix = "pay_"
 
 
+class WalletLotId(Id):
+    __slots__ = ()
+    prefix = "lot_"
+
+
+class RefundId(Id):
+    __slots__ = ()
+    prefix = "ref_"
+
+
+class BankLineId(Id):
+    __slots__ = ()
+    prefix = "bln_"
+
+
 class PayoutId(Id):
     __slots__ = ()
     prefix = "pout_"

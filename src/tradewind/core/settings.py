@@ -96,6 +96,8 @@ class Settings(BaseSettings):
     """Bucket for the files of artifacts, as `s3://bucket/prefix`; without it, the data folder."""
     s3_endpoint: str | None = None
     """Address of the object store, when it is not AWS."""
+    weights_cache_gib: int = Field(default=50, ge=0, le=1_000_000)
+    """GiB of weights from the object store that this host keeps for the next start of an engine."""
     accept_pickles: bool = False
     """Take pickled checkpoints whose operations look harmless, into quarantine."""
     request_log_days: int = Field(default=30, ge=1, le=3650)
@@ -104,7 +106,18 @@ class Settings(BaseSettings):
     """Whether whoever is not signed in may read the catalog: models, prices, measured figures."""
     catalog_sync_hours: int = Field(default=0, ge=0, le=8760)
     """Hours after which the public lists of models are read again; 0 never fetches any."""
+    catalog_hub_url: str = ""
+    """Address of a mirror of the Hugging Face hub, for syncs of it; empty is the public hub."""
+    self_review: bool = False
+    """Whether who submitted a listing may approve it, for a platform that one person runs; the
+    listing and its trail say so."""
     validation_hours: int = Field(default=168, ge=1, le=8760)
     """Hours after which what publishers have listed is tried again."""
+    stripe_secret_key: str | None = Field(default=None, repr=False)
+    """Secret key of a Stripe account, for payments by card; without it, there are none."""
+    stripe_webhook_secrets: str | None = Field(default=None, repr=False)
+    """Signing secrets of Stripe's webhook, separated by commas: two while one is replaced."""
+    price_notice_days: int = Field(default=30, ge=0, le=365)
+    """Days between saying that a model will cost more and its costing more."""
     trace_share: float = Field(default=0.01, ge=0.0, le=1.0)
     """Share of calls that are exported as spans when their client's trace does not ask for it."""

@@ -102,6 +102,15 @@ def find_endpoint(view: SnapshotView, grant: Grant, name: str) -> Named:
             param="model",
             code="licence_not_accepted",
         )
+    if endpoint.sale and not _may_pass(view, grant, endpoint.sale.partition(" ")[0]):
+        _, _, offer = endpoint.sale.partition(" ")
+        raise ApiError(
+            403,
+            f"'{endpoint.name}' is sold by subscription: '{offer}'. An administrator of the"
+            " organization subscribes with POST /api/subscriptions.",
+            param="model",
+            code="subscription_required",
+        )
     return Named(endpoint, sort)
 
 
@@ -118,8 +127,12 @@ def may_call(grant: Grant, endpoint: Endpoint) -> bool:
 
 
 def _may_see(grant: Grant, endpoint: Endpoint) -> bool:
-    """Another organization's own endpoint looks as if it were not there."""
-    return not endpoint.organization_id or endpoint.organization_id == grant.organization_id
+    """Another organization's own endpoint, or another project's, looks as if it were not there."""
+    if not endpoint.organization_id:
+        return True
+    return endpoint.organization_id == grant.organization_id and (
+        not endpoint.project_id or endpoint.project_id == grant.project_id
+    )
 
 
 def _look_up(view: SnapshotView, name: str) -> Endpoint | None:

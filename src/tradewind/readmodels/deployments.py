@@ -71,6 +71,8 @@ class DeploymentView:
     trained_tokens: int
     threads: int
     replicas_wanted: int
+    strategy: str
+    """How the current revision takes the place of the one before: start_first or stop_first."""
     revision: int
     good_revision: int | None
     created_at: datetime
@@ -272,6 +274,7 @@ def _view(row: Row[Any], replicas: Sequence[ReplicaView]) -> DeploymentView:
         trained_tokens=trained,
         threads=row.threads,
         replicas_wanted=row.desired_replicas,
+        strategy=row.strategy,
         revision=row.revision,
         good_revision=row.good_revision,
         created_at=row.created_at,

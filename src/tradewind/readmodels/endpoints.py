@@ -15,6 +15,7 @@ from tradewind.core.ids import (
     EndpointTargetId,
     ModelId,
     OrganizationId,
+    ProjectId,
 )
 from tradewind.features.catalog.rules.lengths import context_or_unknown
 from tradewind.features.catalog.tables import model, model_version
@@ -69,6 +70,8 @@ class EndpointView:
     id: EndpointId
     organization_id: OrganizationId | None
     """None is everybody's."""
+    project_id: ProjectId | None
+    """None is all projects'."""
     name: str
     aliases: tuple[str, ...]
     model_id: ModelId
@@ -353,6 +356,7 @@ def _view(row: Row[Any], targets: Collection[TargetView]) -> EndpointView:
         organization_id=(
             None if row.organization_id is None else OrganizationId(row.organization_id)
         ),
+        project_id=None if row.project_id is None else ProjectId(row.project_id),
         name=row.name,
         aliases=tuple(row.aliases),
         model_id=ModelId(row.model_id),

@@ -9,9 +9,15 @@ from tradewind.features.accounts.tables import organization
 
 def first_organization(tx: Connection) -> OrganizationId:
     """Raises NotFound before the first run."""
+    found = find_first_organization(tx)
+    if found is None:
+        raise NotFound("there is no organization yet", hint="start the platform once")
+    return found
+
+
+def find_first_organization(tx: Connection) -> OrganizationId | None:
+    """Return None before the first run."""
     found = tx.execute(
         select(organization.c.id).order_by(organization.c.created_at, organization.c.id).limit(1)
     ).scalar()
-    if found is None:
-        raise NotFound("there is no organization yet", hint="start the platform once")
-    return OrganizationId(found)
+    return None if found is None else OrganizationId(found)

@@ -145,6 +145,13 @@ class RequestDetail:
     trace_parent: str
     user_agent: str
     tags: dict[str, str]
+    is_batch: bool = False
+    region: str = ""
+    """Where it was answered; empty is not told."""
+    provider_cost_nanos: int | None = None
+    """What the host took, in `provider_currency`; for whoever runs the platform."""
+    provider_currency: str | None = None
+    corrects: UUID | None = None
 
 
 def list_requests(tx: Connection, question: RequestQuestion) -> list[LoggedRequest]:
@@ -178,6 +185,11 @@ def show_request(tx: Connection, organization_id: str, event_id: UUID) -> Reques
             usage_event.c.cache_write_tokens,
             usage_event.c.meters,
             usage_event.c.price_id,
+            usage_event.c.is_batch,
+            usage_event.c.region,
+            usage_event.c.provider_cost_nanos,
+            usage_event.c.provider_currency,
+            usage_event.c.corrects,
         )
         .where(
             request_log.c.organization_id == organization_id,
@@ -205,6 +217,11 @@ def show_request(tx: Connection, organization_id: str, event_id: UUID) -> Reques
         trace_parent=row.trace_parent,
         user_agent=row.user_agent,
         tags=row.tags,
+        is_batch=bool(row.is_batch),
+        region=row.region or "",
+        provider_cost_nanos=row.provider_cost_nanos,
+        provider_currency=row.provider_currency,
+        corrects=row.corrects,
     )
 
 

@@ -1,9 +1,10 @@
 """Compiles the gateway's endpoints: names with their model, price in force and targets."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, time
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, case, func, select
 
 from tradewind.features.catalog.rules.announcements import deprecation_lines
 from tradewind.features.catalog.rules.gates import gate_of
@@ -14,25 +15,35 @@ from tradewind.features.deployments.tables import deployment_revision, replica
 from tradewind.features.endpoints.rows import conditions_of, cost_of, limits_of, routing_of
 from tradewind.features.endpoints.tables import endpoint, endpoint_target
 from tradewind.features.providers.schemas import OpenConnection
-from tradewind.readmodels.prices import price_in_force
+from tradewind.features.sales.tables import sale_offer
+from tradewind.readmodels.prices import own_price_in_force, price_in_force
 from tradewind.snapshot.contents import Ending, Endpoint, Operation, Price, Target
 
 # What a host works on at once is its own matter and far more than an engine's few slots.
 _SLOTS_OF_A_HOST = 1024
 _OWN_HOST = "own"
+_OF_PRICES = (
+    "currency",
+    "input_nanos",
+    "output_nanos",
+    "cached_input_nanos",
+    "cache_write_nanos",
+    "meters",
+)
 
 
 def compile_endpoints(
     tx: Connection, open_connections: Callable[[Connection], Mapping[str, OpenConnection]]
 ) -> tuple[Endpoint, ...]:
-    """Return every enabled endpoint whose model has a price, the oldest first.
+    """Return every enabled endpoint whose model has a price in force, the oldest first. An
+    organization's own endpoint takes the price that it has for itself before everybody's.
 
     `open_connections` is `Providers.open_connections`: here credentials leave the vault, so what
     is returned is never logged. A deployment's ready replicas each become a target, a connection
     becomes one; what is not ready, disabled or cannot be opened is left out.
     """
     targets = _targets(tx, open_connections(tx))
-    prices = price_in_force()
+    prices, own = price_in_force(), own_price_in_force()
     rows = tx.execute(
         select(
             endpoint,
@@ -43,24 +54,41 @@ def compile_endpoints(
             model.c.lifecycle,
             model.c.lifecycle_since,
             model.c.retires_on,
+            model.c.deprecates_on,
             model.c.replacement,
             model.c.operation,
             model.c.context_tokens,
             model.c.max_output_tokens,
             model.c.dimensions,
+            sale_offer.c.id.label("sale_id"),
+            sale_offer.c.name.label("sale_name"),
             func.extract("epoch", model.c.created_at).label("model_created_s"),
-            prices.c.id.label("price_id"),
-            prices.c.currency,
-            prices.c.input_nanos,
-            prices.c.output_nanos,
-            prices.c.cached_input_nanos,
-            prices.c.cache_write_nanos,
-            prices.c.meters,
+            func.coalesce(own.c.id, prices.c.id).label("price_id"),
+            *[
+                case((own.c.id.is_not(None), own.c[name]), else_=prices.c[name]).label(name)
+                for name in _OF_PRICES
+            ],
         )
         .join(model, model.c.id == endpoint.c.model_id)
-        .join(prices, prices.c.model_id == model.c.id)
+        .outerjoin(prices, prices.c.model_id == model.c.id)
+        # An organization's own endpoint is nothing that anybody sells to it.
+        .outerjoin(
+            sale_offer,
+            (sale_offer.c.model_id == model.c.id)
+            & (sale_offer.c.state == "live")
+            & sale_offer.c.is_subscription_only
+            & endpoint.c.organization_id.is_(None),
+        )
+        .outerjoin(
+            own,
+            (own.c.model_id == model.c.id) & (own.c.organization_id == endpoint.c.organization_id),
+        )
         # Nothing can be made an endpoint without an operation; see `Catalog.ready_to_serve`.
-        .where(endpoint.c.is_enabled, model.c.operation.is_not(None))
+        .where(
+            endpoint.c.is_enabled,
+            model.c.operation.is_not(None),
+            prices.c.id.is_not(None) | own.c.id.is_not(None),
+        )
         .order_by(endpoint.c.created_at, endpoint.c.name)
     )
     return tuple(_endpoint(row, tuple(targets.get(row.id, ()))) for row in rows)
@@ -189,16 +217,22 @@ def _endpoint(row: Row[Any], targets: tuple[Target, ...]) -> Endpoint:
         organization_id=row.organization_id or "",
         ending=_ending(row),
         gate=gate_of(f"{row.publisher_slug}/{row.slug}", row.licence) if row.is_gated else "",
+        project_id=row.project_id or "",
+        sale=f"{row.sale_id} {row.sale_name}" if row.sale_id is not None else "",
     )
 
 
 def _ending(row: Row[Any]) -> Ending | None:
+    since = row.lifecycle_since
     if row.lifecycle not in {Lifecycle.DEPRECATED, Lifecycle.RETIRED}:
-        return None
+        if row.deprecates_on is None:
+            return None
+        # RFC 9745, section 2.1: a day ahead is told in the same header.
+        since = datetime.combine(row.deprecates_on, time(), UTC)
     # A reference of its own host: the page of the model to take instead.
     page = f"/models/{row.replacement}" if row.replacement else ""
     return Ending(
-        lines=deprecation_lines(row.lifecycle_since, row.retires_on, page),
+        lines=deprecation_lines(since, row.retires_on, page),
         is_retired=row.lifecycle == Lifecycle.RETIRED,
         replacement=row.replacement,
     )

@@ -5,11 +5,13 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, or_, select
+from sqlalchemy import Connection, Row, Select, Subquery, or_, select
 
 from tradewind.features.budgets.tables import budget, model_limit, terms
 from tradewind.features.catalog.rules.gates import gate_of
 from tradewind.features.catalog.tables import licence_acceptance, model
+from tradewind.features.sales.rules.life import USABLE
+from tradewind.features.sales.tables import sale_offer, subscription
 from tradewind.snapshot.contents import Budget, Conditions, Grant, Limits, Terms
 
 _FETCHED_AT_ONCE = 1_000
@@ -74,7 +76,19 @@ def _subjects(tx: Connection, ids: Collection[str] | None) -> list[str]:
         said.add(row.project_id or row.organization_id)
     accepted = _accepted().with_only_columns(licence_acceptance.c.organization_id)
     said.update(tx.execute(accepted.distinct()).scalars())
+    said.update(tx.execute(select(_may_use().c.organization_id).distinct()).scalars())
     return sorted(said)
+
+
+def _may_use() -> Subquery:
+    """Return which organization may call what is sold by which offer."""
+    subscribed = select(subscription.c.organization_id, subscription.c.offer_id).where(
+        subscription.c.state.in_([state.value for state in USABLE])
+    )
+    sells = select(sale_offer.c.organization_id, sale_offer.c.id).where(
+        sale_offer.c.state == "live", sale_offer.c.is_subscription_only
+    )
+    return subscribed.union(sells).subquery()
 
 
 def _accepted() -> Select[Any]:
@@ -88,6 +102,9 @@ def _licences_of(tx: Connection, ids: list[str]) -> dict[str, list[str]]:
     for row in tx.execute(_accepted().where(licence_acceptance.c.organization_id.in_(ids))):
         gate = gate_of(f"{row.publisher_slug}/{row.slug}", row.licence)
         found.setdefault(row.organization_id, []).append(gate)
+    may_use = _may_use()
+    for row in tx.execute(select(may_use).where(may_use.c.organization_id.in_(ids))):
+        found.setdefault(row.organization_id, []).append(row.offer_id)
     return found
 
 

@@ -46,7 +46,7 @@ def sync(
     `file` holds what the source would have answered: nothing is fetched then. Raises InvalidInput,
     StartupError when no platform runs, and what fetching raises.
     """
-    wanted = _named(source)
+    wanted = _named(source, settings.catalog_hub_url)
     if file is not None and len(wanted) != 1:
         raise InvalidInput("a file is of one source", hint="name the source")
     fetch = _reader(file) if file is not None else Fetcher(trusted(settings.ca_bundle))
@@ -79,11 +79,11 @@ def decide(settings: Settings, change_ids: Sequence[str], *, applies: bool) -> S
         return [act(tx, KeeperOfTheData(), change_id) for change_id in change_ids]
 
 
-def _named(source: str) -> Sequence[Source]:
+def _named(source: str, hub_url: str) -> Sequence[Source]:
     today = SystemClock().now().date()
     if source == SHIPPED:
         return shipped_sources(today)
-    known = sources(today)
+    known = sources(today, hub_url=hub_url)
     if source not in known:
         names = ", ".join([SHIPPED, *sorted(known)])
         raise InvalidInput(f"there is no source {source[:64]!r}", hint=f"there are {names}")

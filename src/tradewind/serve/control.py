@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -21,19 +22,31 @@ from tradewind.core.data_folder import DataFolder
 from tradewind.core.parent_death import end_with_parent
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database, Timeouts
+from tradewind.features.artifacts.manifest import PlatformSigner
+from tradewind.features.billing.office import Office
 from tradewind.features.catalog.licences import Licences
 from tradewind.features.publishing.services import build_publishing
+from tradewind.features.receipts.corrections import Corrections
 from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.portal.app import create_portal
 from tradewind.portal.services import PortalServices
 from tradewind.readmodels.catalog_search.live import CatalogSearch
 from tradewind.readmodels.models import list_models
 from tradewind.readmodels.project_usage import read_project_usage
+from tradewind.readmodels.receipt_facts import read_calls
 from tradewind.serve.artifacts import build_artifacts
 from tradewind.serve.backstage import backstage_served
+from tradewind.serve.card_payments import build_card_payments
 from tradewind.serve.deployment_orders import build_deployment_orders
+from tradewind.serve.price_services import build_price_services
 from tradewind.serve.private_socket import private_socket
-from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
+from tradewind.serve.receipts import build_receipts
+from tradewind.serve.secret_files import (
+    load_or_create_key_encryption,
+    load_or_create_pepper,
+    load_or_create_signing_key,
+)
+from tradewind.serve.selling import build_sale_offers
 from tradewind.serve.services import build_services
 from tradewind.telemetry.logs import log_to_stderr
 
@@ -102,12 +115,17 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
     artifacts = build_artifacts(settings, folder, load_or_create_key_encryption(folder.secrets))
     orders = build_deployment_orders(services, artifacts.artifacts, currency=settings.currency)
     engine_logs = EngineLogs(folder.logs)
+    receipts = build_receipts(folder, services.clock)
     publishing = build_publishing(
         services.catalog,
         services.providers,
         services.endpoints,
         services.clock,
         artifacts=artifacts.artifacts,
+        allows_self_review=settings.self_review,
+    )
+    prices = build_price_services(
+        services.market, services.clock, notice_days=settings.price_notice_days
     )
     app = create_app(
         ControlServices(
@@ -115,7 +133,23 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
             accounts=services.accounts,
             providers=services.providers,
             endpoints=services.endpoints,
+            call_throughs=services.call_throughs,
             budgets=services.budgets,
+            ledger=services.ledger,
+            sales=services.sales,
+            sale_offers=build_sale_offers(
+                services.catalog,
+                services.clock,
+                PlatformSigner(load_or_create_signing_key(folder.secrets)),
+            ),
+            billing=services.billing,
+            closing=services.closing,
+            wallets=services.wallets,
+            bank_transfers=services.bank_transfers,
+            card_payments=build_card_payments(settings, database, services, public_url=public_url),
+            prices=prices,
+            receipts=receipts,
+            corrections=Corrections(services.clock, read_calls),
             webhooks=services.webhooks,
             artifacts=artifacts,
             publishing=publishing,
@@ -125,9 +159,12 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
             syncs=services.syncs,
             lives=services.lives,
             licences=services.licences,
+            saved_views=services.saved_views,
             catalog_search=search,
             catalog_is_public=settings.catalog_is_public,
             clock=services.clock,
+            calendar_links=services.calendar_links,
+            public_url=public_url,
             list_models=list_models,
             read_usage=read_project_usage,
         )
@@ -138,19 +175,29 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
             accounts=services.accounts,
             providers=services.providers,
             endpoints=services.endpoints,
+            call_throughs=services.call_throughs,
             orders=orders,
             engine_logs=engine_logs,
             budgets=services.budgets,
+            wallets=services.wallets,
+            bank_transfers=services.bank_transfers,
+            prices=prices,
+            office=Office(services.billing, services.closing),
+            receipts=receipts,
             webhooks=services.webhooks,
             publishing=publishing,
             artifacts=artifacts.artifacts,
+            uploads=artifacts.uploads,
             catalog=services.catalog,
+            calendar_links=services.calendar_links,
             licences=Licences(services.clock),
+            saved_views=services.saved_views,
             catalog_search=search,
             clock=services.clock,
             public_url=lambda: public_url,
             catalog_is_public=settings.catalog_is_public,
             log_days=settings.request_log_days,
+            validation_every=timedelta(hours=settings.validation_hours),
         )
     )
     app.mount("/", portal)

@@ -7,7 +7,12 @@ from typing import NamedTuple
 from tradewind.core.errors import NotFound, Unavailable
 from tradewind.core.settings import Settings
 from tradewind.features.deployments.errors import AlreadyDeployed
-from tradewind.features.deployments.schemas import Deployable, NewDeployment
+from tradewind.features.deployments.schemas import (
+    Deployable,
+    DeploymentChanges,
+    NewDeployment,
+    Strategy,
+)
 from tradewind.plugins.engines.engine_logs import Tail
 from tradewind.readmodels.deployments import (
     DeploymentView,
@@ -103,11 +108,21 @@ def scale(settings: Settings, named: str, replicas: int, *, is_override: bool) -
         return _get(at, view.deployment_id)
 
 
-def roll_back(settings: Settings, named: str, to: int | None) -> DeploymentView:
+def change(settings: Settings, named: str, changes: DeploymentChanges) -> DeploymentView:
     with operating(settings) as at:
         view = _find(at, named)
         with at.database.transaction() as tx:
-            at.orders.roll_back(tx, at.operator, view.deployment_id, to)
+            at.orders.change(tx, at.operator, view.deployment_id, changes, by=AT_THE_COMMAND)
+        return _get(at, view.deployment_id)
+
+
+def roll_back(
+    settings: Settings, named: str, to: int | None, strategy: Strategy | None
+) -> DeploymentView:
+    with operating(settings) as at:
+        view = _find(at, named)
+        with at.database.transaction() as tx:
+            at.orders.roll_back(tx, at.operator, view.deployment_id, to, strategy)
         return _get(at, view.deployment_id)
 
 

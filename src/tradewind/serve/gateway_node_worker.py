@@ -26,6 +26,7 @@ from tradewind.db.node_roll import Node
 from tradewind.db.notify import SNAPSHOT_CHANNEL, Listener
 from tradewind.features.metering.rules import EventRow, LogRow
 from tradewind.features.metering.shipper import run_shipper
+from tradewind.features.providers.health_watch import HealthWatch
 from tradewind.serve.backstage import backstage_served
 from tradewind.serve.control import build_backstage
 from tradewind.serve.gateway_configs import METRICS_FOLDER
@@ -36,6 +37,7 @@ from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_
 from tradewind.serve.services import Services, build_services
 from tradewind.telemetry.families import WORKER_TEXT
 from tradewind.telemetry.logs import log_to_stderr
+from tradewind.worker.connection_health import ConnectionHealth
 from tradewind.worker.content import ship_contents
 from tradewind.worker.node_roll import stay_on_roll
 from tradewind.worker.report import WorkerReport
@@ -87,8 +89,11 @@ def run_node_worker(settings: Settings, stop: threading.Event, backstage: Path) 
     publisher = publisher_without_engines(database, folder, services)
     report = WorkerReport(folder.run / METRICS_FOLDER / WORKER_TEXT, publisher, services.clock)
 
+    connection_health = ConnectionHealth(database, HealthWatch(services.clock))
+
     def observe(rows: Sequence[EventRow], log: Sequence[LogRow]) -> None:
         report.observe(rows)
+        connection_health.observe(log)
         lines.write(rows, log)
         if spans is not None:
             spans.write(rows, log)
@@ -112,6 +117,8 @@ def run_node_worker(settings: Settings, stop: threading.Event, backstage: Path) 
             loops.start("publish", lambda: publisher.run(_waiter(listener), stop))
             loops.start("ship", ship)
             loops.start("report", lambda: report.run(stop))
+            # The platform's worker judges, of what all hosts have noted.
+            loops.start("connection-health", lambda: connection_health.run(stop, judges=False))
             loops.start(
                 "ship-contents",
                 lambda: ship_contents(database, folder.content, services.clock, stop),

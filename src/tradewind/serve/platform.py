@@ -121,7 +121,9 @@ class Platform:
             with database.transaction() as tx:
                 return artifacts.open_for_worker(tx, digest)
 
-        weights = EngineWeights(folder.models, open_artifact)
+        weights = EngineWeights(
+            folder.models, open_artifact, most_kept_bytes=settings.weights_cache_gib * 1024**3
+        )
         weights.remove_left_over()
         self._reconciler = Reconciler(
             self.database,

@@ -6,18 +6,29 @@ from tradewind.core.clock import Clock, SystemClock
 from tradewind.db.sealing import KeyEncryption
 from tradewind.db.vault import Vault
 from tradewind.features.accounts.service import Accounts
+from tradewind.features.billing.closing import Closing
+from tradewind.features.billing.service import Billing
 from tradewind.features.budgets.service import Budgets
 from tradewind.features.budgets.upkeep import Upkeep
+from tradewind.features.budgets.wallets import WalletBudgets
+from tradewind.features.catalog.calendars import CalendarLinks
 from tradewind.features.catalog.licences import Licences
 from tradewind.features.catalog.lives import Lives
+from tradewind.features.catalog.saved_views import SavedViews
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.catalog.sync import Syncs
 from tradewind.features.deployments.service import Deployments
+from tradewind.features.endpoints.call_through import CallThroughs
 from tradewind.features.endpoints.service import Endpoints
+from tradewind.features.ledger.service import Ledger
 from tradewind.features.market.service import Market
+from tradewind.features.payments.bank_transfers import BankTransfers
+from tradewind.features.payments.service import Wallets
 from tradewind.features.providers.service import Providers
+from tradewind.features.sales.service import Sales
 from tradewind.features.webhooks.courier import Courier
 from tradewind.features.webhooks.service import Webhooks
+from tradewind.readmodels.calendar_links import is_member
 from tradewind.readmodels.model_users import organizations_using
 from tradewind.readmodels.spend import (
     find_writer_end,
@@ -25,6 +36,8 @@ from tradewind.readmodels.spend import (
     read_spends,
     read_writer_spend,
 )
+from tradewind.readmodels.wallets import BilledOrganizations
+from tradewind.serve.billing import build_billing
 
 
 class Services(NamedTuple):
@@ -33,13 +46,22 @@ class Services(NamedTuple):
     catalog: Catalog
     syncs: Syncs
     lives: Lives
+    calendar_links: CalendarLinks
     licences: Licences
+    saved_views: SavedViews
     market: Market
+    ledger: Ledger
     providers: Providers
     deployments: Deployments
     endpoints: Endpoints
+    call_throughs: CallThroughs
     budgets: Budgets
     budget_upkeep: Upkeep
+    sales: Sales
+    billing: Billing
+    closing: Closing
+    wallets: Wallets
+    bank_transfers: BankTransfers
     webhooks: Webhooks
     courier: Courier
 
@@ -52,19 +74,34 @@ def build_services(pepper: bytes, keys: KeyEncryption) -> Services:
     providers = Providers(vault, clock)
     deployments = Deployments(catalog, clock)
     accounts = Accounts(pepper, clock)
+    endpoints = Endpoints(catalog, market, providers, deployments, clock)
+    licences = Licences(clock)
+    ledger = Ledger(clock)
+    billing = build_billing(clock, ledger)
+    bills = BilledOrganizations(billing)
+    wallets = Wallets(clock, ledger, WalletBudgets(clock, read_spend), bills)
     return Services(
         clock=clock,
         accounts=accounts,
         catalog=catalog,
         syncs=Syncs(clock),
         lives=Lives(clock, organizations_using),
-        licences=Licences(clock),
+        calendar_links=CalendarLinks(clock, is_member),
+        licences=licences,
+        saved_views=SavedViews(clock),
         market=market,
+        ledger=ledger,
         providers=providers,
         deployments=deployments,
-        endpoints=Endpoints(catalog, market, providers, deployments, clock),
+        endpoints=endpoints,
+        call_throughs=CallThroughs(catalog, licences, market, providers, endpoints),
         budgets=Budgets(accounts, clock, read_spends),
         budget_upkeep=Upkeep(clock, read_spend, find_writer_end, read_writer_spend),
+        sales=Sales(clock),
+        billing=billing,
+        closing=Closing(billing, clock),
+        wallets=wallets,
+        bank_transfers=BankTransfers(clock, wallets, bills),
         webhooks=Webhooks(vault, clock),
         courier=Courier(vault, clock),
     )

@@ -26,10 +26,11 @@ def make_sign_in_link(settings: Settings) -> str:
         ).accounts
         with database.transaction() as tx:
             code = accounts.create_sign_in_link(tx, lifetime=LINK_LIFETIME)
-    return f"{_base_url(folder)}/sign-in?code={code}"
+    return f"{base_url_of(folder)}/sign-in?code={code}"
 
 
-def _base_url(folder: DataFolder) -> str:
+def base_url_of(folder: DataFolder) -> str:
+    """Return where the platform is reached, or nothing when it runs on another machine."""
     try:
         return (folder.run / BASE_URL_FILE).read_text()
     except OSError:

@@ -2,6 +2,7 @@
 
 import ssl
 
+from tradewind.core.checked_hosts import Resolver
 from tradewind.core.data_folder import DataFolder
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
@@ -13,7 +14,6 @@ from tradewind.serve.services import Services
 from tradewind.worker.model_calls import ModelCalls
 from tradewind.worker.validate import Validator
 from tradewind.worker.validation_places import Places
-from tradewind.worker.webhook_post import Resolver
 
 _ENGINE = "llama_server"
 

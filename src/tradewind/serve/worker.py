@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import FrameType
 
+from tradewind.core.checked_hosts import LoopConnector
 from tradewind.core.clock import Clock
 from tradewind.core.data_folder import DataFolder
 from tradewind.core.parent_death import end_with_parent
@@ -21,37 +22,52 @@ from tradewind.features.catalog.sync import CATALOG_CHANNEL
 from tradewind.features.files import service as files
 from tradewind.features.metering.rules import EventRow, LogRow
 from tradewind.features.metering.shipper import run_shipper
+from tradewind.features.providers.health_watch import HealthWatch
 from tradewind.features.publishing.publishers import Publishers
 from tradewind.features.responses import service as responses
 from tradewind.features.webhooks.schemas import EventKind
 from tradewind.features.webhooks.service import WEBHOOKS_CHANNEL
+from tradewind.readmodels.catalog_search.keeping import Keeper
+from tradewind.readmodels.first_organization import find_first_organization
 from tradewind.readmodels.snapshot import compile_endpoints
 from tradewind.readmodels.terms import compile_budgets, compile_terms, with_key_budgets
 from tradewind.serve.artifacts import build_artifacts
+from tradewind.serve.card_payments import build_card_payments
 from tradewind.serve.catalog_import import import_in_a_process
 from tradewind.serve.gateway_configs import METRICS_FOLDER
 from tradewind.serve.node_entry import node_of
+from tradewind.serve.price_services import build_price_services
+from tradewind.serve.receipts import build_receipts
+from tradewind.serve.search_filling import fill_in_a_process
 from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
 from tradewind.serve.services import build_services
 from tradewind.serve.validation import build_validator
 from tradewind.telemetry.families import WORKER_TEXT
 from tradewind.telemetry.logs import log_to_stderr
 from tradewind.worker.artifacts import look_after_artifacts
+from tradewind.worker.billing import BillingUpkeep
 from tradewind.worker.budgets import look_after_budgets
 from tradewind.worker.catalog import Importer, Steps, run_catalog
+from tradewind.worker.catalog_search import keep_catalog_search
+from tradewind.worker.connection_health import ConnectionHealth
 from tradewind.worker.content import ship_contents, sweep_contents
+from tradewind.worker.dns_txt import NameServers, system_servers
 from tradewind.worker.expiry import sweep_expired
 from tradewind.worker.fetch import Fetcher
 from tradewind.worker.node_roll import stay_on_roll
 from tradewind.worker.offer_stats import OfferStats
 from tradewind.worker.outbox import relay_messages
+from tradewind.worker.prices import PriceUpkeep
 from tradewind.worker.provider_tokens import keep_tokens
 from tradewind.worker.publish import Publisher
+from tradewind.worker.receipts import keep_receipts
 from tradewind.worker.report import WorkerReport
 from tradewind.worker.request_lines import RequestLines
+from tradewind.worker.sales import advance_subscriptions
 from tradewind.worker.spans import open_spans
 from tradewind.worker.validate import look_for_proofs
-from tradewind.worker.webhook_post import Poster, SystemConnector, SystemResolver, trusted
+from tradewind.worker.wallets import look_after_wallets
+from tradewind.worker.webhook_post import Poster, SystemResolver, trusted
 from tradewind.worker.webhooks import Deliveries
 
 _log = logging.getLogger("tradewind.worker")
@@ -95,14 +111,18 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
     to_deliver = Listener(database, [WEBHOOKS_CHANNEL])
     to_sync = Listener(database, [CATALOG_CHANNEL])
     fetch = Fetcher(trusted(settings.ca_bundle))
-    importer = Importer(database, services.syncs, services.clock, fetch)
+    importer = Importer(
+        database, services.syncs, services.clock, fetch, hub_url=settings.catalog_hub_url
+    )
     environment = os.environ | {
         "TRADEWIND_DATABASE_URL": settings.database_url,
         "TRADEWIND_DATA": str(folder.root),
     }
     names = SystemResolver()
-    poster = Poster(names, SystemConnector(), trusted(settings.ca_bundle))
+    poster = Poster(names, LoopConnector(), trusted(settings.ca_bundle))
     publishers = Publishers(services.catalog, services.clock)
+    receipts = build_receipts(folder, services.clock)
+    records = NameServers(system_servers())
     validator = build_validator(
         settings,
         folder,
@@ -114,16 +134,29 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
     )
     deliveries = Deliveries(database, services.courier, poster)
     handlers = {kind.value: services.courier.take_in for kind in EventKind}
+    prices = PriceUpkeep(
+        database,
+        services.market,
+        build_price_services(
+            services.market, services.clock, notice_days=settings.price_notice_days
+        ).book,
+        services.clock,
+        platform=find_first_organization,
+    )
+    cards = build_card_payments(settings, database, services, public_url="")
+    billing = BillingUpkeep(database, services.billing, services.closing, services.clock)
     lines = RequestLines(folder.logs / "requests.jsonl")
     spans = open_spans(os.environ, share=settings.trace_share)
 
     report = WorkerReport(folder.run / METRICS_FOLDER / WORKER_TEXT, publisher, services.clock)
 
     offer_stats = OfferStats(database, services.clock)
+    connection_health = ConnectionHealth(database, HealthWatch(services.clock))
 
     def observe(rows: Sequence[EventRow], log: Sequence[LogRow]) -> None:
         report.observe(rows)
         offer_stats.observe(log)
+        connection_health.observe(log)
         lines.write(rows, log)
         if spans is not None:
             spans.write(rows, log)
@@ -175,13 +208,20 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
         loop("budgets", lambda: look_after_budgets(database, services.budget_upkeep, stop)),
         loop("tokens", lambda: keep_tokens(database, services.providers, poster, stop)),
         loop("artifacts", lambda: look_after_artifacts(database, arrivals, stop)),
+        loop("prices", lambda: prices.run(stop)),
+        loop("billing", lambda: billing.run(stop)),
+        loop(
+            "sales",
+            lambda: advance_subscriptions(database, services.sales, services.clock, stop),
+        ),
+        loop("wallets", lambda: look_after_wallets(database, services.wallets, cards, stop)),
         loop("offer-stats", lambda: offer_stats.run(stop)),
+        loop("connection-health", lambda: connection_health.run(stop)),
         loop(
             "catalog",
             lambda: run_catalog(
                 database,
                 importer,
-                services.clock,
                 Steps(lambda: import_in_a_process(environment, stop), services.lives.advance),
                 wait=to_sync.wait,
                 stop=stop,
@@ -189,10 +229,19 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
             ),
         ),
         loop(
+            "catalog-search",
+            lambda: keep_catalog_search(
+                Keeper(database, currency=settings.currency, may_fill=False),
+                lambda: fill_in_a_process(environment, stop),
+                stop,
+            ),
+        ),
+        loop(
             "validate",
             lambda: validator.run(stop, every=timedelta(hours=settings.validation_hours)),
         ),
-        loop("proofs", lambda: look_for_proofs(database, publishers, poster, stop)),
+        loop("proofs", lambda: look_for_proofs(database, publishers, poster, records, stop)),
+        loop("receipts", lambda: keep_receipts(database, receipts, stop)),
         loop("outbox", lambda: relay_messages(database, handlers, messages.wait, stop)),
         loop("webhooks", lambda: deliveries.run(to_deliver.wait, stop)),
     ]

@@ -74,7 +74,8 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
     content_days: int = 0
     """Days that prompts and completions are kept in the request log; 0 keeps none."""
     licences: frozenset[str] = frozenset()
-    """What the organization has accepted, in the words of `Endpoint.gate`."""
+    """What the organization has accepted, in the words of `Endpoint.gate`, and ids of offers that
+    it may call: it is subscribed to them, or sells them."""
 
 
 class Budget(msgspec.Struct, frozen=True, array_like=True):
@@ -108,6 +109,11 @@ class Cost(msgspec.Struct, frozen=True, array_like=True):
     currency: str
     input_nanos: int
     output_nanos: int
+    cached_input_nanos: int | None = None
+    """None is as any input, as what follows."""
+    cache_write_nanos: int | None = None
+    meters: dict[str, int] = {}
+    """As in a price."""
 
 
 ELSEWHERE = "elsewhere"
@@ -204,6 +210,10 @@ class Endpoint(msgspec.Struct, frozen=True, array_like=True):
     gate: str = ""
     """Model and licence that an organization has to have accepted; empty is none. Another licence
     is another gate."""
+    project_id: str = ""
+    """Whose alone it is within its organization; empty is all of its projects'."""
+    sale: str = ""
+    """Id and name of the offer that an organization has to be subscribed to; empty is none."""
 
 
 OPERATIONS_OF: dict[Operation, frozenset[Operation]] = {

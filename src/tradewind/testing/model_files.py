@@ -2,13 +2,16 @@
 
 import io
 import json
+import math
 import pickle
+import random
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 ALIGNMENT = 32
+_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _F32 = 0
 
 
@@ -58,6 +61,59 @@ def gguf_file(
 ) -> bytes:
     head, size = gguf_header(values, tensors, version=version, architecture=architecture)
     return head + bytes(index % 251 for index in range(size))
+
+
+def small_reranker() -> bytes:
+    """Return a BERT of one layer that ranks documents, as a GGUF file that llama.cpp loads. Its
+    weights are random and always the same: it has opinions, and no reason for them.
+    """
+    wide, inner, length = 32, 64, 128
+    tokens = [*_SPECIAL_TOKENS, *(f"\u2581{word}" for word in ("banana", "colour", "yellow"))]
+    kinds = [3, 2, 3, 3, 3, *[1] * (len(tokens) - len(_SPECIAL_TOKENS))]
+    values: dict[str, Any] = {
+        "general.type": "model",
+        "general.name": "small-reranker",
+        "general.alignment": ALIGNMENT,
+        "bert.block_count": 1,
+        "bert.context_length": length,
+        "bert.embedding_length": wide,
+        "bert.feed_forward_length": inner,
+        "bert.attention.head_count": 2,
+        "bert.attention.layer_norm_epsilon": 1e-12,
+        "bert.attention.causal": False,
+        "bert.pooling_type": 4,  # of ranking
+        "tokenizer.ggml.model": "bert",
+        "tokenizer.ggml.pre": "default",
+        "tokenizer.ggml.token_type_count": 2,
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": struct.pack(f"<IIQ{len(kinds)}i", 9, 5, len(kinds), *kinds),
+    }
+    names = ("padding", "unknown", "cls", "seperator", "mask")  # codespell:ignore
+    values |= {f"tokenizer.ggml.{name}_token_id": place for place, name in enumerate(names)}
+    values |= {"tokenizer.ggml.bos_token_id": 2, "tokenizer.ggml.eos_token_id": 3}
+    pairs = [
+        *((f"blk.0.attn_{name}", (wide, wide)) for name in ("q", "k", "v", "output")),
+        ("blk.0.ffn_up", (wide, inner)),
+        ("blk.0.ffn_down", (inner, wide)),
+        ("cls", (wide, wide)),
+        ("cls.output", (wide, 1)),
+    ]
+    norms = ("token_embd_norm", "blk.0.attn_output_norm", "blk.0.layer_output_norm")
+    tensors = [
+        GgufTensor("token_embd.weight", (wide, len(tokens))),
+        GgufTensor("position_embd.weight", (wide, length)),
+        GgufTensor("token_types.weight", (wide, 2)),
+    ]
+    for name, shape in (*pairs, *((name, (wide,)) for name in norms)):
+        tensors += [GgufTensor(f"{name}.weight", shape), GgufTensor(f"{name}.bias", shape[-1:])]
+    head, _ = gguf_header(values, tensors, architecture="bert")
+    dice = random.Random(7)  # noqa: S311  weights, not a secret
+    pieces = [head]
+    for tensor in tensors:
+        count = math.prod(tensor.shape)
+        data = struct.pack(f"<{count}f", *(dice.uniform(-0.5, 0.5) for _ in range(count)))
+        pieces.append(data.ljust(_padded(len(data)), b"\0"))
+    return b"".join(pieces)
 
 
 def safetensors_file(

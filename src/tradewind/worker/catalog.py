@@ -23,7 +23,7 @@ from tradewind.features.catalog.reading import said_by
 from tradewind.features.catalog.rules.said import Said
 from tradewind.features.catalog.schemas import SyncRow
 from tradewind.features.catalog.sync import Comparison, Syncs
-from tradewind.plugins.sources import genai_prices, models_dev, openrouter
+from tradewind.plugins.sources import genai_prices, models_dev, mteb, openrouter
 from tradewind.plugins.sources.base import Fetch, Reading, Source
 from tradewind.plugins.sources.compact import SHIPPED_ON
 from tradewind.plugins.sources.registry import shipped_sources, sources
@@ -48,11 +48,27 @@ class Steps(NamedTuple):
 class Importer:
     """Reads sources and has what they say applied. Each sync is one transaction."""
 
-    def __init__(self, database: Database, syncs: Syncs, clock: Clock, fetch: Fetch) -> None:
+    def __init__(
+        self,
+        database: Database,
+        syncs: Syncs,
+        clock: Clock,
+        fetch: Fetch,
+        *,
+        hub_url: str = "",
+    ) -> None:
         self._database = database
         self._syncs = syncs
         self._clock = clock
         self._fetch = fetch
+        self._hub_url = hub_url
+
+    def source(self, name: str) -> Source:
+        """Return a source by its name. Raises InvalidInput."""
+        members = sources(self._clock.now().date(), hub_url=self._hub_url)
+        if name not in members:
+            raise InvalidInput(f"there is no source {name!r}")
+        return members[name]
 
     def compare(self, source: Source, fetch: Fetch | None = None) -> Comparison:
         """Return what a source would change. Raises as `sync`."""
@@ -131,13 +147,12 @@ def shipped_edition(source: str) -> str:
     """
     if source == genai_prices.NAME:
         return f"{importlib.metadata.version('genai-prices')} {__version__}"
-    return f"{SHIPPED_ON} {__version__}"
+    return f"{mteb.SHIPPED_ON if source == mteb.NAME else SHIPPED_ON} {__version__}"
 
 
 def run_catalog(
     database: Database,
     importer: Importer,
-    clock: Clock,
     steps: Steps,
     *,
     wait: Callable[[float], object],
@@ -159,25 +174,22 @@ def run_catalog(
             with database.transaction() as tx:
                 steps.live(tx)
             importer.ask_for_due(refresh_hours)
-            sync_what_waits(importer, clock, stop)
+            sync_what_waits(importer, stop)
         except Unavailable as error:
             _log.warning("the catalog is not looked after: %s", error)
         if not stop.is_set():
             wait(_POLL_S)
 
 
-def sync_what_waits(importer: Importer, clock: Clock, stop: threading.Event) -> None:
+def sync_what_waits(importer: Importer, stop: threading.Event) -> None:
     """Do the syncs that were asked for, one after another."""
     while not stop.is_set():
         waiting = importer.next_waiting()
         if waiting is None:
             return
         sync_id, name = waiting
-        members = sources(clock.now().date())
         try:
-            if name not in members:
-                raise InvalidInput(f"there is no source {name!r}")
-            _tell(importer.sync(members[name], sync_id=sync_id))
+            _tell(importer.sync(importer.source(name), sync_id=sync_id))
         except Unavailable:
             raise
         except TradewindError as error:

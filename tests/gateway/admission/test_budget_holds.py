@@ -438,6 +438,13 @@ def test_input_is_held_at_its_dearest_price_and_with_what_hosts_add():
     assert found.whole_nanos == (1000 + 1024) * 1.25 + 100 * 2
 
 
+def test_meters_of_a_part_of_the_tokens_are_held_at_their_dearest_price():
+    meters = {"audio_input_tokens": 3_000_000, "reasoning_tokens": 5_000_000, "requests": 7_000_000}
+    price = Price("p", "USD", 1_000_000, 2_000_000, 100_000, meters=meters)
+    found = worst(endpoint_of(price=price))
+    assert found.whole_nanos == (1000 + 1024) * 3 + 100 * 5 + 7
+
+
 def test_input_is_never_held_beyond_the_context():
     assert worst(endpoint_of(context_tokens=500), most_input=10**7, write=0).whole_nanos == 10**7
     assert worst(endpoint_of(context_tokens=500), most_input=10**7, write=1).whole_nanos == 502

@@ -40,8 +40,9 @@ from tradewind.plugins.providers.dialects.openai import (
     output_events_in,
     usage_object,
 )
+from tradewind.plugins.providers.dialects.openai_operations import CountedAnswer, count_rerank
 from tradewind.snapshot.contents import Operation, Target
-from tradewind.wire import completions
+from tradewind.wire import completions, rerank
 from tradewind.wire.chat import ChatRequest, Fields, encode, usage_of_event, usage_of_members
 from tradewind.wire.decoding import UNREADABLE
 from tradewind.wire.embeddings import EmbeddingsRequest
@@ -93,7 +94,9 @@ _ANY_OBJECT = Raw(
 class LlamaServer:
     name = "llama_server"
     dialects: frozenset[Dialect] = frozenset()
-    operations = frozenset({Operation.CHAT, Operation.COMPLETIONS, Operation.EMBEDDINGS})
+    operations = frozenset(
+        {Operation.CHAT, Operation.COMPLETIONS, Operation.EMBEDDINGS, Operation.RERANK}
+    )
     files_at = None
 
     def prepare(self, request: ProviderRequest, target: Target) -> Prepared:
@@ -108,6 +111,8 @@ class LlamaServer:
             reader: Reader = LlamaEmbeddings(request.endpoint.name)
         elif request.operation is Operation.COMPLETIONS:
             reader = _prepare_completions(fields, request.endpoint.name)
+        elif request.operation is Operation.RERANK:
+            reader = _prepare_ranking(fields, request.endpoint.name)
         else:
             assert isinstance(parsed, ChatRequest), "only operations of this provider come here"
             reader = _prepare_chat(fields, parsed, request.endpoint.name)
@@ -223,6 +228,41 @@ def _prepare_completions(fields: Fields, name: str) -> Reader:
         is_stream=is_stream,
         shows_usage=parsed.wants_usage_chunk,
     )
+
+
+def _prepare_ranking(fields: Fields, name: str) -> Reader:
+    parsed = rerank.decode_request(encode(fields))
+    if parsed.return_documents:
+        raise no_place_for("return_documents")
+    fields.pop("return_documents", None)
+    # It takes texts alone, where others take objects with one as well.
+    fields["documents"] = Raw(encode([_text_of(document) for document in parsed.documents]))
+    return CountedAnswer(name, count_rerank, _without_object)
+
+
+class _Document(msgspec.Struct, frozen=True):
+    text: str
+
+
+_decode_document = msgspec.json.Decoder(str | _Document).decode
+
+
+def _text_of(document: Raw) -> str:
+    try:
+        found = _decode_document(document)
+    except UNREADABLE as error:
+        raise ApiError(
+            400,
+            "A document is a text, or an object with a `text`.",
+            param="documents",
+            code="invalid_value",
+        ) from error
+    return found if isinstance(found, str) else found.text
+
+
+def _without_object(members: Fields) -> bytes:
+    members.pop("object", None)
+    return encode(members)
 
 
 def _object_schema(schema: Any) -> Raw:

@@ -28,6 +28,10 @@ from tradewind.plugins.providers.fakes.base import (
 from tradewind.plugins.providers.fakes.files import FakeFiles
 
 DONE = b"data: [DONE]\n\n"
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
+"""A grey PNG of one pixel."""
 _FILTERED: Json = {"hate": {"filtered": False, "severity": "safe"}}
 _FORM_FIELD = re.compile(rb'name="([a-z_\[\]]+)"\r\n(?:[^\r\n]+\r\n)*\r\n([^\r]*)\r\n')
 
@@ -255,7 +259,7 @@ def _moderations(body: Json) -> FakeReply:
 
 
 def _images(number: int, told: Told) -> FakeReply:
-    answer: Json = {"created": 1, "data": [{"b64_json": "aW1hZ2U="}] * number}
+    answer: Json = {"created": 1, "data": [{"b64_json": PIXEL}] * number}
     usage = {
         "input_tokens": INPUT_TOKENS,
         "input_tokens_details": {"text_tokens": INPUT_TOKENS, "image_tokens": 0},
