@@ -53,6 +53,7 @@ _JSON = b"application/json"
 # The phases. NEW: not admitted, or admitted and not sent. WAITING: sent, and nothing was passed on
 # to the client yet. Plain numbers: a member of an Enum costs seven times as much to look up.
 _NEW, _WAITING, _STREAMING, _ENDED = range(4)
+_COMPLETED, _OK = Outcome.COMPLETED, AttemptResult.OK
 
 
 class Call:
@@ -303,12 +304,12 @@ class Call:
         now = time.monotonic()
         if not is_stream:
             self._first_byte_at = now
-            attempts.end(AttemptResult.OK, "", now)
+            attempts.end(_OK, "", now)
         else:
             if self._phase == _WAITING:
                 self._start_stream(now)
-            attempts.end(AttemptResult.OK, "", now, self._first_byte_at)
-        cost = self._close(Outcome.COMPLETED, 200, self._usage(Outcome.COMPLETED), now)
+            attempts.end(_OK, "", now, self._first_byte_at)
+        cost = self._close(_COMPLETED, 200, self._usage(_COMPLETED), now)
         if is_stream:
             if self._before_end is None:
                 self._end_stream(rest)

@@ -58,10 +58,16 @@ _TOOL_USES = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 
 def may_name_files(body: bytes) -> bool:
     """Tell whether a body can hold a `file_id`; true for some that do not."""
-    if b"file_id" in body:
+    # `find`, because `in` on bytes first tries the one on the left as a number, fails and throws
+    # that failure away, which takes six times as long.
+    if body.find(b"file_id") >= 0:
         return not body.startswith(b"--")  # a form, whose texts name no files
     # A single byte is found many times faster, and most bodies have none.
-    return b"\\" in body and b"\\u00" in body and _ESCAPED_LETTER.search(body) is not None
+    return (
+        body.find(b"\\") >= 0
+        and body.find(b"\\u00") >= 0
+        and _ESCAPED_LETTER.search(body) is not None
+    )
 
 
 def resolve_files(

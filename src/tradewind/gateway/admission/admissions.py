@@ -30,6 +30,7 @@ from tradewind.wire.errors import ApiError
 
 EXPECTED_OUTPUT_TOKENS = 512
 """Reserved for a call that does not say how much it wants. What it really takes is settled."""
+_CHAT = Operation.CHAT  # looked up in its Enum, a member costs as much as ten comparisons
 _UPLOADS = frozenset({Operation.TRANSCRIPTION, Operation.TRANSLATION, Operation.IMAGE_EDITS})
 _MOST_ENTRIES = 20_000
 """Pairs of key and model whose chains are kept ready; one is 1 KB."""
@@ -322,7 +323,7 @@ def _reserved(ask: Ask, chain: Chain) -> int:
     """Return the tokens to take before the call runs; settled when it has ended."""
     endpoint = ask.endpoint
     tokens = ask.input_estimate
-    if endpoint.operation is Operation.CHAT:
+    if endpoint.operation is _CHAT:
         if tokens > endpoint.context_tokens:
             tokens = endpoint.context_tokens
     elif endpoint.operation in _UPLOADS:

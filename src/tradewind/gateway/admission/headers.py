@@ -30,39 +30,40 @@ class Standing(NamedTuple):
 
 def rate_limit_lines(readings: Sequence[Reading], now: float) -> bytes:
     """Return the lines of what is limited; nothing is said of what is not."""
-    requests = tokens = None
-    requests_room = tokens_room = 0.0
+    most_requests = most_tokens = None
+    requests_at = tokens_at = requests_room = tokens_room = 0.0
+    end = now + WINDOW_S
     for reading in readings:
         scope = reading.scope
         per_minute = scope.requests_per_minute
         if per_minute is not None:
-            ahead_s = reading.requests_arrival - now
-            room = per_minute * (WINDOW_S - ahead_s if ahead_s > 0.0 else WINDOW_S)
-            if requests is None or room < requests_room:
-                requests, requests_room = reading, room
+            arrival = reading.requests_arrival
+            room = per_minute * (end - (arrival if arrival > now else now))
+            if most_requests is None or room < requests_room:
+                most_requests, requests_at, requests_room = per_minute, arrival, room
         per_minute = scope.tokens_per_minute
         if per_minute is not None:
-            ahead_s = reading.tokens_arrival - now
-            room = per_minute * (WINDOW_S - ahead_s if ahead_s > 0.0 else WINDOW_S)
-            if tokens is None or room < tokens_room:
-                tokens, tokens_room = reading, room
-    if tokens is None:
-        return b"" if requests is None else _REQUESTS % _of_requests(requests, now)
-    if requests is None:
-        return _TOKENS % _of_tokens(tokens, now)
-    return _BOTH % (_of_requests(requests, now) + _of_tokens(tokens, now))
-
-
-def _of_requests(reading: Reading, now: float) -> tuple[int, int, int]:
-    per_minute, arrival = reading.scope.requests_per_minute, reading.requests_arrival
-    assert per_minute is not None
-    return per_minute, remaining(arrival, per_minute, now), reset_ms(arrival, now)
-
-
-def _of_tokens(reading: Reading, now: float) -> tuple[int, int, int]:
-    per_minute, arrival = reading.scope.tokens_per_minute, reading.tokens_arrival
-    assert per_minute is not None
-    return per_minute, remaining(arrival, per_minute, now), reset_ms(arrival, now)
+            arrival = reading.tokens_arrival
+            room = per_minute * (end - (arrival if arrival > now else now))
+            if most_tokens is None or room < tokens_room:
+                most_tokens, tokens_at, tokens_room = per_minute, arrival, room
+    if most_tokens is None:
+        if most_requests is None:
+            return b""
+        left = remaining(requests_at, most_requests, now)
+        return _REQUESTS % (most_requests, left, reset_ms(requests_at, now))
+    left_tokens, tokens_ms = remaining(tokens_at, most_tokens, now), reset_ms(tokens_at, now)
+    if most_requests is None:
+        return _TOKENS % (most_tokens, left_tokens, tokens_ms)
+    left = remaining(requests_at, most_requests, now)
+    return _BOTH % (
+        most_requests,
+        left,
+        reset_ms(requests_at, now),
+        most_tokens,
+        left_tokens,
+        tokens_ms,
+    )
 
 
 def standings(readings: Sequence[Reading], now: float) -> list[Standing]:

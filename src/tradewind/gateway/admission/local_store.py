@@ -5,7 +5,7 @@ while a shared store is away.
 
 from collections.abc import Sequence
 
-from tradewind.gateway.admission.chain import Limit, Scope, Unit
+from tradewind.gateway.admission.chain import NO_BOUND, Limit, Scope, Unit
 from tradewind.gateway.admission.rates import TOLERANCE_S, WINDOW_S
 from tradewind.gateway.admission.store import Reading, Refusal
 
@@ -37,10 +37,11 @@ class Cell:
         return not self.calls and self.requests_arrival <= now and self.tokens_arrival <= now
 
 
-_Link = tuple[Cell, float, float, int, Scope]
-"""One scope of a chain, ready for arithmetic: its cell, what a request and a token are worth, most
-concurrent calls; 0 is no limit. A plain tuple, which is taken apart three times as fast as a named
-one, and every call takes each apart three times.
+_Link = tuple[Cell, float, float, int, int, Scope]
+"""One scope of a chain, ready for arithmetic: its cell, what a request, a token and a call are
+worth, most concurrent calls. What is not limited is worth nothing and has no bound, so that the
+sums need not ask. A plain tuple, which is taken apart three times as fast as a named one, and every
+call takes each apart three times.
 """
 
 
@@ -92,7 +93,8 @@ class LocalStore:
             cell,
             scope.request_s / share,
             scope.token_s / share,
-            max(1, int(most_calls * share)) if most_calls else 0,
+            1 if most_calls else 0,
+            max(1, int(most_calls * share)) if most_calls else NO_BOUND,
             scope,
         )
 
@@ -100,55 +102,54 @@ class LocalStore:
 class LocalChain:
     """The cells of one chain. Used from the event loop's thread only."""
 
-    __slots__ = ("_cells", "_links")
+    __slots__ = ("_cells", "_is_below_one", "_links")
 
     def __init__(self, links: tuple[_Link, ...]) -> None:
         self._links = links
         self._cells = tuple(link[0] for link in links)
+        # A share of a limit may be less than one request a minute: then not even the first fits.
+        self._is_below_one = any(link[1] > WINDOW_S + TOLERANCE_S for link in links)
 
     def take(self, tokens: int, now: float, most_wait_s: float = 0.0) -> float | Refusal:
         """As CountedHere says; about 1 us for three scopes."""
+        if self._is_below_one:
+            return self._take_later(tokens, now, most_wait_s)
         latest = now + WINDOW_S + TOLERANCE_S
-        for cell, request_s, token_s, most_calls, _ in self._links:
-            if most_calls and cell.calls >= most_calls:
+        for cell, request_s, token_s, _, most_calls, _ in self._links:
+            if (
+                cell.requests_arrival + request_s > latest
+                or cell.tokens_arrival + tokens * token_s > latest
+                or cell.calls >= most_calls
+            ):
                 return self._take_later(tokens, now, most_wait_s)
-            if request_s:
-                arrival = cell.requests_arrival
-                if (arrival if arrival > now else now) + request_s > latest:
-                    return self._take_later(tokens, now, most_wait_s)
-            if token_s and cell.tokens_arrival > now:
-                worth_s = tokens * token_s
-                if cell.tokens_arrival + (worth_s if worth_s < WINDOW_S else WINDOW_S) > latest:
-                    return self._take_later(tokens, now, most_wait_s)
-        self._add(tokens, now, 1)
+        for cell, request_s, token_s, call, _, _ in self._links:
+            arrival = cell.requests_arrival
+            cell.requests_arrival = (arrival if arrival > now else now) + request_s
+            arrival = cell.tokens_arrival
+            cell.tokens_arrival = (arrival if arrival > now else now) + tokens * token_s
+            cell.calls += call
         return 0.0
 
     def enter(self, now: float) -> Limit | None:  # noqa: ARG002
-        for cell, _, _, most_calls, scope in self._links:
-            if most_calls and cell.calls >= most_calls:
+        for cell, _, _, _, most_calls, scope in self._links:
+            if cell.calls >= most_calls:
                 return scope.limit(Unit.CALLS)
-        for cell, _, _, most_calls, _ in self._links:
-            if most_calls:
-                cell.calls += 1
+        for cell, _, _, call, _, _ in self._links:
+            cell.calls += call
         return None
 
     def settle(self, surplus_tokens: int, now: float, held_s: float) -> None:
-        for cell, _, token_s, most_calls, _ in self._links:
-            if token_s and surplus_tokens:
-                arrival = cell.tokens_arrival
-                cell.tokens_arrival = (arrival if arrival > now else now) + surplus_tokens * token_s
-            if most_calls:
-                cell.calls -= 1
-                cell.held_s += (held_s - cell.held_s) * NEW_SHARE
+        for cell, _, token_s, call, _, _ in self._links:
+            arrival = cell.tokens_arrival
+            cell.tokens_arrival = (arrival if arrival > now else now) + surplus_tokens * token_s
+            cell.calls -= call
+            cell.held_s += (held_s - cell.held_s) * NEW_SHARE
 
     def give_back(self, tokens: int, now: float, *, has_entered: bool) -> None:
-        for cell, request_s, token_s, most_calls, _ in self._links:
-            if request_s:
-                cell.requests_arrival = max(cell.requests_arrival, now) - request_s
-            if token_s:
-                cell.tokens_arrival = max(cell.tokens_arrival, now) - tokens * token_s
-            if most_calls and has_entered:
-                cell.calls -= 1
+        for cell, request_s, token_s, call, _, _ in self._links:
+            cell.requests_arrival = max(cell.requests_arrival, now) - request_s
+            cell.tokens_arrival = max(cell.tokens_arrival, now) - tokens * token_s
+            cell.calls -= call if has_entered else 0
 
     def readings(self) -> Sequence[Reading]:
         return self._cells
@@ -156,7 +157,7 @@ class LocalChain:
     def _take_later(self, tokens: int, now: float, most_wait_s: float) -> float | Refusal:
         """Take for the moment when all of it fits, if that is soon enough."""
         wait_s, binding, unit, full = TOLERANCE_S, None, Unit.REQUESTS, None
-        for cell, request_s, token_s, most_calls, scope in self._links:
+        for cell, request_s, token_s, _, most_calls, scope in self._links:
             if request_s:
                 needed_s = max(cell.requests_arrival - now, 0.0) + request_s - WINDOW_S
                 if needed_s > wait_s:
@@ -167,25 +168,17 @@ class LocalChain:
                 needed_s = max(cell.tokens_arrival - now, 0.0) + worth_s - WINDOW_S
                 if needed_s > wait_s:
                     wait_s, binding, unit = needed_s, scope, Unit.TOKENS
-            if most_calls and cell.calls >= most_calls and full is None:
+            if cell.calls >= most_calls and full is None:
                 full = cell, scope
         if binding is None:
             wait_s = 0.0
         if full is not None or wait_s > most_wait_s:
             return self._refuse(wait_s, binding, unit, full)
-        self._add(tokens, now, 0 if wait_s else 1)
+        for cell, request_s, token_s, call, _, _ in self._links:
+            cell.requests_arrival = max(cell.requests_arrival, now) + request_s
+            cell.tokens_arrival = max(cell.tokens_arrival, now) + tokens * token_s
+            cell.calls += 0 if wait_s else call
         return wait_s
-
-    def _add(self, tokens: int, now: float, calls: int) -> None:
-        for cell, request_s, token_s, most_calls, _ in self._links:
-            if request_s:
-                arrival = cell.requests_arrival
-                cell.requests_arrival = (arrival if arrival > now else now) + request_s
-            if token_s:
-                arrival = cell.tokens_arrival
-                cell.tokens_arrival = (arrival if arrival > now else now) + tokens * token_s
-            if most_calls:
-                cell.calls += calls
 
     def _refuse(
         self,

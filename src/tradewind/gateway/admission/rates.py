@@ -11,6 +11,7 @@ are seconds of a monotonic clock, amounts are *seconds' worth* of the limit: uni
 import math
 
 WINDOW_S = 60.0
+_ceil = math.ceil
 # Sums of floats are off by less than this; without it whoever waits as told may be a nanosecond
 # early. It does not add up: the next one finds the arrival where it really is.
 TOLERANCE_S = 1e-6
@@ -53,4 +54,4 @@ def remaining(arrival: float, per_minute: int, now: float) -> int:
 def reset_ms(arrival: float, now: float) -> int:
     """Return in how many milliseconds all units are there again."""
     ahead_s = arrival - now
-    return math.ceil(ahead_s * 1000) if ahead_s > 0 else 0
+    return _ceil(ahead_s * 1000) if ahead_s > 0 else 0

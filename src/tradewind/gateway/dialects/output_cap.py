@@ -10,6 +10,7 @@ from tradewind.snapshot.contents import Operation
 from tradewind.wire.chat import ChatRequest, encode
 from tradewind.wire.decoding import UNREADABLE
 
+_OPENAI = Dialect.OPENAI  # looked up in its Enum, a member costs as much as ten comparisons
 _WRITES_TEXT = (Operation.CHAT, Operation.COMPLETIONS)
 _NAMES: dict[Dialect, tuple[str, ...]] = {
     Dialect.OPENAI: ("max_completion_tokens", "max_tokens"),
@@ -25,7 +26,7 @@ def capped(request: ProviderRequest, most_output_tokens: int) -> ProviderRequest
     """
     if request.operation not in _WRITES_TEXT:
         return request
-    if request.dialect is Dialect.OPENAI and _is_within(request.parsed, most_output_tokens):
+    if request.dialect is _OPENAI and _is_within(request.parsed, most_output_tokens):
         return request
     cap = max(1, most_output_tokens)
     fields = request.fields.copy()

@@ -18,6 +18,7 @@ from tradewind.gateway.routing.spill import TierLoad
 from tradewind.snapshot.contents import Endpoint, Target
 
 _MOST_CODE_CHARACTERS = 40
+_ONLY = Why.ONLY  # looked up in its Enum, a member costs as much as ten comparisons
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ class OnlyTarget:
         target, self._target = self._target, None
         if target is None:
             return None
-        choice, seen = Choice(target, Why.ONLY), self._seen
+        choice, seen = Choice(target, _ONLY), self._seen
         return _told(seen, choice, now, after) if after or seen.health.unwell else choice
 
 
