@@ -29,7 +29,9 @@ def written_segment(folder: Path, *, calls: int = 3, is_sealed: bool = True) -> 
     buffer = bytearray()
     for _ in range(calls):
         opened = opened_call()
-        buffer += writer.encode(opened) + writer.encode(end_of(opened))
+        for record in (opened, end_of(opened)):
+            buffer += encode_frame(record, writer.frames)
+            writer.frames += 1
     writer.write(buffer)
     if is_sealed:
         writer.seal()

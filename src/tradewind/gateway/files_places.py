@@ -12,7 +12,7 @@ from tradewind.gateway.names import find_endpoint, may_call
 from tradewind.gateway.routing.ask import OWN, RouteAsk
 from tradewind.gateway.routing.conditions import allowed_targets
 from tradewind.gateway.state import GatewayState
-from tradewind.plugins.providers.base import Dialect, FilesWire, Provider
+from tradewind.plugins.providers.base import FilesWire, Provider
 from tradewind.snapshot.contents import Endpoint, Grant, Target
 from tradewind.wire.errors import ApiError
 from tradewind.wire.stored_files import StoredFile
@@ -93,7 +93,7 @@ def _allowed_places(state: GatewayState, grant: Grant, endpoint: Endpoint) -> It
     Raises ApiError when a policy leaves none.
     """
     conditions = conditions_of(state.view, grant, endpoint)
-    ask = RouteAsk(endpoint.operation, Dialect.OPENAI, conditions)
+    ask = RouteAsk(endpoint.operation, conditions)
     targets = allowed_targets(endpoint, ask, state.providers)
     return _places(state, endpoint, tuple(sorted(targets, key=lambda target: target.tier)))
 

@@ -31,16 +31,29 @@ def handle(
     `earlier` are bodies of JSON that the request goes on from.
     """
     arrived = time.monotonic()
-    body = exchange.request.body
-    if not (may_name_files(body) or earlier):
+    if earlier or may_name_files(exchange.request.body):
+        _resolve_first(state, exchange, grant, inbound, before_end, arrived, earlier)
+    else:
         _start(state, exchange, grant, inbound, before_end, arrived)
-        return
+
+
+def _resolve_first(  # noqa: PLR0917  what it is given it passes on
+    state: GatewayState,
+    exchange: Exchange,
+    grant: Grant,
+    inbound: Inbound,
+    before_end: BeforeEnd | None,
+    arrived: float,
+    earlier: Sequence[bytes],
+) -> None:
+    """Find the files that the request names, then start."""
 
     def resolved(found: Inbound, connection: str) -> None:
         _start(state, exchange, grant, found, before_end, arrived, connection)
 
+    bodies = (exchange.request.body, *earlier)
     try:
-        resolve_files(state, exchange, grant, inbound, bodies=(body, *earlier), resolved=resolved)
+        resolve_files(state, exchange, grant, inbound, bodies=bodies, resolved=resolved)
     except ApiError as error:
         _refuse(state, exchange, grant, inbound, error)
 
@@ -92,14 +105,17 @@ def _candidates(
     request = exchange.request
     headers = request.headers
     queue_s = queue_s_of(headers[b"x-tradewind-queue"]) if b"x-tradewind-queue" in headers else 0.0
-    wish = wish_of(inbound.wish, headers)
+    wish = inbound.wish
+    if b"x-ms-spillover-deployment" in headers:
+        wish = wish_of(wish, headers)
     view, lanes = state.view, state.lanes
     called, operation = inbound.model, inbound.operation
     lane = lanes.find(view, grant, called, operation)
     ask = ask_of(grant, lane.endpoint, inbound, queue_s)
     route = route_ask_of(lane, inbound, wish, request.body, "", connection)
     if wish is NO_WISH or not (wish.models or wish.spillover):
-        check_length(ask, route, inbound)
+        if route.sure_tokens:
+            check_length(ask, route, inbound)
         return [(ask, route)]
     candidates = [(ask, route)]
     # One that is not there is refused: a fallback nobody noticed to be missing is none.

@@ -8,6 +8,7 @@ A client can write a name in many ways (letters, policies), so lanes are bounded
 import msgspec
 
 from tradewind.gateway.names import endpoint_of
+from tradewind.gateway.routing.ask import OWN, RouteAsk
 from tradewind.gateway.routing.conditions import is_stated
 from tradewind.snapshot.contents import Conditions, Endpoint, Grant, Operation
 from tradewind.snapshot.view import SnapshotView
@@ -23,6 +24,9 @@ class Lane(msgspec.Struct, frozen=True):
     """How the name asks for targets to be sorted."""
     conditions: tuple[Conditions, ...]
     """Those that say something."""
+    plain: RouteAsk | None
+    """What a short request that wishes nothing asks of routing, where there is nothing to choose:
+    one target, and no conditions."""
 
 
 class _OfKey(msgspec.Struct, frozen=True):
@@ -71,7 +75,11 @@ def _found(of_key: _OfKey, view: SnapshotView, name: str, operation: Operation) 
     grant, lanes = of_key.grant, of_key.lanes
     named = endpoint_of(view, grant, name, operation)
     endpoint = named.endpoint
-    lane = Lane(endpoint, named.sort, conditions_of(view, grant, endpoint))
+    conditions = conditions_of(view, grant, endpoint)
+    plain = None
+    if len(endpoint.targets) == 1 and not conditions and named.sort != OWN:
+        plain = RouteAsk(operation, sort=named.sort, only=endpoint.targets[0])
+    lane = Lane(endpoint, named.sort, conditions, plain)
     if len(lanes) >= MOST_OF_A_KEY:
         lanes.clear()
     lanes[name, operation] = lane

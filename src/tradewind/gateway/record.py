@@ -37,6 +37,7 @@ _UPSTREAM, _ESTIMATED = UsageSource.UPSTREAM, UsageSource.ESTIMATED
 _CALLS = frozenset({UsageSource.UPSTREAM, UsageSource.ESTIMATED})
 """Calls that a host worked for: one that failed before it, or was answered again, is none."""
 NOTHING = Usage(0, 0, 0, UsageSource.NONE)
+_NO_COST = Cost("", 0, 0)
 FROM_CACHE = Usage(0, 0, 0, UsageSource.CACHE)
 
 
@@ -209,51 +210,33 @@ class Recorder:
     ) -> Opened:
         """Append the OPEN frame of an admitted call and return it."""
         now_us = time.time_ns() // 1000
-        price, cost = endpoint.price, target.cost
+        price, cost = endpoint.price, target.cost or _NO_COST
         # By position, here and below: by name a struct of so many fields takes seven times as long,
-        # which was 1 us a call. Twice, so that a target that costs nothing costs nothing here.
-        if cost is None:
-            opened = Opened(
-                self._ids.new(now_us // 1000),
-                now_us,
-                grant.organization_id,
-                grant.project_id,
-                grant.key_id,
-                operation,
-                endpoint.name,
-                target.deployment_id,
-                price.id,
-                price.currency,
-                is_stream,
-                input_estimate,
-                price.input_nanos,
-                price.output_nanos,
-                price.cached_input_nanos,
-            )
-        else:
-            opened = Opened(
-                self._ids.new(now_us // 1000),
-                now_us,
-                grant.organization_id,
-                grant.project_id,
-                grant.key_id,
-                operation,
-                endpoint.name,
-                target.deployment_id,
-                price.id,
-                price.currency,
-                is_stream,
-                input_estimate,
-                price.input_nanos,
-                price.output_nanos,
-                price.cached_input_nanos,
-                cost.currency,
-                cost.input_nanos,
-                cost.output_nanos,
-                target.host,
-                target.region,
-            )
-        self._append(opened)
+        # which was 1 us a call.
+        opened = Opened(
+            self._ids.new(now_us // 1000),
+            now_us,
+            grant.organization_id,
+            grant.project_id,
+            grant.key_id,
+            operation,
+            endpoint.name,
+            target.deployment_id,
+            price.id,
+            price.currency,
+            is_stream,
+            input_estimate,
+            price.input_nanos,
+            price.output_nanos,
+            price.cached_input_nanos,
+            cost.currency,
+            cost.input_nanos,
+            cost.output_nanos,
+            target.host,
+            target.region,
+        )
+        self._journal.append(opened)
+        self._schedule_flush()
         if is_stream:
             self._metrics.open_streams += 1
         return opened
@@ -284,7 +267,7 @@ class Recorder:
         provider_cost, provider_currency = None, ""
         if (paid := target.cost) is not None:
             provider_cost, provider_currency = provider_cost_nanos(usage, paid), paid.currency
-        self._append(
+        self._journal.append(
             UsageEvent(
                 opened.event_id,
                 opened.at_us,
@@ -311,6 +294,7 @@ class Recorder:
                 target.region,
             )
         )
+        self._schedule_flush()
         self._metrics.add_call(
             operation,
             model,

@@ -7,7 +7,7 @@ from tradewind.gateway.routing.affinity import affinity_of
 from tradewind.gateway.routing.router import RouteAsk
 from tradewind.snapshot.contents import Operation
 from tradewind.wire.errors import ApiError
-from tradewind.wire.routing import RoutingWish
+from tradewind.wire.routing import NO_WISH, RoutingWish
 
 BYTES_PER_TOKEN = 4
 # No tokenizer makes one token of more bytes than this, so a larger body cannot fit the context and
@@ -29,16 +29,24 @@ def route_ask_of(  # noqa: PLR0917  all of them are needed, and keywords cost on
     spilled_from: str,
     connection: str,
 ) -> RouteAsk:
+    length = inbound.body_length
+    plain = lane.plain
+    if (
+        plain is not None
+        and wish is NO_WISH
+        and length < _FEWEST_BYTES_COUNTED
+        and not connection
+        and not spilled_from
+    ):
+        return plain
     operation, parameters = inbound.operation, _NONE
     if len(lane.endpoint.targets) > 1 and operation in _WITH_PREFIX and not wish.affinity:
         wish = RoutingWish(wish.provider, wish.models, wish.spillover, affinity_of(body))
     provider = wish.provider
     if provider is not None and provider.require_parameters:
         parameters = inbound.parameters
-    length = inbound.body_length
     return RouteAsk(
         operation,
-        inbound.dialect,
         lane.conditions,
         wish,
         lane.sort,

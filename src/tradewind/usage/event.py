@@ -59,7 +59,7 @@ class Opened(msgspec.Struct, frozen=True, array_like=True, tag="O"):
     provider_output_nanos: int = 0
     host: str = ""
     region: str = ""
-    """Both of the target, where its host takes something."""
+    """Both of the target."""
 
 
 class Progressed(msgspec.Struct, frozen=True, array_like=True, tag="P"):

@@ -30,6 +30,7 @@ MAX_PAYLOAD_BYTES = 64 * 1024
 
 _PREFIX = struct.Struct(">4sIQI")
 _COVERED = struct.Struct(">IQ")
+_pack_covered, _crc32 = _COVERED.pack, zlib.crc32
 PREFIX_BYTES = _PREFIX.size
 MAX_FRAME_BYTES = PREFIX_BYTES + MAX_PAYLOAD_BYTES
 
@@ -94,8 +95,9 @@ def encode_frame(content: Content, sequence: int) -> bytes:
     length = len(payload)
     if length > MAX_PAYLOAD_BYTES:
         raise RecordTooLarge(length)
-    crc = zlib.crc32(payload, zlib.crc32(_COVERED.pack(length, sequence)))
-    return _PREFIX.pack(MAGIC, length, sequence, crc) + payload
+    covered = _pack_covered(length, sequence)
+    crc = _crc32(payload, _crc32(covered))
+    return b"".join((MAGIC, covered, crc.to_bytes(4), payload))
 
 
 def encode_record(record: Record) -> bytes:

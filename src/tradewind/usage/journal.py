@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from tradewind.usage.event import Progressed, Record
+from tradewind.usage.frames import encode_frame
 from tradewind.usage.segment_writer import SegmentWriter
 from tradewind.usage.segments import SegmentName, Writer, measure
 
@@ -118,7 +119,9 @@ class Journal:
         if len(buffer) >= self._max_buffer_bytes and not self._has_room_for(record):
             self.dropped += 1
             return
-        frame = self._segment.encode(record)
+        segment = self._segment
+        frame = encode_frame(record, segment.frames)
+        segment.frames += 1
         buffer += frame
         self.frames += 1
         self._appended += len(frame)

@@ -5,13 +5,14 @@ import os
 import zlib
 from pathlib import Path
 
-from tradewind.usage.event import Record
 from tradewind.usage.frames import FORMAT_VERSION, SegmentFooter, SegmentHeader, encode_frame
 from tradewind.usage.segments import UNNAMED_SUFFIX, SegmentName
 
 
 class SegmentWriter:
-    """Frames are encoded with `encode` and handed over, in that order, with `write`."""
+    """Frames are encoded for the place `frames` says, which then is one more, and handed over in
+    that order with `write`.
+    """
 
     def __init__(self, name: SegmentName, descriptor: int, header: bytes) -> None:
         self.name = name
@@ -19,7 +20,8 @@ class SegmentWriter:
         self.offset = len(header)
         """Bytes of the file that are certain; the next write goes here."""
         self._crc = zlib.crc32(header)
-        self._frames = 1
+        self.frames = 1
+        """Those encoded for it so far, its header among them: the place of the next."""
 
     @classmethod
     def create(cls, folder: Path, name: SegmentName) -> "SegmentWriter":
@@ -42,12 +44,6 @@ class SegmentWriter:
             raise
         return cls(name, descriptor, header)
 
-    def encode(self, record: Record) -> bytes:
-        """Return the record as the next frame of this segment. Raises RecordTooLarge."""
-        frame = encode_frame(record, self._frames)
-        self._frames += 1
-        return frame
-
     def write(self, buffer: bytearray) -> None:
         """Move all of `buffer` into the file. On OSError it holds what is still to be written.
 
@@ -69,7 +65,7 @@ class SegmentWriter:
 
         A segment without a footer is read as well: the reader sees that its lock is gone.
         """
-        footer = encode_frame(SegmentFooter(self._frames, self._crc), self._frames)
+        footer = encode_frame(SegmentFooter(self.frames, self._crc), self.frames)
         try:
             _write_whole(self.descriptor, footer, self.offset)
         except OSError:

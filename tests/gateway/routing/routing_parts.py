@@ -1,7 +1,6 @@
 """Endpoints, targets and asks with only what a test is about."""
 
 from tradewind.gateway.routing.router import AttemptResult, RouteAsk, Router
-from tradewind.plugins.providers.base import Dialect
 from tradewind.plugins.providers.registry import providers
 from tradewind.snapshot.contents import Endpoint, Operation, Price, Target
 from tradewind.wire.routing import ProviderWish, RoutingWish
@@ -44,7 +43,6 @@ def an_ask(*conditions, affinity=b"", provider=None, **changes):
     return RouteAsk(
         **{
             "operation": Operation.CHAT,
-            "dialect": Dialect.OPENAI,
             "conditions": conditions,
             "wish": RoutingWish(provider, affinity=affinity),
         }

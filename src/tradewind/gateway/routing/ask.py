@@ -4,7 +4,6 @@ from enum import StrEnum
 
 import msgspec
 
-from tradewind.plugins.providers.base import Dialect
 from tradewind.snapshot.contents import Conditions, Operation, Target
 from tradewind.wire.routing import NO_WISH, RoutingWish
 
@@ -16,7 +15,6 @@ class RouteAsk(msgspec.Struct, frozen=True):
     """What a call needs of a target."""
 
     operation: Operation
-    dialect: Dialect
     conditions: tuple[Conditions, ...] = ()
     """Of the organization, the project and the endpoint: all must be fulfilled."""
     wish: RoutingWish = NO_WISH
@@ -33,6 +31,8 @@ class RouteAsk(msgspec.Struct, frozen=True):
     connection: str = ""
     """The account at a host that has the request's files: no other target can take it. Empty when
     it refers to none."""
+    only: Target | None = None
+    """The endpoint's one target, where nothing is asked of it but that it can do the operation."""
 
 
 class Why(StrEnum):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tradewind.gateway.routing.ask import AttemptResult, Choice, RouteAsk, Why
-from tradewind.gateway.routing.conditions import allowed_targets, can_take, is_plain
+from tradewind.gateway.routing.conditions import allowed_targets
 from tradewind.gateway.routing.plan import OnlyTarget, Plan, RoutingCounters, Seen, Standing
 from tradewind.plugins.providers.base import Provider
 from tradewind.snapshot.contents import Endpoint, Target
@@ -43,13 +43,11 @@ class Router:
 
         Raises ApiError when the conditions leave no target, naming the one that did.
         """
-        targets = endpoint.targets
-        if (
-            len(targets) == 1
-            and is_plain(ask)
-            and can_take(targets[0], endpoint, ask, self._providers)
-        ):
-            return OnlyTarget(self._seen, targets[0])
+        only = ask.only
+        if only is not None:
+            provider = self._providers.get(only.provider)
+            if provider is not None and ask.operation in provider.operations:
+                return OnlyTarget(self._seen, only)
         allowed = allowed_targets(endpoint, ask, self._providers)
         return Plan(self._seen, ask, allowed, self._standing(endpoint))
 
