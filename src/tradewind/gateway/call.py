@@ -8,7 +8,7 @@ voice.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 
 from tradewind.core.ids import request_id
 from tradewind.gateway.admission.base import Admission, Ask, Waiting
@@ -34,7 +34,7 @@ from tradewind.gateway.response_cache import CachedAnswer, Collecting
 from tradewind.gateway.retry_after import retry_after_s
 from tradewind.gateway.routing.router import AttemptResult, RouteAsk
 from tradewind.gateway.state import GatewayState
-from tradewind.snapshot.contents import Grant
+from tradewind.snapshot.contents import Grant, Terms
 from tradewind.usage.event import Opened, Outcome, Trail, Usage
 from tradewind.wire.errors import ApiError, unavailable
 
@@ -65,15 +65,16 @@ class Call:
         "_ask",
         "_attempts",
         "_before_end",
-        "_candidates",
         "_collecting",
         "_content",
         "_exchange",
         "_first_byte_at",
         "_grant",
         "_inbound",
+        "_keeping",
         "_last_error",
         "_opened",
+        "_others",
         "_phase",
         "_progress_at",
         "_progress_tokens",
@@ -84,9 +85,7 @@ class Call:
         "_waiting",
     )
 
-    _ask: Ask
     _opened: Opened
-    _route: RouteAsk
 
     def __init__(  # noqa: PLR0917  made in one place, and keywords cost on the hot path
         self,
@@ -94,20 +93,25 @@ class Call:
         exchange: Exchange,
         grant: Grant,
         inbound: Inbound,
-        candidates: Iterable[Candidate],
+        first: Candidate,
+        others: Sequence[Candidate],
         arrived: float,
-        before_end: BeforeEnd | None = None,
+        before_end: BeforeEnd | None,
+        keeping: Terms | None,
     ) -> None:
-        """`candidates` are tried in order. `before_end` holds back the end of the answer until what
-        has to be kept of it is kept.
+        """`others` are tried in order after `first`. `before_end` holds back the end of the answer until what
+        has to be kept of it is kept. `keeping` are the terms of an organization that wants contents
+        kept or answers given again.
         """
         self._state = state
         self._exchange = exchange
         self._grant = grant
         self._inbound = inbound
-        self._candidates: Iterator[Candidate] = iter(candidates)
+        self._ask, self._route = first
+        self._others = others
         self._arrived = self._progress_at = arrived
         self._before_end = before_end
+        self._keeping = keeping
         self._attempts = Attempts(
             state, inbound, lines_to_pass_on(exchange.request.headers), arrived
         )
@@ -125,30 +129,31 @@ class Call:
     def start(self) -> None:
         """Try the endpoints in order, each with its own admission. The call answers for itself."""
         self._exchange.on_client_gone = self.client_gone
-        self._next_endpoint()
+        self._ask_admission()
 
-    def _next_endpoint(self, error: ApiError | None = None) -> bool:
+    def _ask_admission(self) -> None:
+        waiting = self._state.admissions.ask(self._ask, self._admitted, self._not_admitted)
+        if waiting is not None and self._phase != _ENDED:
+            self._waiting = waiting
+
+    def _next_endpoint(self, error: ApiError) -> bool:
         """Ask admission for the next endpoint, after `error` at the one before. False when there is
         none.
         """
-        found = next(self._candidates, None)
-        if found is None:
+        if not self._others:
             return False
-        ask, route = found
-        if error is not None:
-            attempts = self._attempts
-            if route.spilled_from:
-                if not may_spill(error):
-                    return False
-                to = route.wish.spillover or ask.endpoint.name
-                status = attempts.status if attempts.status >= 400 else error.status
-                self._spillover = spillover_lines(route.spilled_from, to, status)
-            attempts.after = error.code or "error"
-            self._give_back()
+        (ask, route), *self._others = self._others
+        attempts = self._attempts
+        if route.spilled_from:
+            if not may_spill(error):
+                return False
+            to = route.wish.spillover or ask.endpoint.name
+            status = attempts.status if attempts.status >= 400 else error.status
+            self._spillover = spillover_lines(route.spilled_from, to, status)
+        attempts.after = error.code or "error"
+        self._give_back()
         self._ask, self._route = ask, route
-        waiting = self._state.admissions.ask(ask, self._admitted, self._not_admitted)
-        if waiting is not None and self._phase != _ENDED:
-            self._waiting = waiting
+        self._ask_admission()
         return True
 
     def _admitted(self, admission: Admission) -> None:
@@ -160,7 +165,8 @@ class Call:
             self._attempts.since = now
         is_sent = False
         try:
-            if self._phase == _NEW and self._is_answered_by_cache():
+            terms = self._keeping
+            if terms is not None and self._phase == _NEW and self._is_answered_by_cache(terms):
                 is_sent = True
                 return
             self._attempts.plan(self._ask, self._route)
@@ -179,14 +185,11 @@ class Call:
             if not is_sent:
                 self._give_back()
 
-    def _is_answered_by_cache(self) -> bool:
+    def _is_answered_by_cache(self, terms: Terms) -> bool:
         """Keep what the organization wants kept of the call, and give the answer that the same
         request got before, where it wants that.
         """
         state, request = self._state, self._exchange.request
-        terms = state.view.terms(self._grant.organization_id)
-        if terms is None:
-            return False
         if terms.content_days:
             self._content = state.contents.begin(request)
         if not terms.cache_ttl_s:
@@ -222,9 +225,9 @@ class Call:
             self._grant,
             ask.endpoint,
             self._attempts.target,
-            operation=inbound.operation,
-            is_stream=inbound.is_stream,
-            input_estimate=ask.input_estimate,
+            inbound.operation,
+            inbound.is_stream,
+            ask.input_estimate,
         )
         self._phase = _WAITING
 
@@ -518,12 +521,8 @@ class Call:
 
     def _usage(self, outcome: Outcome) -> Usage:
         reader = self._attempts.reader
-        return usage_of(
-            reader.counts,
-            output_events=reader.output_events,
-            input_estimate=self._ask.input_estimate,
-            outcome=outcome,
-        )
+        counted, estimate = reader.output_events, self._ask.input_estimate
+        return usage_of(reader.counts, counted, estimate, outcome)
 
     def _close(
         self,
@@ -541,20 +540,19 @@ class Call:
         arrived, first = self._arrived, self._first_byte_at
         client = client_facts(exchange.request.headers)
         duration_us = int((now - arrived) * 1e6)
+        first_token_us = None
+        if first is not None:
+            first_token_us = duration_us if first == now else int((first - arrived) * 1e6)
         cost = self._state.recorder.close(
             self._opened,
             self._ask.endpoint,
             attempts.target,
-            outcome=outcome,
-            http_status=status,
-            usage=usage,
-            first_token_us=None
-            if first is None
-            else duration_us
-            if first == now
-            else int((first - arrived) * 1e6),
-            duration_us=duration_us,
-            trail=Trail(
+            outcome,
+            status,
+            usage,
+            first_token_us,
+            duration_us,
+            Trail(
                 self._inbound.surface.name,
                 self._inbound.model,
                 attempts.made,

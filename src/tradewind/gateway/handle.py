@@ -12,7 +12,7 @@ from tradewind.gateway.queueing import queue_s_of
 from tradewind.gateway.refusals import refuse
 from tradewind.gateway.route_asks import BYTES_PER_TOKEN, check_length, route_ask_of, wish_of
 from tradewind.gateway.state import GatewayState
-from tradewind.snapshot.contents import Endpoint, Grant
+from tradewind.snapshot.contents import Endpoint, Grant, Terms
 from tradewind.wire.errors import ApiError, unavailable
 from tradewind.wire.routing import NO_WISH
 
@@ -69,11 +69,11 @@ def _start(  # noqa: PLR0917  called above alone, and keywords cost on the hot p
 ) -> None:
     """`connection` is the only one whose targets may answer, if any is named."""
     try:
-        candidates = _candidates(state, exchange, grant, inbound, connection)
+        first, others, keeping = _candidates(state, exchange, grant, inbound, connection)
     except ApiError as error:
         _refuse(state, exchange, grant, inbound, error)
         return
-    Call(state, exchange, grant, inbound, candidates, arrived, before_end).start()
+    Call(state, exchange, grant, inbound, first, others, arrived, before_end, keeping).start()
 
 
 def _refuse(
@@ -92,8 +92,9 @@ def _refuse(
 
 def _candidates(
     state: GatewayState, exchange: Exchange, grant: Grant, inbound: Inbound, connection: str
-) -> list[Candidate]:
-    """Return what to ask of admission and of routing for each endpoint that may answer, in order.
+) -> tuple[Candidate, Sequence[Candidate], Terms | None]:
+    """Return what to ask of admission and of routing for the endpoint that is called, and for those
+    that may answer after it, in order; and the terms of an organization that wants something kept.
 
     Raises ApiError.
     """
@@ -116,8 +117,9 @@ def _candidates(
     if wish is NO_WISH or not (wish.models or wish.spillover):
         if route.sure_tokens:
             check_length(ask, route, inbound)
-        return [(ask, route)]
-    candidates = [(ask, route)]
+        return (ask, route), (), lane.keeping
+    first, keeping = (ask, route), lane.keeping
+    candidates: list[Candidate] = []
     # One that is not there is refused: a fallback nobody noticed to be missing is none.
     others = [(name, "") for name in wish.models if name != called]
     if wish.spillover and wish.spillover != called:
@@ -127,7 +129,7 @@ def _candidates(
         ask = ask_of(grant, lane.endpoint, inbound, queue_s)
         route = route_ask_of(lane, inbound, wish, request.body, spilled_from, connection)
         candidates.append((ask, route))
-    return candidates
+    return first, candidates, keeping
 
 
 def ask_of(grant: Grant, endpoint: Endpoint, inbound: Inbound, queue_s: float) -> Ask:

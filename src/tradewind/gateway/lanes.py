@@ -10,7 +10,7 @@ import msgspec
 from tradewind.gateway.names import endpoint_of
 from tradewind.gateway.routing.ask import OWN, RouteAsk
 from tradewind.gateway.routing.conditions import is_stated
-from tradewind.snapshot.contents import Conditions, Endpoint, Grant, Operation
+from tradewind.snapshot.contents import Conditions, Endpoint, Grant, Operation, Terms
 from tradewind.snapshot.view import SnapshotView
 
 MOST_KEYS = 4096
@@ -24,6 +24,8 @@ class Lane(msgspec.Struct, frozen=True):
     """How the name asks for targets to be sorted."""
     conditions: tuple[Conditions, ...]
     """Those that say something."""
+    keeping: Terms | None
+    """Those of the organization, where it wants contents of calls kept or answers given again."""
     plain: RouteAsk | None
     """What a short request that wishes nothing asks of routing, where there is nothing to choose:
     one target, and no conditions."""
@@ -79,7 +81,10 @@ def _found(of_key: _OfKey, view: SnapshotView, name: str, operation: Operation) 
     plain = None
     if len(endpoint.targets) == 1 and not conditions and named.sort != OWN:
         plain = RouteAsk(operation, sort=named.sort, only=endpoint.targets[0])
-    lane = Lane(endpoint, named.sort, conditions, plain)
+    keeping = view.terms(grant.organization_id)
+    if keeping is not None and not (keeping.content_days or keeping.cache_ttl_s):
+        keeping = None
+    lane = Lane(endpoint, named.sort, conditions, keeping, plain)
     if len(lanes) >= MOST_OF_A_KEY:
         lanes.clear()
     lanes[name, operation] = lane

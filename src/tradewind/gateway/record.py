@@ -42,19 +42,32 @@ FROM_CACHE = Usage(0, 0, 0, UsageSource.CACHE)
 
 
 def usage_of(
-    counts: TokenCounts, *, output_events: int, input_estimate: int, outcome: Outcome
+    counts: TokenCounts, output_events: int, input_estimate: int, outcome: Outcome
 ) -> Usage:
     """Return the usage to bill: what the upstream said, else what we counted, marked as estimated.
 
     A call that failed before anything was generated is free.
     """
     meters = counts.meters or {}
+    read, written, cached = counts.input_tokens, counts.output_tokens, counts.cached_input_tokens
     has_parts = not (
         counts.cache_write_tokens is None
         and counts.reasoning_tokens is None
         and counts.audio_input_tokens is None
         and counts.audio_output_tokens is None
     )
+    if (
+        read
+        and written
+        and outcome is _COMPLETED
+        and not has_parts
+        and not meters
+        and 0 < read <= _MOST_CREDIBLE_TOKENS
+        and 0 < written <= _MOST_CREDIBLE_TOKENS
+        and 0 <= (cached or 0) <= read
+    ):
+        # Nearly all calls: nothing is in doubt, so nothing below would change.
+        return Usage(read, cached or 0, written, _UPSTREAM)
     if not _are_credible(counts, has_parts=has_parts):
         counts, has_parts = TokenCounts(), False
     if meters and not all(0 <= count <= _MOST_CREDIBLE_TOKENS for count in meters.values()):

@@ -4,6 +4,8 @@
 import time
 from collections.abc import Callable
 
+import msgspec
+
 from tradewind.gateway.admission import refusal
 from tradewind.gateway.admission.applicant import Applicant, Way
 from tradewind.gateway.admission.base import Admission, Ask, Waiting
@@ -100,7 +102,8 @@ class Admissions:
                 if holding is None:
                     here.give_back(tokens, now, has_entered=True)
                     return self._apply(entry, ask, tokens, admitted, refused)
-        admitted(_Admission(self, here, limits, tokens, now, holding))
+        most = None if holding is None else holding.most_output_tokens
+        admitted(_Admission(self, here, limits, tokens, now, holding, most))
         return None
 
     def check(self, ask: Ask, answered: Callable[[Checked], None]) -> None:
@@ -216,7 +219,8 @@ class Admissions:
 
         def let_in(counted: Counted, holding: Holding | None) -> None:
             now = self._clock()
-            admitted(_Admission(self, counted, entry.limits, tokens, now, holding))
+            most = None if holding is None else holding.most_output_tokens
+            admitted(_Admission(self, counted, entry.limits, tokens, now, holding, most))
 
         def turn_away(why: Refusal | ApiError, counted: Counted | None) -> None:
             if isinstance(why, ApiError):
@@ -263,43 +267,26 @@ class _Entry:
         """Those of concurrent calls."""
 
 
-class _Admission:
-    __slots__ = (
-        "_admissions",
-        "_began",
-        "_counted",
-        "_holding",
-        "_limits",
-        "_tokens",
-        "most_output_tokens",
-    )
+class _Admission(msgspec.Struct, eq=False):
+    """A struct of msgspec's, as it is made in 0.1 us where an `__init__` takes 0.3."""
 
-    def __init__(  # noqa: PLR0917  made above alone, and keywords cost on the hot path
-        self,
-        admissions: Admissions,
-        counted: Counted,
-        limits: tuple[Limit, ...],
-        tokens: int,
-        began: float,
-        holding: Holding | None,
-    ) -> None:
-        self._admissions = admissions
-        self._counted = counted
-        self._limits = limits
-        self._tokens = tokens
-        self._began = began
-        self._holding = holding
-        self.most_output_tokens = None if holding is None else holding.most_output_tokens
+    admissions: Admissions
+    counted: Counted
+    limits: tuple[Limit, ...]
+    tokens: int
+    began: float
+    holding: Holding | None
+    most_output_tokens: int | None
 
     def headers(self, now: float) -> bytes:
-        return rate_limit_lines(self._counted.readings(), now)
+        return rate_limit_lines(self.counted.readings(), now)
 
     def settle(self, used_tokens: int, cost_nanos: int, now: float) -> None:
-        self._counted.settle(used_tokens - self._tokens, now, now - self._began)
-        if self._holding is not None:
-            self._admissions.budgets.spend(self._holding, cost_nanos, now)
-        if self._limits:
-            self._admissions.lines.freed(self._limits)
+        self.counted.settle(used_tokens - self.tokens, now, now - self.began)
+        if self.holding is not None:
+            self.admissions.budgets.spend(self.holding, cost_nanos, now)
+        if self.limits:
+            self.admissions.lines.freed(self.limits)
 
 
 class _Free:

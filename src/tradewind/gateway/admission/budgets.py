@@ -211,16 +211,12 @@ class Budgets:
     def hold(self, leases: Sequence[Lease], worst: WorstCase, nanos: int) -> Holding:
         """Take what is known to be available."""
         for lease in leases:
-            lease.held += nanos
-            available = lease.granted - lease.used - lease.held
+            held = lease.held = lease.held + nanos
+            available = lease.granted - lease.used - held
             assert available >= 0, "a hold is never larger than what is there"
-            if (
-                available < 2 * nanos
-                and lease.left
-                and self._clock() - lease.reported_at > _ASK_AHEAD_S
-            ):
-                # Before it runs dry: the next call then need not wait.
-                self.ask_for(lease)
+            # Before it runs dry, so that the next call need not wait.
+            if available < 2 * nanos and lease.left:
+                self._ask_ahead(lease)
         most = None
         if worst.can_cap:
             is_whole = nanos == worst.whole_nanos
@@ -234,6 +230,10 @@ class Budgets:
             lease.stop_waiting(seeker.worst.whole_nanos)
 
     # What follows is private.
+
+    def _ask_ahead(self, lease: Lease) -> None:
+        if self._clock() - lease.reported_at > _ASK_AHEAD_S:
+            self.ask_for(lease)
 
     def _begin_to_seek(
         self,

@@ -8,6 +8,7 @@ from tradewind.snapshot.contents import Endpoint, Operation
 from tradewind.wire import chat, embeddings
 from tradewind.wire.routing import NO_WISH, RoutingWish
 
+_CHAT = Operation.CHAT
 # What is said to the gateway and not to the model.
 _OURS = ("provider", "models")
 # Members every target takes: a target that obeys only some parameters is not left out for them.
@@ -25,19 +26,20 @@ class OpenAIChat:
         "choices",
         "is_stream",
         "model",
+        "operation",
         "output_limit",
         "parsed",
         "surface",
         "wish",
     )
 
-    operation = Operation.CHAT
     dialect = Dialect.OPENAI
 
     def __init__(self, body: bytes, surface: Surface = OPENAI, model: str | None = None) -> None:
         """`model` is one that the path names; it wins over the body's. Raises ApiError 400."""
         parsed = self.parsed = chat.decode_request(body)
         self._fields = chat.decode_fields(body)
+        self.operation: Operation = _CHAT  # of the object, as it is asked for four times a call
         self.surface = surface
         self.model = parsed.model if model is None else model
         self.is_stream = bool(parsed.stream)
@@ -59,6 +61,8 @@ class OpenAIChat:
         fields = self._fields
         if self.wish is not NO_WISH:
             fields = {name: value for name, value in fields.items() if name not in _OURS}
+        if not headers:  # a keyword costs as much as all else of the struct
+            return ProviderRequest(endpoint, fields, self.parsed)
         return ProviderRequest(endpoint, fields, self.parsed, headers=headers)
 
     def reader_for(self, request: ProviderRequest, reader: Reader) -> Reader:  # noqa: ARG002

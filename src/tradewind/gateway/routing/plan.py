@@ -8,6 +8,8 @@ between two attempts, so nothing is ordered in advance.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from tradewind.gateway.routing import ranking
 from tradewind.gateway.routing.affinity import sticky_target
 from tradewind.gateway.routing.ask import OWN, Choice, RouteAsk, Why
@@ -62,21 +64,19 @@ class Seen:
     counters: RoutingCounters = field(default_factory=RoutingCounters)
 
 
-class OnlyTarget:
+class OnlyTarget(msgspec.Struct, eq=False):
     """The plan of a call that has one target and nothing to choose: yields it once."""
 
-    __slots__ = ("_seen", "_target")
-
-    def __init__(self, seen: Seen, target: Target) -> None:
-        self._seen = seen
-        self._target: Target | None = target
+    seen: Seen
+    target: Target | None
 
     def next(self, now: float, after: str = "") -> Choice | None:
         """As `Plan.next`."""
-        target, self._target = self._target, None
+        target = self.target
         if target is None:
             return None
-        choice, seen = Choice(target, _ONLY), self._seen
+        self.target = None
+        choice, seen = Choice(target, _ONLY), self.seen
         return _told(seen, choice, now, after) if after or seen.health.unwell else choice
 
 

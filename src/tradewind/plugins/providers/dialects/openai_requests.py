@@ -4,8 +4,6 @@ Every host of the dialect differs in its paths, in how it is opened and in quirk
 operation's answer looks like is the same for all.
 """
 
-from functools import lru_cache
-
 import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
@@ -25,6 +23,7 @@ from tradewind.plugins.providers.dialects.openai import (
     StreamedAnswer,
     WholeAnswer,
     counts_of_embeddings,
+    member,
     renames_of,
 )
 from tradewind.plugins.providers.dialects.openai_operations import (
@@ -178,12 +177,6 @@ def wants_usage_chunk(fields: Fields) -> bool:
             code="invalid_value",
         ) from None
     return found is not None and bool(found.include_usage)
-
-
-@lru_cache(maxsize=1024)
-def member(text: str) -> Raw:
-    """Return a text as a member of a body."""
-    return Raw(encode(text))
 
 
 def _length_of_text(value: Raw | None) -> int:
