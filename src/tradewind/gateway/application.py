@@ -69,7 +69,12 @@ class GatewayApplication:
         routed = exchange.context
         if isinstance(routed, _Routed):
             try:
-                self._answer(exchange, routed)
+                grant = routed.grant
+                if self._state.view is not routed.view:
+                    # Another snapshot came while the body did, which may take minutes: the key may
+                    # have been revoked by it.
+                    grant = self._authenticate(exchange, routed.route.surface)
+                routed.route.answer(self._state, exchange, grant, routed.name)
             except ApiError as error:
                 refuse(self._state, exchange, routed.route.surface, error, routed.grant)
             return
@@ -80,14 +85,6 @@ class GatewayApplication:
             answer_scrape(self._state, self.sampler, exchange)
         else:
             relay(self._state, exchange)
-
-    def _answer(self, exchange: Exchange, routed: _Routed) -> None:
-        grant = routed.grant
-        if self._state.view is not routed.view:
-            # Another snapshot came while the body did, which may take minutes: the key may have
-            # been revoked by it.
-            grant = self._authenticate(exchange, routed.route.surface)
-        routed.route.answer(self._state, exchange, grant, routed.name)
 
     def _authenticate(self, exchange: Exchange, surface: Surface) -> Grant:
         state, request = self._state, exchange.request

@@ -99,9 +99,9 @@ class Call:
         before_end: BeforeEnd | None,
         keeping: Terms | None,
     ) -> None:
-        """`others` are tried in order after `first`. `before_end` holds back the end of the answer until what
-        has to be kept of it is kept. `keeping` are the terms of an organization that wants contents
-        kept or answers given again.
+        """`others` are tried in order after `first`. `before_end` holds back the end of the answer
+        until what has to be kept of it is kept. `keeping` are the terms of an organization that
+        wants contents kept or answers given again.
         """
         self._state = state
         self._exchange = exchange
@@ -556,7 +556,7 @@ class Call:
                 self._inbound.surface.name,
                 self._inbound.model,
                 attempts.made,
-                int(self._queued_s * 1e6),
+                int(self._queued_s * 1e6) if self._queued_s else 0,
                 int(attempts.overhead_s * 1e6),
                 error_code or "",
                 client.trace_parent,

@@ -7,8 +7,9 @@ match, so that no two parsers can differ on what a path is.
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
+
+import msgspec
 
 from tradewind import __version__
 from tradewind.gateway.admission_check import check_admission
@@ -60,13 +61,13 @@ body's. Raises ApiError 400."""
 _LONGEST_SHOWN = 64
 
 
-class Route(NamedTuple):
+class Route(msgspec.Struct, frozen=True):
     method: bytes
     surface: Surface
     answer: Answer
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True):
     """What lies at a path: a route for each method, and the name in the path that led here."""
 
     routes: tuple[Route, ...]

@@ -1,15 +1,19 @@
 """How errors and the request's id look on each family of paths."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 from tradewind.wire import error_shapes
 from tradewind.wire.errors import ApiError
 from tradewind.wire.sse import DONE, event_of
 
 
-class Surface(NamedTuple):
-    """One family of paths, as its clients know it."""
+class Surface(msgspec.Struct, frozen=True):
+    """One family of paths, as its clients know it.
+
+    A struct, as every call asks for its fields: those of a named tuple are ten times as slow.
+    """
 
     name: str
     error: Callable[[ApiError, str], bytes]

@@ -160,11 +160,10 @@ class Provider(Protocol):
         ...
 
 
-def request_bytes(
+def request_bytes(  # noqa: PLR0917  keywords cost on the hot path
     target: Target,
     path: bytes,
     body: bytes,
-    *,
     authorization: bytes | None = None,
     headers: bytes = b"",
     content_type: bytes = b"application/json",

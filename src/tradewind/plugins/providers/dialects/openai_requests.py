@@ -92,8 +92,8 @@ def prepare(request: ProviderRequest, target: Target, wire: Wire) -> Prepared:
         target,
         wire.paths[request.operation],
         body,
-        authorization=wire.authorization,
-        headers=wire.headers + request.headers,
+        wire.authorization,
+        wire.headers + request.headers,
     )
     return Prepared(head, body, reader, passes_bytes)
 
