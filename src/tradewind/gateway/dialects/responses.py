@@ -86,7 +86,7 @@ class ResponsesInbound:
             if stores or chain
             else _NOTHING
         )
-        self.surface: Surface = OPENAI._replace(failure_events=self._failure_events)
+        self.surface: Surface = msgspec.structs.replace(OPENAI, failure_events=self._failure_events)
         self.model = request.model
         self.is_stream = bool(request.stream)
         self.output_limit = request.max_output_tokens
