@@ -12,6 +12,7 @@ from tradewind.snapshot.contents import (
     Operation,
     Price,
     Snapshot,
+    Target,
     Terms,
 )
 from tradewind.snapshot.view import SnapshotView
@@ -81,3 +82,32 @@ def test_the_keys_with_lanes_are_bounded():
         grant = msgspec.structs.replace(GRANT, key_id=f"k{number}")
         lanes.find(view, grant, "chat", Operation.CHAT)
     assert len(lanes._of_keys) == 2
+
+
+def test_a_lane_knows_what_is_kept_of_calls_only_where_something_is():
+    for terms, is_kept in (
+        (Terms("org_a"), False),
+        (Terms("org_a", content_days=1), True),
+        (Terms("org_a", cache_ttl_s=1), True),
+        (Terms("proj_a", content_days=1), False),
+    ):
+        view = a_view(terms=(terms,))
+        lane = Lanes(view).find(view, GRANT, "chat", Operation.CHAT)
+        assert lane.keeping == (terms if is_kept else None)
+
+
+def test_a_lane_is_plain_where_there_is_nothing_to_choose():
+    here = Target("dep_a", "rep_a", "openai_compatible", "h:1", "", "up")
+    alone = msgspec.structs.replace(CHAT, targets=(here,))
+    strict = msgspec.structs.replace(alone, conditions=IN_EUROPE)
+    several = msgspec.structs.replace(alone, targets=(here, here))
+
+    def plain_of(endpoint, name="chat"):
+        view = a_view(endpoint)
+        return Lanes(view).find(view, GRANT, name, Operation.CHAT).plain
+
+    assert plain_of(alone).only is here
+    assert plain_of(alone, "chat:own") is None
+    assert plain_of(strict) is None
+    assert plain_of(several) is None
+    assert plain_of(CHAT) is None

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from tradewind.gateway.http.answer_head import STATUS_LINES, DateLine, has_no_body, status_line
+from tradewind.gateway.http.answer_head import DateLine, has_no_body, status_line
 from tradewind.gateway.http.request import Request
 
 
@@ -99,15 +99,7 @@ class Exchange:
             body = b""
         carrier.write(
             b"".join(
-                (
-                    STATUS_LINES.get(status) or status_line(status),
-                    headers,
-                    length,
-                    line,
-                    carrier.date.line(),
-                    b"\r\n",
-                    body,
-                )
+                (status_line(status), headers, length, line, carrier.date.line(), b"\r\n", body)
             )
         )
         carrier.answer_ended()
