@@ -106,7 +106,9 @@ def test_a_lane_is_plain_where_there_is_nothing_to_choose():
         view = a_view(endpoint)
         return Lanes(view).find(view, GRANT, name, Operation.CHAT).plain
 
-    assert plain_of(alone).only is here
+    plain = plain_of(alone)
+    assert plain is not None
+    assert plain.only is here
     assert plain_of(alone, "chat:own") is None
     assert plain_of(strict) is None
     assert plain_of(several) is None
