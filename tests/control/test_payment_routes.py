@@ -41,6 +41,13 @@ def test_a_transfer_with_its_reference_fills_the_wallet(api):
     assert aside.json()["state"] == "ignored"
 
 
+@pytest.mark.parametrize("organization", ["", "org_nobody"])
+def test_credit_for_an_organization_that_is_not_there_is_refused(api, organization):
+    body = {"organization": organization, "amount": "10", "currency": "USD", "key": "k"}
+    assert api("POST", "/wallet/credits", body).status_code == 404
+    assert api("GET", "/wallet").json() == {"wallet": None}
+
+
 def test_settings_are_set_where_nobody_changed_them_since(api, client, with_management_key):
     api("POST", "/wallet/bank-top-ups", {"amount": "5", "currency": "USD", "key": "k"})
     tag = api("GET", "/wallet").headers["etag"]

@@ -122,12 +122,12 @@ def test_what_is_no_correction_is_refused(book, correct, quantities):
 def test_a_call_that_is_not_there_is_told(book, correct, problem):
     book()
     for call in (request_id(uuid7_bytes()), "req_nothing"):
-        problem(correct(call, {"images": -1}), 404, "usage_event_not_found")
+        problem(correct(call, {"images": -1}), 404, "not_found")
 
 
 def test_a_correction_is_not_corrected(book, correct, problem):
     corrected = correct(book(), {"output_tokens": -10}).json()["id"]
-    problem(correct(corrected, {"output_tokens": -1}, key="z"), 404, "usage_event_not_found")
+    problem(correct(corrected, {"output_tokens": -1}, key="z"), 404, "not_found")
 
 
 def test_an_old_call_is_a_matter_of_credit_notes(book, correct):

@@ -180,11 +180,12 @@ class Routes:
                 yield
 
         answers: dict[int | str, dict[str, Any]] = dict(PROBLEM_ANSWERS_OF_LINKS)
-        answers[HTTPStatus.OK.value] = {"content": {media_type: {"schema": {"type": "string"}}}}
+        if media_type:
+            answers[HTTPStatus.OK.value] = {"content": {media_type: {"schema": {"type": "string"}}}}
         return self.router.api_route(
             path,
             methods=[method],
-            response_class=Response,
+            response_class=Response if media_type else JSONResponse,
             summary=summary,
             dependencies=[self._place, Depends(begin, scope="function")],
             responses=answers,

@@ -46,7 +46,7 @@ _Query = Annotated[str, Query(max_length=100)]
 
 def add_price_routes(routes: Routes, services: ControlServices) -> None:
     """Add everything below `/prices`."""
-    book, simulator = services.prices
+    book, simulator = services.prices.book, services.prices.simulator
     anyone, reads, writes = (
         Permission.CATALOG_READ,
         Permission.FINANCE_READ,

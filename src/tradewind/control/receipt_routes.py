@@ -34,11 +34,9 @@ def add_receipt_routes(routes: Routes, services: ControlServices) -> None:
         permission=PUBLIC,
         is_open=True,
         summary="Public keys that receipts are signed with",
-        media_type="application/json",
     )
-    def keys(call: CallOfAnyone) -> Response:
-        told = ReceiptKeys(keys=[ReceiptKey.of(key) for key in receipts.public_keys(call.tx)])
-        return Response(told.model_dump_json(), media_type="application/json")
+    def keys(call: CallOfAnyone) -> ReceiptKeys:
+        return ReceiptKeys(keys=[ReceiptKey.of(key) for key in receipts.public_keys(call.tx)])
 
     @routes.get(
         KEYS_PATH,

@@ -5,6 +5,7 @@ import os
 import zlib
 from pathlib import Path
 
+from tradewind.usage.event import Record
 from tradewind.usage.frames import FORMAT_VERSION, SegmentFooter, SegmentHeader, encode_frame
 from tradewind.usage.segments import UNNAMED_SUFFIX, SegmentName
 
@@ -43,6 +44,12 @@ class SegmentWriter:
             unnamed.unlink(missing_ok=True)
             raise
         return cls(name, descriptor, header)
+
+    def encode(self, record: Record) -> bytes:
+        """Return the record as the next frame of this segment. Raises RecordTooLarge."""
+        frame = encode_frame(record, self.frames)
+        self.frames += 1
+        return frame
 
     def write(self, buffer: bytearray) -> None:
         """Move all of `buffer` into the file. On OSError it holds what is still to be written.

@@ -108,7 +108,7 @@ def test_the_snapshot_has_what_the_file_says(litellm, carry, compiled):
     first, second = chat.targets
     assert (first.address, first.base_path) == ("https://api.openai.com:443", "/v1")
     assert (first.upstream_model, first.credential, first.tier) == ("gpt-4o", KEY, 0)
-    assert first.cost == Cost("USD", 150_000_000, 600_000_000)
+    assert first.cost == Cost("USD", 150_000_000, 600_000_000, 150_000_000)
     assert (second.address, second.provider) == (
         "https://eu.openai.azure.com:443",
         "azure_openai",

@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from psycopg.errors import ForeignKeyViolation
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
 
+from tradewind.core.errors import NotFound
 from tradewind.features.payments.schemas import (
     BankLine,
     BankLineRow,
@@ -24,8 +27,8 @@ from tradewind.features.payments.tables import bank_line, payment, refund, walle
 
 
 def add_wallet(tx: Connection, organization_id: str, currency: str, now: datetime) -> None:
-    """Add a wallet, unless there is one."""
-    tx.execute(
+    """Add a wallet, unless there is one. Raises NotFound where there is no such organization."""
+    added = (
         upsert(wallet)
         .values(
             organization_id=organization_id,
@@ -40,6 +43,13 @@ def add_wallet(tx: Connection, organization_id: str, currency: str, now: datetim
         )
         .on_conflict_do_nothing()
     )
+    try:
+        with tx.begin_nested():
+            tx.execute(added)
+    except IntegrityError as error:
+        if isinstance(error.orig, ForeignKeyViolation):
+            raise NotFound(f"there is no organization {organization_id[:64]!r}") from None
+        raise
 
 
 def lock_wallet(tx: Connection, organization_id: str) -> Row[Any] | None:

@@ -39,6 +39,7 @@ AMOUNT_MAX_NANOS = 10**16
 PROMOTION = "promotion"
 PAGE_MAX = 500
 _MEMO_MAX = 200
+_KEY_MAX = 100
 
 
 class PaidIn(NamedTuple):
@@ -150,8 +151,10 @@ class Wallets:
         now = self._clock.now()
         if expires_at is not None and expires_at <= now:
             raise InvalidInput("the credit expires in the past")
-        if not 1 <= len(key) <= _MEMO_MAX or len(memo) > _MEMO_MAX:
-            raise InvalidInput(f"`key` and `memo` have at most {_MEMO_MAX} characters")
+        if not 1 <= len(key) <= _KEY_MAX or len(memo) > _MEMO_MAX:
+            raise InvalidInput(
+                f"`key` has at most {_KEY_MAX} characters, and `memo` at most {_MEMO_MAX}"
+            )
         self.pay_in(
             tx,
             PaidIn(
@@ -159,7 +162,7 @@ class Wallets:
                 currency,
                 nanos,
                 AccountRef(AccountKind.CREDIT, PROMOTION, currency),
-                key=f"credit:{organization_id}:{key}"[:_MEMO_MAX],
+                key=f"credit:{organization_id}:{key}",
                 kind="wallet_credit",
                 at=now,
                 subject="",
