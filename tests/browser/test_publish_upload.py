@@ -80,9 +80,10 @@ def test_a_gguf_file_becomes_a_submitted_listing_by_keyboard(
 ):
     page = tab.open(f"{listing}/source")
     choose_files = page.get_by_role("button", name="Choose files")
-    choose_files.focus()
+    expect(choose_files).to_be_visible()
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+        # Focuses it and presses at once: the page's own focus may still be on its way.
+        choose_files.press("Enter")
     chooser.value.set_files(weights)
     row = shown(page, weights.name)
     expect(row.locator("[data-state]")).to_have_text("Ready")
