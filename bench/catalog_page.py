@@ -88,7 +88,8 @@ def _measure(browser: Browser, address: str, loads: int, clicks: int) -> PageFig
             answer = page.goto(f"{address}/models", wait_until="load")
             if answer is None or not answer.ok:
                 raise BenchError("the page of the catalog was not answered")
-            page.wait_for_function(f"({_FIRST_PAINT.strip()})() !== null")
+            # A function, since the page forbids to evaluate a text.
+            page.wait_for_function(f"() => ({_FIRST_PAINT.strip()})() !== null")
             size = len(answer.body())
             if number:
                 painted.append(page.evaluate(_FIRST_PAINT))
