@@ -43,9 +43,11 @@ def test_from_the_printed_link_to_a_sample_that_runs(
 ) -> None:
     with new_tab(chromium, platform.light["portal_url"]) as tab:
         SignIn(tab.page).with_link(platform.light["sign_in_url"])
-        SignIn(tab.page).set_up(
-            name="Ada", email="ada@example.org", password="a long enough password"
-        )
+        tab.page.wait_for_load_state()
+        if "/set-up" in tab.page.url:  # unless another story on this platform came first
+            SignIn(tab.page).set_up(
+                name="Ada", email="ada@example.org", password="a long enough password"
+            )
         expect(tab.page.get_by_role("heading", name="Home", level=1)).to_be_visible()
 
         watch_an_answer_and_stop_another(tab)

@@ -199,7 +199,8 @@ def test_embeddings_are_unit_vectors_that_know_what_is_alike(client: openai.Open
 
 
 def test_the_list_of_models_holds_what_is_served(client: openai.OpenAI) -> None:
-    assert {model.id for model in client.models.list()} == {CHAT_MODEL, EMBEDDINGS_MODEL}
+    # Other tests on this platform serve models of their own beside them.
+    assert {model.id for model in client.models.list()} >= {CHAT_MODEL, EMBEDDINGS_MODEL}
     assert client.models.retrieve(CHAT_MODEL).owned_by == "huggingfacetb"
 
 
