@@ -20,8 +20,8 @@ from tradewind.plugins.providers.base import (
     Reader,
     request_bytes,
 )
-from tradewind.plugins.providers.dialects.openai import error_of
-from tradewind.plugins.providers.dialects.openai_requests import Wire, member, prepare
+from tradewind.plugins.providers.dialects.openai import error_of, member
+from tradewind.plugins.providers.dialects.openai_requests import Wire, prepare
 from tradewind.plugins.providers.dialects.quirks import for_model, quirks_of, wrong_option
 from tradewind.plugins.providers.dialects.responses import StreamedResponse, WholeResponse
 from tradewind.snapshot.contents import Operation, Target
