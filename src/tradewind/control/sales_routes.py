@@ -123,6 +123,14 @@ def _add_private(routes: Routes, services: ControlServices) -> None:
             offers.offer_privately(call.tx, call.holder, by, offer_id, body.to_new())
         )
 
+    @routes.post(
+        "/sales/private-offers/{private_offer_id}:withdraw",
+        permission=Permission.SALES_WRITE,
+        summary="Let nobody accept it any more; what was accepted stays",
+    )
+    def withdraw(call: Call, private_offer_id: _Id) -> None:
+        offers.withdraw_private(call.tx, call.holder, private_offer_id)
+
     @routes.get(
         "/private-offers",
         permission=Permission.BILLING_READ,

@@ -316,21 +316,6 @@ class BankLineId(Id):
     prefix = "bln_"
 
 
-class PayoutId(Id):
-    __slots__ = ()
-    prefix = "pout_"
-
-
-class PayoutRunId(Id):
-    __slots__ = ()
-    prefix = "prun_"
-
-
-class ReceiptId(Id):
-    __slots__ = ()
-    prefix = "rcpt_"
-
-
 def request_id(event_id: bytes) -> str:
     """Return the public `x-request-id` of a usage event; hex because it is made on the hot path."""
     return "req_" + event_id.hex()

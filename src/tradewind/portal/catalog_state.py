@@ -52,9 +52,6 @@ class CatalogState:
         query = self.query
         return self.with_query(CatalogQuery.of(text, dict(query.facets), query.sort))
 
-    def shown_as(self, view: View) -> "CatalogState":
-        return replace(self, view=view, is_view_told=True)
-
     def without_compared(self, name: str) -> "CatalogState":
         return replace(self, basket=tuple(one for one in self.basket if one != name))
 

@@ -99,14 +99,6 @@ class FakeStripe:
                 return self._charge(form)
             case "/v1/refunds":
                 return self._refund(form)
-            case "/v1/transfers":
-                return 200, self._add(
-                    "tr",
-                    object="transfer",
-                    amount=int(form["amount"]),
-                    currency=form["currency"],
-                    destination=form["destination"],
-                )
             case _:
                 return _error(404, "invalid_request_error", "Unrecognized request URL")
 

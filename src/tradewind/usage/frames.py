@@ -32,7 +32,6 @@ _PREFIX = struct.Struct(">4sIQI")
 _COVERED = struct.Struct(">IQ")
 _pack_covered, _crc32 = _COVERED.pack, zlib.crc32
 PREFIX_BYTES = _PREFIX.size
-MAX_FRAME_BYTES = PREFIX_BYTES + MAX_PAYLOAD_BYTES
 
 
 class SegmentHeader(msgspec.Struct, frozen=True, array_like=True, tag="H"):

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from tradewind.core.errors import Conflict, NotFound
+from tradewind.core.errors import Conflict, Forbidden, NotFound
 from tradewind.core.ids import ModelId
 from tradewind.core.pricing.charges import PlanTerms
 from tradewind.features.artifacts.manifest import PlatformSigner, check_signature
@@ -164,6 +164,17 @@ def test_a_private_offer_is_not_there_for_who_is_not_named(do, offers, seller, s
     with pytest.raises(NotFound):
         do(offers.accept, other, ANN, row.private_offer_id, row.terms_hash)
     assert do(offers.private_for, buyer) == [row]
+
+
+def test_a_private_offer_that_was_withdrawn_is_accepted_by_nobody(do, offers, seller, sold, person):
+    buyer, other = person(), person()
+    row = do(offers.offer_privately, seller, ANN, sold[0].offer_id, private(buyer))
+    with pytest.raises((NotFound, Forbidden)):
+        do(offers.withdraw_private, other, row.private_offer_id)
+    do(offers.withdraw_private, seller, row.private_offer_id)
+    assert do(offers.private_for, buyer) == []
+    with pytest.raises(NotFound):
+        do(offers.accept, buyer, ANN, row.private_offer_id, row.terms_hash)
 
 
 def test_a_private_offer_is_accepted_by_the_hash_of_what_was_read_and_in_time(  # noqa: PLR0917  fixtures

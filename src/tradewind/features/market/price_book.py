@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 from tradewind.core.clock import Clock
 from tradewind.core.errors import Forbidden, InvalidInput, NotFound
 from tradewind.core.ids import ModelId, PriceFileId, PriceId
-from tradewind.core.money import format_nanos
 from tradewind.core.permissions import Permission, require
 from tradewind.features.accounts.schemas import Actor, is_platform_administrator
 from tradewind.features.market import repository, signing
@@ -594,11 +593,6 @@ def _with_margin(
     )
     # What a provider gives away is worth something else: that a person says.
     return None if any(problems_of(terms)) else terms
-
-
-def move_words(old: int | None, new: int | None) -> str:
-    """Return "2.5 > 3" for people."""
-    return " > ".join("none" if nanos is None else format_nanos(nanos) for nanos in (old, new))
 
 
 class _OfModel(Protocol):

@@ -243,15 +243,6 @@ class Sales:
         """Begin what the seller has set up."""
         self._move(tx, self._sold(tx, actor, subscription_id), by, rules.activate)
 
-    def cancel_sold(self, tx: Connection, actor: Actor, by: By, subscription_id: str) -> None:
-        """End a subscription now, as its seller: what is left of the fee is given back."""
-        self._move(
-            tx,
-            self._sold(tx, actor, subscription_id),
-            by,
-            lambda life, at: rules.cancel(life, at, is_now=True, refunds=True),
-        )
-
     # --- for features above, and the worker ----------------------------------------------------
 
     def suspend(

@@ -246,19 +246,3 @@ payment_confirmation = Table(
     Column("confirmed_at", DateTime(timezone=True), nullable=False),
     Index(None, "organization_id", "id"),
 )
-
-metered_usage = Table(
-    "metered_usage",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("subscription_id", Text, ForeignKey(subscription.c.id), nullable=False),
-    Column("meter", Text, nullable=False),
-    Column("quantity", BigInteger, nullable=False),
-    Column("hour", DateTime(timezone=True), nullable=False),
-    Column("reported_at", DateTime(timezone=True), nullable=False),
-    Column("idempotency", Text, nullable=False),
-    UniqueConstraint("subscription_id", "idempotency"),
-    CheckConstraint("meter ~ '^[a-z][a-z0-9_]{0,62}$'", name="meter"),
-    CheckConstraint("abs(quantity) BETWEEN 1 AND 1125899906842624", name="quantity"),
-    Index(None, "subscription_id", "hour"),
-)

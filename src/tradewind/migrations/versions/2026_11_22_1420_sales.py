@@ -16,7 +16,6 @@ _APPEND_ONLY = (
     "subscription_event",
     "subscription_charge",
     "payment_confirmation",
-    "metered_usage",
 )
 _STAYS = """
     CREATE TRIGGER {table}_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
@@ -470,36 +469,5 @@ def _make_tables() -> None:
         op.f("ix_payment_confirmation_organization_id_id"),
         "payment_confirmation",
         ["organization_id", "id"],
-        unique=False,
-    )
-    op.create_table(
-        "metered_usage",
-        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
-        sa.Column("subscription_id", sa.Text(), nullable=False),
-        sa.Column("meter", sa.Text(), nullable=False),
-        sa.Column("quantity", sa.BigInteger(), nullable=False),
-        sa.Column("hour", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("reported_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("idempotency", sa.Text(), nullable=False),
-        sa.CheckConstraint("meter ~ '^[a-z][a-z0-9_]{0,62}$'", name=op.f("ck_metered_usage_meter")),
-        sa.CheckConstraint(
-            "abs(quantity) BETWEEN 1 AND 1125899906842624", name=op.f("ck_metered_usage_quantity")
-        ),
-        sa.ForeignKeyConstraint(
-            ["subscription_id"],
-            ["subscription.id"],
-            name=op.f("fk_metered_usage_subscription_id_subscription"),
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_metered_usage")),
-        sa.UniqueConstraint(
-            "subscription_id",
-            "idempotency",
-            name=op.f("uq_metered_usage_subscription_id_idempotency"),
-        ),
-    )
-    op.create_index(
-        op.f("ix_metered_usage_subscription_id_hour"),
-        "metered_usage",
-        ["subscription_id", "hour"],
         unique=False,
     )

@@ -1,7 +1,7 @@
-"""The plug-in family `payments`: the services that take money from cards, and pay it out.
+"""The plug-in family `payments`: the services that take money from cards.
 
 A *processor* opens *checkouts* (its own pages, so that no card number ever comes here), charges
-saved cards, refunds and transfers, and sends *notices*. A notice is proved by its signature and
+saved cards and refunds, and sends *notices*. A notice is proved by its signature and
 says only which object changed; what became of a payment is always read back (`standing`).
 Invariants: every call that moves money carries an idempotency key made of our own id; no call is
 made without a time limit; secrets are in no error and no repr. A bank transfer needs no member: its

@@ -1,6 +1,6 @@
 """Stripe, through its own SDK.
 
-Formats: docs.stripe.com/api (checkout/sessions, payment_intents, setup_intents, refunds, transfers,
+Formats: docs.stripe.com/api (checkout/sessions, payment_intents, setup_intents, refunds,
 idempotent_requests), docs.stripe.com/webhooks (signatures), docs.stripe.com/currencies (minor
 units). A payment of ours is named in the `metadata` of whatever Stripe keeps of it.
 """
@@ -163,19 +163,6 @@ class Stripe:
         made = self._call(self._client.v1.refunds.create, params, _key("refund", key))
         if _text(made, "status") in {"failed", "canceled"}:
             raise ProcessorRefused("Stripe could not refund it")
-        return _text(made, "id")
-
-    def transfer(self, account: str, asked: Asked) -> str:
-        params: dict[str, Any] = {
-            "amount": minor_of(asked.nanos, asked.currency),
-            "currency": asked.currency.lower(),
-            "destination": account,
-            "description": asked.description,
-            "metadata": {"tradewind_payout": asked.payment_id},
-        }
-        made = self._call(
-            self._client.v1.transfers.create, params, _key("transfer", asked.payment_id)
-        )
         return _text(made, "id")
 
     def read_notice(self, body: bytes, signature: str) -> Notice:
