@@ -118,6 +118,8 @@ def test_from_the_card_to_an_answer_with_a_key_that_is_wrong_first(
         page.get_by_role("link", name="Call through Groq").first.click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Call Sirocco through Groq")
 
+        # Another test may have added an account at this provider, which is then picked beforehand.
+        page.get_by_label("add its key here").check()
         page.get_by_label("API key of Groq").fill("a-wrong-key-0123456789")
         page.get_by_text("Address", exact=True).click()
         page.get_by_label("Base URL").fill(provider)

@@ -88,6 +88,12 @@ def test_a_project_of_its_own_and_the_account_that_is_there(post, browser, world
     assert found.targets[0].connection_id == connection.id
 
 
+def test_a_key_typed_beside_an_account_that_has_one_is_not_dropped(post, world, signed_in):
+    connection = world.connect(signed_in.viewer)
+    answer = post(account=connection.id, status=422)
+    assert "This account has a key, and another one was typed." in answer.text
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "told"),
     [

@@ -123,6 +123,13 @@ def asked_of(  # noqa: PLR0917  what a form is read against
         connection = _new_account(form, credential, host, look, errors)
     elif form.account not in {each.id for each in picked.connections}:
         errors.say("account", f"this is no account at {picked.host_name}", "choose another one")
+    elif credential:
+        # Else the key would be dropped in silence, and calls would go over the other account.
+        errors.say(
+            "account",
+            "this account has a key, and another one was typed",
+            "choose a new account for it, or leave the key out",
+        )
     if errors:
         return None
     return CallThrough(
