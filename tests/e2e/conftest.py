@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.running_platform import RunningPlatform
+from tests.e2e.running_platform import RunningPlatform, running_platform
 
 CHAT_MODEL = "huggingfacetb/smollm2-135m-instruct"
 EMBEDDINGS_MODEL = "sentence-transformers/all-minilm-l6-v2"
@@ -23,9 +23,5 @@ def data_root() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[RunningPlatform]:
-    root = Path(tempfile.mkdtemp(prefix="tradewind-e2e-"))
-    running = RunningPlatform(root / "data")
-    yield running
-    status = running.stop()
-    shutil.rmtree(root)
-    assert status == 0
+    with running_platform() as running:
+        yield running

@@ -2,10 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -13,6 +17,17 @@ import psycopg
 
 _START_TIMEOUT_S = 240
 _STOP_TIMEOUT_S = 120
+
+
+@contextmanager
+def running_platform() -> Iterator["RunningPlatform"]:
+    """Start a platform in a folder of its own, and stop it, which has to go well."""
+    root = Path(tempfile.mkdtemp(prefix="tradewind-e2e-"))
+    running = RunningPlatform(root / "data")
+    yield running
+    status = running.stop()
+    shutil.rmtree(root)
+    assert status == 0
 
 
 class RunningPlatform:
