@@ -75,6 +75,15 @@ def test_a_message_is_there_with_the_change_and_announced(database, owner, put):
     assert message.attempts == 0
 
 
+def test_what_one_transaction_tells_is_taken_in_its_order(database, owner):
+    keys = [f"k{n}" for n in range(40)]  # many in one millisecond
+    with database.transaction() as tx:
+        for key in keys:
+            enqueue(tx, "some.kind", owner, {"key": key}, key=key)
+    with database.transaction() as tx:
+        assert [message.payload["key"] for message in take(tx, 100)] == keys
+
+
 def test_a_change_that_is_rolled_back_tells_nobody(database, owner):
     def change() -> None:
         with database.transaction() as tx:

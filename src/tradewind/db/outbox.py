@@ -16,11 +16,13 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     Column,
     Connection,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     Row,
     SmallInteger,
@@ -58,6 +60,8 @@ outbox_message = Table(
     "outbox_message",
     metadata,
     Column("id", Text, primary_key=True),
+    # Ids of one millisecond come in any order, and what one transaction tells has to stay in order.
+    Column("number", BigInteger, Identity(always=True), nullable=False),
     Column("organization_id", Text, ForeignKey("organization.id"), nullable=False),
     Column("kind", Text, nullable=False),
     Column("key", Text, nullable=False, comment="makes enqueueing idempotent"),
@@ -140,7 +144,7 @@ def take(tx: Connection, limit: int) -> list[Message]:
     rows = tx.execute(
         select(outbox_message)
         .where(outbox_message.c.next_try_at <= func.now())
-        .order_by(outbox_message.c.id)
+        .order_by(outbox_message.c.number)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

@@ -49,13 +49,13 @@ class Desk:
     def told(self):
         """Kinds and percents of everything that was told, in order."""
         with self.database.transaction() as tx:
-            rows = tx.execute(select(outbox_message).order_by(outbox_message.c.id)).all()
+            rows = tx.execute(select(outbox_message).order_by(outbox_message.c.number)).all()
         return [(row.kind, row.payload.get("percent")) for row in rows]
 
     @property
     def payloads(self):
         with self.database.transaction() as tx:
-            rows = tx.execute(select(outbox_message).order_by(outbox_message.c.id)).all()
+            rows = tx.execute(select(outbox_message).order_by(outbox_message.c.number)).all()
         return [row.payload for row in rows]
 
 

@@ -86,7 +86,7 @@ def user(person, database):
 def told(database):
     def told():
         with database.transaction() as tx:
-            rows = tx.execute(select(outbox_message).order_by(outbox_message.c.id))
+            rows = tx.execute(select(outbox_message).order_by(outbox_message.c.number))
             return [(row.organization_id, row.kind, row.payload) for row in rows]
 
     return told
