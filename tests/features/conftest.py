@@ -8,7 +8,7 @@ from sqlalchemy import insert
 
 from tradewind.core.clock import SystemClock
 from tradewind.core.ids import OrganizationId, ProjectId
-from tradewind.core.permissions import PERMISSIONS, Permission, Role
+from tradewind.core.permissions import PERMISSIONS, PLATFORM_ONLY, Permission, Role
 from tradewind.db.sealing import HeldKeys
 from tradewind.features.accounts.tables import organization
 from tradewind.serve.services import build_services
@@ -17,7 +17,7 @@ from tradewind.serve.services import build_services
 @dataclass(frozen=True)
 class Person:
     """Somebody with a role. `is_operator` is off for who has every permission but the platform's,
-    as an organization's administrator will have one day.
+    as the administrators of other organizations have.
     """
 
     organization_id: OrganizationId
@@ -26,7 +26,7 @@ class Person:
     is_operator: bool = True
 
     def may(self, permission: Permission) -> bool:
-        if permission is Permission.ACCOUNTS_WRITE and not self.is_operator:
+        if permission in PLATFORM_ONLY and not self.is_operator:
             return False
         return permission in PERMISSIONS[self.role]
 

@@ -52,7 +52,12 @@ class Permission(StrEnum):
     members of the organization that runs the platform."""
     FINANCE_WRITE = "finance:write"
     ACCOUNTS_READ = "accounts:read"
+    """Who belongs to the organization, and its projects."""
     ACCOUNTS_WRITE = "accounts:write"
+    PLATFORM_READ = "platform:read"
+    """All organizations, by name."""
+    PLATFORM_WRITE = "platform:write"
+    """What belongs to no organization: everybody's endpoints and prices, other organizations."""
 
 
 class Role(StrEnum):
@@ -73,13 +78,31 @@ _VIEWER = frozenset(
         Permission.LIMITS_READ,
     }
 )
-_DEVELOPER = _VIEWER | {Permission.KEYS_READ, Permission.KEYS_WRITE}
+_DEVELOPER = _VIEWER | {Permission.KEYS_READ, Permission.KEYS_WRITE, Permission.ACCOUNTS_READ}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,
     Role.DEVELOPER: _DEVELOPER,
     Role.ADMIN: frozenset(Permission),
 }
+
+
+PLATFORM_ONLY = frozenset(
+    {
+        Permission.PLATFORM_READ,
+        Permission.PLATFORM_WRITE,
+        Permission.REVIEWS_READ,
+        Permission.REVIEWS_WRITE,
+        Permission.FINANCE_READ,
+        Permission.FINANCE_WRITE,
+    }
+)
+"""What nobody has outside of the organization that runs the platform, whatever their role."""
+
+
+def permissions_of(role: Role, *, of_platform: bool) -> frozenset[Permission]:
+    """Return what a role may do, in the organization that runs the platform or in another one."""
+    return PERMISSIONS[role] if of_platform else PERMISSIONS[role] - PLATFORM_ONLY
 
 
 class MayAct(Protocol):

@@ -1,4 +1,4 @@
-"""The organization of the first run: on whose behalf whoever holds the data folder acts."""
+"""The organization that runs the platform: on whose behalf whoever holds the data folder acts."""
 
 from sqlalchemy import Connection, select
 
@@ -17,7 +17,5 @@ def first_organization(tx: Connection) -> OrganizationId:
 
 def find_first_organization(tx: Connection) -> OrganizationId | None:
     """Return None before the first run."""
-    found = tx.execute(
-        select(organization.c.id).order_by(organization.c.created_at, organization.c.id).limit(1)
-    ).scalar()
+    found = tx.execute(select(organization.c.id).where(organization.c.is_platform)).scalar()
     return None if found is None else OrganizationId(found)

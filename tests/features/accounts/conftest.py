@@ -114,6 +114,7 @@ def add_viewer(clock: HandTurnedClock) -> Callable[..., Viewer]:
             project_id=project_id,
             project_name="Other",
             role=role,
+            is_of_platform=False,
             has_password=False,
             csrf_token="",
         )

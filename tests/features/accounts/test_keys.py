@@ -14,8 +14,8 @@ from sqlalchemy import func, insert, select
 from tradewind.core import api_keys
 from tradewind.core.errors import Forbidden, InvalidInput, NotFound
 from tradewind.core.permissions import Permission, Role
-from tradewind.features.accounts import repository
 from tradewind.features.accounts.errors import KeyRefused, TooManyKeys
+from tradewind.features.accounts.repository import people
 from tradewind.features.accounts.schemas import KeyPurpose, KeyState
 from tradewind.features.accounts.service import KEYS_MAX, PLAYGROUND_KEYS_MAX
 from tradewind.features.accounts.tables import api_key
@@ -166,7 +166,7 @@ def test_another_organizations_key_is_not_found(database, accounts, viewer, stra
 
 def test_a_key_sees_the_keys_of_its_own_project_only(database, accounts, viewer, clock):
     with database.transaction() as tx:
-        beside = repository.add_project(tx, viewer.organization_id, "Beside", clock.now())
+        beside = people.add_project(tx, viewer.organization_id, "Beside", clock.now())
         theirs = accounts.create_key(tx, replace(viewer, project_id=beside), name="theirs")
         ours = accounts.create_key(tx, viewer, name="ours")
         holder = accounts.authenticate_key(tx, f"Bearer {ours.text}")

@@ -54,3 +54,21 @@ class KeyRefused(Unauthenticated):
 class TooManyKeys(TradewindError):
     code = "too_many_keys"
     status = 409
+
+
+class InvitationRefused(Unauthenticated):
+    """The invitation is unknown, was accepted, withdrawn or replaced, or has expired."""
+
+    code = "invitation_refused"
+
+
+class LastAdministrator(TradewindError):
+    code = "last_administrator"
+    status = 409
+
+
+class TooManyInAccounts(TradewindError):
+    """More members, invitations, projects or organizations than there may be."""
+
+    code = "too_many_in_accounts"
+    status = 409

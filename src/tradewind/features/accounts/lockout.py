@@ -12,8 +12,9 @@ from threading import BoundedSemaphore
 from sqlalchemy import Engine
 
 from tradewind.core.clock import Clock
-from tradewind.features.accounts import repository, rules
+from tradewind.features.accounts import rules
 from tradewind.features.accounts.errors import SignInBusy, SignInLocked
+from tradewind.features.accounts.repository import sessions
 from tradewind.features.accounts.rules import SubjectKind
 from tradewind.features.accounts.tokens import Tokens
 
@@ -57,7 +58,7 @@ class Lockout:
     def _count(self, engine: Engine, subjects: dict[bytes, SubjectKind]) -> None:
         with engine.begin() as tx:
             now = self._clock.now()
-            counts = repository.lock_attempts(tx, subjects, now)
+            counts = sessions.lock_attempts(tx, subjects, now)
             waits = [
                 wait
                 for subject, kind in subjects.items()
@@ -67,15 +68,15 @@ class Lockout:
                 raise SignInLocked(max(waits))
             for subject in subjects:
                 failures = rules.failures_after(**counts[subject]._asdict(), now=now)
-                repository.set_attempts(tx, subject, repository.Attempts(failures, now))
-            repository.purge_attempts(tx, now - rules.FAILURES_FORGOTTEN)
+                sessions.set_attempts(tx, subject, sessions.Attempts(failures, now))
+            sessions.purge_attempts(tx, now - rules.FAILURES_FORGOTTEN)
 
     def _take_back(self, engine: Engine, subjects: dict[bytes, SubjectKind]) -> None:
         with engine.begin() as tx:
-            repository.lock_attempts(tx, subjects, self._clock.now())
+            sessions.lock_attempts(tx, subjects, self._clock.now())
             for subject, kind in subjects.items():
                 if kind is SubjectKind.PAIR:
-                    repository.forget_attempts(tx, subject)
+                    sessions.forget_attempts(tx, subject)
                 else:
                     # Not forgotten: one own account must not wash off guesses at other people's.
-                    repository.forgive_attempt(tx, subject)
+                    sessions.forgive_attempt(tx, subject)

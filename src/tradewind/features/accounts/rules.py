@@ -26,6 +26,7 @@ SESSION_LIFETIME = timedelta(hours=12)
 SESSION_TOUCH = timedelta(minutes=1)
 """A session is written at most this often, however many pages are opened."""
 LINK_LIFETIME_MAX = timedelta(hours=24)
+INVITATION_LIFETIME = timedelta(days=7)
 LINK_FRESH = timedelta(minutes=30)
 """For so long a session opened by a link may replace the password without knowing it."""
 

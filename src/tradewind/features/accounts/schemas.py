@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from tradewind.core.api_keys import masked
-from tradewind.core.ids import OrganizationId, ProjectId, UserId
-from tradewind.core.permissions import PERMISSIONS, Permission, Role
+from tradewind.core.ids import InvitationId, OrganizationId, ProjectId, UserId
+from tradewind.core.permissions import PLATFORM_ONLY, Permission, Role, permissions_of
 from tradewind.snapshot.contents import Limits
 
 
@@ -24,12 +24,8 @@ class Actor(Protocol):
 
 
 def is_platform_administrator(actor: Actor) -> bool:
-    """Say whether `actor` decides for the whole platform: what belongs to no organization.
-
-    Today there is one organization, and each of its administrators does. Nothing else may decide
-    this, so that it can change here.
-    """
-    return actor.may(Permission.ACCOUNTS_WRITE)
+    """Say whether `actor` decides for the whole platform: what belongs to no organization."""
+    return actor.may(Permission.PLATFORM_WRITE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +40,8 @@ class Viewer:
     project_id: ProjectId
     project_name: str
     role: Role
+    is_of_platform: bool
+    """The organization is the one that runs the platform."""
     has_password: bool
     csrf_token: str = field(repr=False)
     """Every form that changes something sends it back; derived from the session, so not stored."""
@@ -51,7 +49,7 @@ class Viewer:
     """A link from the terminal was opened lately: a forgotten password may be replaced."""
 
     def may(self, permission: Permission) -> bool:
-        return permission in PERMISSIONS[self.role]
+        return permission in permissions_of(self.role, of_platform=self.is_of_platform)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +108,15 @@ class KeyHolder:
     project_id: ProjectId
     project_name: str
     purpose: KeyPurpose
+    is_of_platform: bool
+    """Its organization is the one that runs the platform."""
     models: frozenset[str] | None
     """Names of the models the key may call; None is all."""
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        return KEY_PERMISSIONS[self.purpose]
+        given = KEY_PERMISSIONS[self.purpose]
+        return given if self.is_of_platform else given - PLATFORM_ONLY
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
@@ -164,3 +165,79 @@ class FirstRun:
     key_id: str
     api_key: str = field(repr=False)
     """The first key's text. It is shown once and cannot be had again."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationRow:
+    organization_id: OrganizationId
+    name: str
+    created_at: datetime
+    is_platform: bool
+    """It runs the platform."""
+    members: int
+    projects: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRow:
+    project_id: ProjectId
+    organization_id: OrganizationId
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    user_id: UserId
+    name: str
+    email: str
+    role: Role
+    is_disabled: bool
+    last_seen_at: datetime | None
+    """None is not lately: sessions are forgotten some time after they ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRow:
+    invitation_id: InvitationId
+    organization_id: OrganizationId
+    organization_name: str
+    email: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime
+    invited_by: str
+    """Name of a person; empty is a program."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeInvitation:
+    row: InvitationRow
+    code: str = field(repr=False)
+    """Lets whoever has it in once, as the invited address. It is shown once."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInvitation:
+    """An invitation as whoever holds its code sees it."""
+
+    row: InvitationRow
+    has_account: bool
+    """Somebody has the address already: they sign in to accept."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeOrganization:
+    row: OrganizationRow
+    invitation: MadeInvitation
+    """Of its first administrator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A project that somebody may look at."""
+
+    organization_id: OrganizationId
+    organization_name: str
+    project_id: ProjectId
+    project_name: str

@@ -12,10 +12,11 @@ from tradewind.core.errors import Conflict, InvalidInput, NotFound
 from tradewind.core.ids import OrganizationId, ProjectId, UserId
 from tradewind.core.permissions import Permission, Role
 from tradewind.db.change_feed import ChangeKind, record_change
-from tradewind.features.accounts import bearer, repository, rules
+from tradewind.features.accounts import bearer, rules
 from tradewind.features.accounts.errors import KeyRefused, SignInRefused, TooManyKeys
 from tradewind.features.accounts.lockout import Lockout
 from tradewind.features.accounts.passwords import Passwords, Verdict
+from tradewind.features.accounts.repository import keys, people, sessions
 from tradewind.features.accounts.schemas import (
     PURPOSES_OF_PEOPLE,
     Actor,
@@ -64,14 +65,14 @@ class Accounts:
 
         Idempotent: returns None when there is an organization already, and changes nothing.
         """
-        repository.lock_first_run(tx)
-        if repository.has_organization(tx):
+        people.lock_first_run(tx)
+        if people.has_organization(tx):
             return None
         now = self._clock.now()
-        organization_id = repository.add_organization(tx, "My organization", now)
-        project_id = repository.add_project(tx, organization_id, "Default", now)
-        user_id = repository.add_user(tx, email="admin@localhost", name="Administrator", now=now)
-        repository.add_membership(tx, user_id, organization_id, Role.ADMIN)
+        organization_id = people.add_organization(tx, "My organization", now, is_platform=True)
+        project_id = people.add_project(tx, organization_id, "Default", now)
+        user_id = people.add_user(tx, email="admin@localhost", name="Administrator", now=now)
+        people.add_membership(tx, user_id, organization_id, Role.ADMIN)
         key = self._add_key(
             tx,
             organization_id,
@@ -84,7 +85,7 @@ class Accounts:
 
     def has_administrator(self, tx: Connection) -> bool:
         """Say whether an administrator has set a password, so that the platform may be exposed."""
-        return repository.has_administrator_with_password(tx)
+        return people.has_administrator_with_password(tx)
 
     def set_up_administrator(
         self, tx: Connection, viewer: Viewer, *, name: str, email: str, password: str
@@ -97,12 +98,12 @@ class Accounts:
         rules.require(viewer, Permission.ACCOUNTS_WRITE)
         name, email = rules.clean_name(name, what="person"), rules.clean_email(email)
         raw = rules.check_new_password(password, email)
-        credentials = repository.lock_credentials(tx, viewer.user_id)
+        credentials = sessions.lock_credentials(tx, viewer.user_id)
         if credentials is None or credentials.is_disabled:
             raise SignInRefused(hint=_LINK_HINT)
         if credentials.password_hash is not None:
             raise Conflict("this account has a password", hint="change it in the account settings")
-        if not repository.set_identity(tx, viewer.user_id, name=name, email=email):
+        if not sessions.set_identity(tx, viewer.user_id, name=name, email=email):
             raise Conflict("another account has this e-mail address", hint="use another one")
         return self._renew_password(tx, viewer.user_id, raw)
 
@@ -116,13 +117,13 @@ class Accounts:
         """
         if not timedelta(0) < lifetime <= rules.LINK_LIFETIME_MAX:
             raise InvalidInput("a sign-in link lives for at most 24 hours")
-        user_id = repository.administrator(tx)
+        user_id = people.administrator(tx)
         if user_id is None:
             raise NotFound("there is no administrator", hint="start the platform once")
         code, now = self._tokens.new(), self._clock.now()
         digest = self._tokens.link_digest(code)
         assert digest is not None
-        repository.replace_sign_in_link(tx, user_id, digest, now=now, expires_at=now + lifetime)
+        sessions.replace_sign_in_link(tx, user_id, digest, now=now, expires_at=now + lifetime)
         return code
 
     def sign_in_with_link(self, tx: Connection, code: str) -> SignedIn:
@@ -133,7 +134,7 @@ class Accounts:
         digest = self._tokens.link_digest(code)
         user_id = None
         if digest is not None:
-            user_id = repository.use_sign_in_link(tx, digest, self._clock.now())
+            user_id = sessions.use_sign_in_link(tx, digest, self._clock.now())
         if user_id is None:
             raise SignInRefused(
                 "this sign-in link was used already, has expired or was replaced", hint=_LINK_HINT
@@ -154,7 +155,7 @@ class Accounts:
         except InvalidInput:
             address = ""  # which nobody has; refused like any other unknown account
         with self._lockout.attempt(tx.engine, account=address, peer=peer):
-            credentials = repository.credentials_of_email(tx, address)
+            credentials = sessions.credentials_of_email(tx, address)
             stored = credentials.password_hash if credentials is not None else None
             raw = rules.password_bytes(password)
             verdict = self._passwords.check(stored, raw)
@@ -163,7 +164,7 @@ class Accounts:
         if verdict is Verdict.RIGHT_BUT_OLD:
             assert stored is not None
             assert raw is not None
-            repository.replace_password_hash(
+            sessions.replace_password_hash(
                 tx, credentials.user_id, old=stored, new=self._passwords.hash(raw)
             )
         return self._open_session(tx, credentials.user_id, opened_by="password")
@@ -176,7 +177,7 @@ class Accounts:
         `current` may be None for half an hour after a link from the terminal was opened. Raises
         SignInRefused for a wrong current password, and counts it. Playground keys are revoked.
         """
-        credentials = repository.lock_credentials(tx, viewer.user_id)
+        credentials = sessions.lock_credentials(tx, viewer.user_id)
         if credentials is None or credentials.is_disabled:
             raise SignInRefused(hint=_LINK_HINT)
         raw = rules.check_new_password(new, credentials.email)
@@ -196,6 +197,11 @@ class Accounts:
                     )
         return self._renew_password(tx, viewer.user_id, raw)
 
+    def begin(self, tx: Connection, user_id: UserId, password_hash: str) -> SignedIn:
+        """Give a fresh account its password and open its first session."""
+        sessions.set_password(tx, user_id, password_hash)
+        return self._open_session(tx, user_id, opened_by="password")
+
     def resolve_session(self, tx: Connection, token: str) -> Viewer | None:
         """Return who has this session, or None when it is unknown, idle for an hour, or 12 h old.
 
@@ -204,26 +210,26 @@ class Accounts:
         digest = self._tokens.session_digest(token)
         if digest is None:
             return None
-        row = repository.find_session(tx, digest)
+        row = sessions.find_session(tx, digest)
         now = self._clock.now()
         if row is None or not rules.is_session_live(
             last_seen_at=row.last_seen_at, expires_at=row.expires_at, now=now
         ):
             return None
         if now - row.last_seen_at >= rules.SESSION_TOUCH:
-            repository.touch_session(tx, digest, now=now, not_since=now - rules.SESSION_TOUCH)
+            sessions.touch_session(tx, digest, now=now, not_since=now - rules.SESSION_TOUCH)
         return self._viewer(row, token, now)
 
     def sign_out(self, tx: Connection, token: str) -> None:
         """End a session. Idempotent."""
         digest = self._tokens.session_digest(token)
         if digest is not None:
-            repository.delete_session(tx, digest)
+            sessions.delete_session(tx, digest)
 
     def _renew_password(self, tx: Connection, user_id: UserId, raw: bytes) -> SignedIn:
-        repository.set_password(tx, user_id, self._passwords.hash(raw))
-        repository.delete_sessions_of(tx, user_id)
-        revoked = repository.revoke_playground_keys(tx, user_id, self._clock.now())
+        sessions.set_password(tx, user_id, self._passwords.hash(raw))
+        sessions.delete_sessions_of(tx, user_id)
+        revoked = keys.revoke_playground_keys(tx, user_id, self._clock.now())
         record_change(tx, ChangeKind.GRANT, revoked)
         return self._open_session(tx, user_id, opened_by="password")
 
@@ -231,9 +237,9 @@ class Accounts:
         token, now = self._tokens.new(), self._clock.now()
         digest = self._tokens.session_digest(token)
         assert digest is not None
-        repository.purge_sessions(tx, now)
-        repository.keep_newest_sessions(tx, user_id, SESSIONS_MAX - 1)
-        repository.add_session(
+        sessions.purge_sessions(tx, now)
+        sessions.keep_newest_sessions(tx, user_id, SESSIONS_MAX - 1)
+        sessions.add_session(
             tx,
             digest,
             user_id,
@@ -241,7 +247,7 @@ class Accounts:
             now=now,
             expires_at=now + rules.SESSION_LIFETIME,
         )
-        row = repository.find_session(tx, digest)
+        row = sessions.find_session(tx, digest)
         if row is None:
             raise SignInRefused(
                 "this account belongs to no organization", hint="ask an administrator to invite you"
@@ -258,6 +264,7 @@ class Accounts:
             project_id=ProjectId(row.project_id),
             project_name=row.project_name,
             role=Role(row.role),
+            is_of_platform=row.is_of_platform,
             has_password=row.has_password,
             csrf_token=self._tokens.csrf_token(token),
             signed_in_by_link=(row.opened_by == "link" and now - row.created_at < rules.LINK_FRESH),
@@ -271,7 +278,7 @@ class Accounts:
         """Return the keys of the actor's project: unrevoked first, then newest first."""
         rules.require(actor, Permission.KEYS_READ)
         now = self._clock.now()
-        rows = repository.list_keys(
+        rows = keys.list_keys(
             tx, actor.organization_id, actor.project_id, purposes=purposes, limit=KEYS_MAX
         )
         return [_key_row(row, now) for row in rows]
@@ -280,7 +287,7 @@ class Accounts:
         """Return a key of the actor's project. Raises NotFound, also for other people's."""
         rules.require(actor, Permission.KEYS_READ)
         _check_key_id(key_id)
-        row = repository.find_key(tx, actor.organization_id, key_id, project_id=actor.project_id)
+        row = keys.find_key(tx, actor.organization_id, key_id, project_id=actor.project_id)
         if row is None:
             raise _key_not_found(key_id)
         return _key_row(row, self._clock.now())
@@ -308,9 +315,9 @@ class Accounts:
         rules.check_expiry(expires_at, self._clock.now())
         rules.check_limits(limits)
         names = rules.clean_models(models)
-        if not repository.lock_project(tx, viewer.organization_id, viewer.project_id):
+        if not keys.lock_project(tx, viewer.organization_id, viewer.project_id):
             raise NotFound(f"there is no project {viewer.project_id}")
-        count = repository.count_keys_of_people(tx, viewer.organization_id, viewer.project_id)
+        count = keys.count_keys_of_people(tx, viewer.organization_id, viewer.project_id)
         if count >= KEYS_MAX:
             raise TooManyKeys(
                 f"this project has {count} keys", hint="revoke some that are no longer used"
@@ -335,9 +342,9 @@ class Accounts:
         rules.require(viewer, Permission.KEYS_WRITE)
         _check_key_id(key_id)
         now = self._clock.now()
-        if repository.revoke_key(tx, viewer.organization_id, key_id, now):
+        if keys.revoke_key(tx, viewer.organization_id, key_id, now):
             record_change(tx, ChangeKind.GRANT, [key_id])
-        row = repository.find_key(tx, viewer.organization_id, key_id)
+        row = keys.find_key(tx, viewer.organization_id, key_id)
         if row is None:
             raise _key_not_found(key_id)
         return _key_row(row, now)
@@ -349,11 +356,11 @@ class Accounts:
         """
         rules.require(viewer, Permission.KEYS_WRITE)
         now = self._clock.now()
-        revoked = repository.revoke_playground_keys(
+        revoked = keys.revoke_playground_keys(
             tx, viewer.user_id, now, keep_newest=PLAYGROUND_KEYS_MAX - 1
         )
         record_change(tx, ChangeKind.GRANT, revoked)
-        repository.purge_short_lived_keys(tx, now - _SHORT_LIVED_KEPT)
+        keys.purge_short_lived_keys(tx, now - _SHORT_LIVED_KEPT)
         return self._add_key(
             tx,
             viewer.organization_id,
@@ -370,12 +377,12 @@ class Accounts:
 
         Earlier ones are revoked. Raises NotFound before the first run.
         """
-        row = repository.first_project(tx)
+        row = people.first_project(tx)
         if row is None:
             raise NotFound("there is no project", hint="the first run makes one")
         now = self._clock.now()
-        record_change(tx, ChangeKind.GRANT, repository.revoke_start_up_keys(tx, now))
-        repository.purge_short_lived_keys(tx, now - _SHORT_LIVED_KEPT)
+        record_change(tx, ChangeKind.GRANT, keys.revoke_start_up_keys(tx, now))
+        keys.purge_short_lived_keys(tx, now - _SHORT_LIVED_KEPT)
         return self._add_key(
             tx,
             OrganizationId(row.organization_id),
@@ -391,7 +398,7 @@ class Accounts:
 
         All of them come as a stream, because they may be a million.
         """
-        for row in repository.live_keys(tx, self._clock.now(), key_ids):
+        for row in keys.live_keys(tx, self._clock.now(), key_ids):
             yield Grant(
                 key_id=row.id,
                 digest=bytes(row.digest),
@@ -408,7 +415,7 @@ class Accounts:
         Only the id of a well-formed key reaches the database, and there as a parameter.
         """
         key = bearer.parse(authorization)
-        row = repository.find_key_to_authenticate(tx, key.key_id)
+        row = keys.find_key_to_authenticate(tx, key.key_id)
         if not key.proves(self._pepper, bytes(row.digest) if row is not None else None):
             raise KeyRefused("this API key is not known", hint=bearer.HINT)
         assert row is not None
@@ -428,6 +435,7 @@ class Accounts:
             project_id=ProjectId(row.project_id),
             project_name=row.project_name,
             purpose=KeyPurpose(row.purpose),
+            is_of_platform=row.is_of_platform,
             models=_models(row),
         )
 
@@ -445,7 +453,7 @@ class Accounts:
         models: frozenset[str] | None = None,
     ) -> CreatedKey:
         minted, now = api_keys.mint(self._pepper), self._clock.now()
-        repository.add_key(
+        keys.add_key(
             tx,
             minted,
             organization_id=organization_id,
@@ -459,7 +467,7 @@ class Accounts:
             purpose=purpose,
         )
         record_change(tx, ChangeKind.GRANT, [minted.key_id])
-        row = repository.find_key(tx, organization_id, minted.key_id)
+        row = keys.find_key(tx, organization_id, minted.key_id)
         assert row is not None
         return CreatedKey(minted.text, _key_row(row, now))
 

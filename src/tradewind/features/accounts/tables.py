@@ -1,6 +1,7 @@
 """Tables of accounts."""
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -23,6 +25,15 @@ organization = Table(
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column(
+        "is_platform",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="the one that runs the platform",
+    ),
+    # There is one.
+    Index("uq_organization_platform", "is_platform", unique=True, postgresql_where="is_platform"),
 )
 
 project = Table(
@@ -100,6 +111,32 @@ sign_in_link = Table(
     Index(None, "user_id"),
 )
 
+invitation = Table(
+    "invitation",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("organization_id", Text, ForeignKey(organization.c.id), nullable=False),
+    Column("email", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("code_digest", LargeBinary, nullable=False, unique=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("created_by", Text, ForeignKey(user_account.c.id), comment="null: by a program"),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("accepted_at", DateTime(timezone=True)),
+    Column("withdrawn_at", DateTime(timezone=True)),
+    CheckConstraint("role IN ('admin', 'developer', 'viewer')", name="role"),
+    CheckConstraint("accepted_at IS NULL OR withdrawn_at IS NULL", name="state"),
+    # One that is open for each address: another one takes its place.
+    Index(
+        "uq_invitation_open",
+        "organization_id",
+        "email",
+        unique=True,
+        postgresql_where=text("accepted_at IS NULL AND withdrawn_at IS NULL"),
+    ),
+    Index(None, "created_by"),
+)
+
 session = Table(
     "session",
     metadata,
@@ -109,6 +146,9 @@ session = Table(
     Column("last_seen_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True), nullable=False),
     Column("opened_by", Text, nullable=False),
+    # Where the person looks; null is the first organization and project they have.
+    Column("organization_id", Text, ForeignKey(organization.c.id)),
+    Column("project_id", Text, ForeignKey(project.c.id)),
     CheckConstraint("opened_by IN ('link', 'password')", name="opened_by"),
     Index(None, "user_id"),
     Index(None, "expires_at"),

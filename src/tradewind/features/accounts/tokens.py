@@ -37,6 +37,10 @@ class Tokens:
         """Return what stands for a sign-in link, or None when `code` cannot be one."""
         return self._digest("link", code)
 
+    def invitation_digest(self, code: str) -> bytes | None:
+        """Return what stands for an invitation, or None when `code` cannot be one."""
+        return self._digest("invitation", code)
+
     def csrf_token(self, session_token: str) -> str:
         """Return what the forms of this session carry. Always the same, hence never stored."""
         return hmac.digest(self._key("csrf"), session_token.encode(), "sha256").hex()
