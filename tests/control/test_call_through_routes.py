@@ -74,7 +74,7 @@ def test_what_stands_in_the_way_is_told_with_a_code_and_the_way_out(
 
 
 def test_a_name_that_is_taken_and_another_price_are_told(ask):
-    ask(provider="groq", account=ACCOUNT)
+    ask(provider="groq", account=ACCOUNT, callers="everybody")
     other = {"credential": "gsk-another-0123456789"}
     taken = ask(409, provider="groq", account=other)
     assert (taken["code"], taken["hint"]) == (
@@ -82,7 +82,15 @@ def test_a_name_that_is_taken_and_another_price_are_told(ask):
         "take kestrel/sirocco-groq, or another name",
     )
     dear = {"currency": "USD", "input": "9", "output": "9"}
-    assert ask(409, provider="groq", name="b", price=dear)["code"] == "price_changed"
+    again = ask(409, provider="groq", name="b", price=dear, callers="everybody")
+    assert again["code"] == "price_changed"
+
+
+def test_what_an_own_account_is_counted_at_may_change(ask):
+    ask(provider="groq", account=ACCOUNT)
+    dear = {"currency": "USD", "input": "9", "output": "9"}
+    assert ask(provider="groq", price=dear)["price"]["input"] == "9"
+    assert ask(200, method="GET")["price"]["input"] == "9"
 
 
 def test_a_key_for_calling_models_only_may_not(ask, with_weak_key):

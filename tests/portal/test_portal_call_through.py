@@ -123,8 +123,9 @@ def test_a_name_that_is_taken_is_told_at_the_name_with_one_that_is_free(post):
 
 
 def test_a_price_that_changed_meanwhile_is_shown_and_confirmed_anew(post, browser):
-    post()
-    answer = post(status=409, endpoint_name="another", price_input="0.4").text
+    post(callers="everybody")
+    other = {"endpoint_name": "another", "price_input": "0.4", "callers": "everybody"}
+    answer = post(status=409, **other).text
     assert "Confirm that one." in answer
     assert 'name="price_input" value="0.5"' in answer, "the price in force, which nobody types"
     assert 'id="confirm" name="confirm" value="yes" checked' not in answer

@@ -5,16 +5,24 @@ from uuid import uuid4
 
 import pytest
 from catalog_parts import CatalogWorld
-from sqlalchemy import insert, text
+from sqlalchemy import insert, text, update
 
+from tests.features.market.price_parts import ADMIN
 from tradewind.core.ids import OrganizationId
 from tradewind.core.pricing.charges import MeterCharge, PerUnit, PlanTerms
 from tradewind.db.outbox import outbox_message
-from tradewind.features.market.price_book import PriceReaders
+from tradewind.db.sealing import Secret
+from tradewind.features.endpoints.tables import endpoint, endpoint_target
+from tradewind.features.ledger.service import Ledger
+from tradewind.features.market.ports import PriceReaders
+from tradewind.features.market.schemas import PriceTerms
 from tradewind.features.market.service import Market
 from tradewind.features.market.services import build_prices
 from tradewind.features.market.simulator import simulated
 from tradewind.features.metering.tables import usage_event, usage_hour
+from tradewind.features.providers.schemas import NewConnection
+from tradewind.features.providers.tables import provider_connection
+from tradewind.readmodels.exchange_rates import StoredRates
 from tradewind.readmodels.past_usage import past_use
 from tradewind.readmodels.prices import model_ids, publishers_of
 from tradewind.readmodels.provider_costs import provider_costs
@@ -164,7 +172,11 @@ def test_the_alarm_is_raised_once_a_day_and_only_of_what_was_called(world, datab
     clock = StandingClock()
     market = Market(clock)
     prices = build_prices(
-        market, clock, PriceReaders(model_ids, provider_costs), past_use, publishers_of
+        market,
+        clock,
+        PriceReaders(model_ids, provider_costs, StoredRates(Ledger(clock))),
+        past_use,
+        publishers_of,
     )
     with database.transaction() as tx:
         tx.execute(
@@ -172,7 +184,7 @@ def test_the_alarm_is_raised_once_a_day_and_only_of_what_was_called(world, datab
             {"id": PLATFORM, "now": NOW},
         )
     world.market._clock = clock
-    upkeep = PriceUpkeep(database, market, prices.book, clock, platform=lambda _tx: PLATFORM)
+    upkeep = PriceUpkeep(database, market, prices.margins, clock, platform=lambda _tx: PLATFORM)
 
     first, second = upkeep.raise_alarms(), upkeep.raise_alarms()
 
@@ -230,3 +242,56 @@ def test_models_without_a_provider_have_no_cost(world, database):
     world.add_priced(input_nanos=1)
     with database.transaction() as tx:
         assert provider_costs(tx) == []
+
+
+def over_own_account(world):
+    """A model that one organization calls over an account of its own, and nothing else."""
+    added, _ = world.add_priced()
+    with world.database.transaction() as tx:
+        tx.execute(
+            text("INSERT INTO organization (id, name, created_at) VALUES (:id, 'A', :now)"),
+            {"id": ADMIN.organization_id, "now": NOW},
+        )
+        new = NewConnection(host="groq", credential=Secret("gsk-0123456789-abcdefgh-wxyz"))
+        connection = world.providers.add_connection(tx, ADMIN, new)
+        whose = {"organization_id": ADMIN.organization_id}
+        tx.execute(update(provider_connection).values(whose))
+        tx.execute(update(endpoint).values(whose))
+        tx.execute(
+            update(endpoint_target).values(
+                deployment_id=None, connection_id=connection.id, upstream_model="small"
+            )
+        )
+    return added
+
+
+def show_price(world, added):
+    with world.database.transaction() as tx:
+        whose = ADMIN.organization_id
+        world.market.show_price(tx, added.model_id, whose, PriceTerms("USD", {"input_tokens": 1}))
+        return world.market.shown_price_of(tx, added.model_id, whose).price_id
+
+
+def test_what_is_called_over_own_accounts_at_an_own_price_is_no_gap(world):
+    added = over_own_account(world)
+    assert world.gaps() == [("tw/small", Gap.MISSING, (), 0, 0)]
+    show_price(world, added)
+    assert world.gaps() == []
+
+
+def test_an_own_price_fills_no_gap_where_an_account_of_the_platforms_answers(world, database):
+    show_price(world, over_own_account(world))
+    with database.transaction() as tx:
+        tx.execute(update(provider_connection).values(organization_id=None))
+    assert world.gaps() == [("tw/small", Gap.MISSING, (), 0, 0)]
+
+
+def test_everybodys_price_has_no_gap_by_what_is_counted_at_an_own_one(world):
+    added = over_own_account(world)
+    world.set_price(added, input_nanos=0, output_nanos=0, cached_input_nanos=0)
+    assert world.gaps() == [("tw/small", Gap.ZERO, (), 0, 0)]
+    own = show_price(world, added)
+    assert world.gaps() == []
+    world.set_price(added)
+    world.use_meters(own, {"images": 2})
+    assert world.gaps() == []

@@ -4,9 +4,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 from catalog_parts import START, CatalogWorld
-from sqlalchemy import text, update
+from sqlalchemy import update
 
-from tradewind.core.ids import OrganizationId
 from tradewind.features.catalog.builtin import SMOLLM2
 from tradewind.features.catalog.tables import model
 from tradewind.features.market.schemas import PriceTerms
@@ -106,34 +105,6 @@ def test_a_price_of_the_future_is_not_in_force(world):
     world.deploy(added)
     [endpoint] = compiled(world)
     assert endpoint.price.id == now
-
-
-def test_an_organizations_own_endpoint_takes_the_price_it_has_for_itself(world):
-    added = world.add_model()
-    everybodys = world.set_price(added, 10)
-    world.deploy(added)
-    theirs = OrganizationId.new()
-    with world.database.transaction() as tx:
-        tx.execute(
-            text("INSERT INTO organization (id, name, created_at) VALUES (:id, 'A', now())"),
-            {"id": theirs},
-        )
-        own = world.market.add_price(
-            tx,
-            added.model_id,
-            PriceTerms("EUR", {"input_tokens": 7}, is_charged=False),
-            organization_id=theirs,
-        )
-    [endpoint] = compiled(world)
-    assert endpoint.price.id == everybodys
-    with world.database.transaction() as tx:
-        tx.execute(text("UPDATE endpoint SET organization_id = :id"), {"id": theirs})
-    [endpoint] = compiled(world)
-    assert (endpoint.price.id, endpoint.price.currency, endpoint.price.input_nanos) == (
-        own,
-        "EUR",
-        7,
-    )
 
 
 def test_a_model_without_price_or_deployment_is_not_served(world):

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 import pytest
-from catalog_parts import CatalogWorld
-from sqlalchemy import update
+from catalog_parts import START, CatalogWorld
+from sqlalchemy import insert, update
 
 from tradewind.core.ids import OrganizationId, ProjectId
 from tradewind.db.sealing import Secret
+from tradewind.features.accounts.tables import organization
 from tradewind.features.endpoints.schemas import EndpointChanges, NewEndpoint, NewTarget
 from tradewind.features.providers.schemas import ConnectionChanges, NewConnection
 from tradewind.features.providers.tables import provider_connection
@@ -72,6 +73,42 @@ def change(world, operator):
 
 def at(connection, upstream_model="m", **more):
     return NewTarget(connection_id=connection.id, upstream_model=upstream_model, **more)
+
+
+def test_what_is_called_over_own_accounts_alone_is_shown_and_not_charged(
+    world, operator, connect, serve
+):
+    with world.database.transaction() as tx:
+        tx.execute(
+            insert(organization).values(id=operator.organization_id, name="A", created_at=START)
+        )
+    own, other = connect(is_shared=False), connect(name="Ours", is_shared=False)
+    platforms = connect(name="Platform", is_shared=True)
+    cost = Cost("EUR", 7, 9)
+    endpoint = serve(at(own, cost=cost), at(other), is_shared=False)
+
+    def price(*targets):
+        world.read(world.endpoints.set_targets, operator, endpoint.id, targets)
+        [compiled] = world.compiled()
+        return compiled.price.currency, compiled.price.input_nanos, compiled.price.is_charged
+
+    assert price(at(own, cost=cost), at(other)) == ("EUR", 7, False)
+    assert price(at(own, cost=cost), at(platforms)) == ("USD", 1, True), "one is enough"
+    assert price(at(platforms)) == ("USD", 1, True)
+    assert price(at(other, cost=Cost("EUR", 70, 90))) == ("EUR", 7, False), "one shown stays"
+
+
+def test_own_accounts_whose_cost_is_not_told_are_counted_at_everybodys_price(
+    world, operator, connect, serve
+):
+    with world.database.transaction() as tx:
+        tx.execute(
+            insert(organization).values(id=operator.organization_id, name="A", created_at=START)
+        )
+    serve(at(connect(is_shared=False)), is_shared=False)
+    [compiled] = world.compiled()
+    price = compiled.price
+    assert (price.currency, price.input_nanos, price.is_charged) == ("USD", 1, False)
 
 
 def test_a_model_at_a_provider_is_a_target_with_all_its_facts(world, connect, serve):

@@ -1,12 +1,17 @@
 """What was spent by the books, and whether they are complete for a gateway."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from catalog_parts import CatalogWorld
 from sqlalchemy import event, insert
 
+from tradewind.core.ids import OrganizationId
+from tradewind.features.accounts.tables import organization
 from tradewind.features.budgets.schemas import SpendQuestion
+from tradewind.features.market.schemas import PriceTerms
 from tradewind.features.metering.tables import (
     journal_open,
     journal_segment,
@@ -191,6 +196,55 @@ def test_what_one_gateway_spent_is_known_by_day_where_all_of_its_journal_was_rea
             add_segment(2, **changes)
             assert read_writer_spend(tx, "gateway", 5, question(**january)) is None
             point.rollback()
+
+
+def test_of_a_wallet_only_that_is_spent_which_is_charged(tx, database):
+    shown = CatalogWorld(database)
+    added = shown.add_model()
+    charged = shown.set_price(added)
+    owner = OrganizationId.new()
+    tx.execute(insert(organization).values(id=owner, name="Own", created_at=HOUR))
+    shown.market.show_price(tx, added.model_id, owner, PriceTerms("USD", {"input_tokens": 7}))
+    only_shown = shown.market.shown_price_of(tx, added.model_id, owner).price_id
+    there = {"organization_id": owner}
+    writer = {
+        "node": "gateway",
+        "boot_ns": 7,
+        "organization_id": owner,
+        "day": HOUR.date(),
+        "project_id": "proj_a",
+        "key_id": "key1",
+        "currency": "USD",
+    }
+    for price_id, cost in ((charged, 1), (only_shown, 10), ("price_of_before", 100)):
+        tx.execute(
+            insert(usage_hour).values(**an_hour(**there, price_id=price_id, cost_nanos=cost))
+        )
+        row = writer | {"price_id": price_id, "cost_nanos": cost}
+        tx.execute(insert(usage_writer_day).values(**row))
+    tx.execute(
+        insert(journal_segment).values(
+            name="gateway-7-0.journal",
+            node="gateway",
+            boot_ns=7,
+            number=0,
+            read_offset=1,
+            next_sequence=1,
+            is_finished=True,
+            quarantined_bytes=0,
+            missing_frames=0,
+            is_summed_by_writer=True,
+        )
+    )
+    everything, charged_only = question(**there), question(**there, is_charged_only=True)
+    assert (read_spend(tx, everything), read_spend(tx, charged_only)) == (111, 101)
+    assert read_spends(tx, [charged_only, everything]) == [101, 111]
+    of_day = {"since": HOUR.replace(hour=0), "until": None}
+    of_writer = [
+        read_writer_spend(tx, "gateway", 7, replace(one, **of_day))
+        for one in (everything, charged_only)
+    ]
+    assert of_writer == [111, 101]
 
 
 def test_the_books_are_complete_when_every_segment_is_and_no_call_is_open(tx):

@@ -23,7 +23,8 @@ from tradewind.features.deployments.tables import deployment, replica
 from tradewind.features.endpoints.rows import conditions_of, cost_of, limits_of, routing_of
 from tradewind.features.endpoints.tables import endpoint, endpoint_target
 from tradewind.features.providers.tables import provider_connection
-from tradewind.readmodels.prices import price_in_force
+from tradewind.readmodels.own_accounts import columns_of_price, is_own_price
+from tradewind.readmodels.prices import own_price_in_force, price_in_force
 from tradewind.snapshot.contents import Conditions, Cost, Limits, Price, Routing
 
 OWN_HOST = "own"
@@ -240,7 +241,7 @@ def deployments_of_model(tx: Connection, model_id: ModelId) -> list[DeploymentVi
 
 
 def _endpoints() -> Select[Any]:
-    prices = price_in_force()
+    prices, own = price_in_force(), own_price_in_force()
     return (
         select(
             endpoint,
@@ -250,16 +251,11 @@ def _endpoints() -> Select[Any]:
             model.c.operation,
             model.c.context_tokens,
             model.c.max_output_tokens,
-            prices.c.id.label("price_id"),
-            prices.c.currency,
-            prices.c.input_nanos,
-            prices.c.output_nanos,
-            prices.c.cached_input_nanos,
-            prices.c.cache_write_nanos,
-            prices.c.meters,
+            *columns_of_price(prices, own),
         )
         .join(model, model.c.id == endpoint.c.model_id)
         .outerjoin(prices, prices.c.model_id == model.c.id)
+        .outerjoin(own, is_own_price(own))
     )
 
 
@@ -388,6 +384,7 @@ def _price(row: Row[Any]) -> Price | None:
         cached_input_nanos=row.cached_input_nanos,
         cache_write_nanos=row.cache_write_nanos,
         meters=row.meters,
+        is_charged=row.is_charged,
     )
 
 

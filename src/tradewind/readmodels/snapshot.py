@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, time
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from tradewind.features.catalog.rules.announcements import deprecation_lines
 from tradewind.features.catalog.rules.gates import gate_of
@@ -16,27 +16,21 @@ from tradewind.features.endpoints.rows import conditions_of, cost_of, limits_of,
 from tradewind.features.endpoints.tables import endpoint, endpoint_target
 from tradewind.features.providers.schemas import OpenConnection
 from tradewind.features.sales.tables import sale_offer
+from tradewind.readmodels.own_accounts import calls_own_accounts, columns_of_price, is_own_price
 from tradewind.readmodels.prices import own_price_in_force, price_in_force
 from tradewind.snapshot.contents import Ending, Endpoint, Operation, Price, Target
 
 # What a host works on at once is its own matter and far more than an engine's few slots.
 _SLOTS_OF_A_HOST = 1024
 _OWN_HOST = "own"
-_OF_PRICES = (
-    "currency",
-    "input_nanos",
-    "output_nanos",
-    "cached_input_nanos",
-    "cache_write_nanos",
-    "meters",
-)
 
 
 def compile_endpoints(
     tx: Connection, open_connections: Callable[[Connection], Mapping[str, OpenConnection]]
 ) -> tuple[Endpoint, ...]:
-    """Return every enabled endpoint whose model has a price in force, the oldest first. An
-    organization's own endpoint takes the price that it has for itself before everybody's.
+    """Return every enabled endpoint whose model has a price in force, the oldest first. One that
+    calls nothing but accounts of its own organization takes the price that is shown there, if there
+    is one: nobody charges for what the organization pays itself.
 
     `open_connections` is `Providers.open_connections`: here credentials leave the vault, so what
     is returned is never logged. A deployment's ready replicas each become a target, a connection
@@ -63,26 +57,19 @@ def compile_endpoints(
             sale_offer.c.id.label("sale_id"),
             sale_offer.c.name.label("sale_name"),
             func.extract("epoch", model.c.created_at).label("model_created_s"),
-            func.coalesce(own.c.id, prices.c.id).label("price_id"),
-            *[
-                case((own.c.id.is_not(None), own.c[name]), else_=prices.c[name]).label(name)
-                for name in _OF_PRICES
-            ],
+            *columns_of_price(prices, own),
         )
         .join(model, model.c.id == endpoint.c.model_id)
         .outerjoin(prices, prices.c.model_id == model.c.id)
-        # An organization's own endpoint is nothing that anybody sells to it.
+        # What an organization calls over its own accounts is nothing that anybody sells to it.
         .outerjoin(
             sale_offer,
             (sale_offer.c.model_id == model.c.id)
             & (sale_offer.c.state == "live")
             & sale_offer.c.is_subscription_only
-            & endpoint.c.organization_id.is_(None),
+            & ~calls_own_accounts(),
         )
-        .outerjoin(
-            own,
-            (own.c.model_id == model.c.id) & (own.c.organization_id == endpoint.c.organization_id),
-        )
+        .outerjoin(own, is_own_price(own))
         # Nothing can be made an endpoint without an operation; see `Catalog.ready_to_serve`.
         .where(
             endpoint.c.is_enabled,
@@ -207,6 +194,7 @@ def _endpoint(row: Row[Any], targets: tuple[Target, ...]) -> Endpoint:
             cached_input_nanos=row.cached_input_nanos,
             cache_write_nanos=row.cache_write_nanos,
             meters=row.meters,
+            is_charged=row.is_charged,
         ),
         targets=targets,
         dimensions=row.dimensions,

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    exists,
     func,
     literal,
     select,
@@ -18,6 +19,7 @@ from sqlalchemy import (
 
 from tradewind.features.budgets.schemas import SpendQuestion
 from tradewind.features.budgets.upkeep import WriterEnd
+from tradewind.features.market.tables import price
 from tradewind.features.metering.tables import (
     journal_open,
     journal_segment,
@@ -119,6 +121,11 @@ def _scope(table: Table, question: SpendQuestion) -> ColumnElement[bool]:
         condition &= table.c.project_id == question.project_id
     if question.key_id is not None:
         condition &= table.c.key_id == question.key_id
+    if question.is_charged_only:
+        shown = select(price.c.id).where(
+            price.c.id == table.c.price_id, price.c.is_charged.is_(False)
+        )
+        condition &= ~exists(shown)
     return condition
 
 

@@ -5,13 +5,14 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, Subquery, or_, select
+from sqlalchemy import Connection, Row, Select, Subquery, exists, or_, select
 
+from tradewind.features.billing.tables import billing_account
 from tradewind.features.budgets.tables import budget, model_limit, terms
 from tradewind.features.catalog.rules.gates import gate_of
 from tradewind.features.catalog.tables import licence_acceptance, model
 from tradewind.features.sales.rules.life import USABLE
-from tradewind.features.sales.tables import sale_offer, subscription
+from tradewind.features.sales.tables import payment_confirmation, sale_offer, subscription
 from tradewind.snapshot.contents import Budget, Conditions, Grant, Limits, Terms
 
 _FETCHED_AT_ONCE = 1_000
@@ -21,11 +22,11 @@ _Item = TypeVar("_Item")
 def compile_budgets(tx: Connection) -> Iterator[Budget]:
     """Yield every budget."""
     for row in tx.execute(
-        select(budget.c.id, budget.c.name, budget.c.currency, budget.c.is_hard).order_by(
-            budget.c.id
-        )
+        select(
+            budget.c.id, budget.c.name, budget.c.currency, budget.c.is_hard, budget.c.purpose
+        ).order_by(budget.c.id)
     ):
-        yield Budget(row.id, row.name, row.currency, row.is_hard)
+        yield Budget(row.id, row.name, row.currency, row.is_hard, row.purpose == "wallet")
 
 
 def compile_terms(tx: Connection, ids: Collection[str] | None) -> Iterator[Terms]:
@@ -38,15 +39,20 @@ def compile_terms(tx: Connection, ids: Collection[str] | None) -> Iterator[Terms
         models = _model_limits(tx, part)
         budgets = _budgets_of(tx, part)
         licences = _licences_of(tx, part)
+        unconfirmed = _unconfirmed().where(billing_account.c.organization_id.in_(part))
+        waiting = set(tx.execute(unconfirmed).scalars())
         for subject_id in part:
-            if subject_id in found or subject_id in budgets or subject_id in licences:
-                yield _terms(
+            if any(subject_id in some for some in (found, budgets, licences, waiting)):
+                said = _terms(
                     subject_id,
                     found.get(subject_id),
                     tuple(models.get(subject_id, ())),
                     tuple(budgets.get(subject_id, ())),
                     frozenset(licences.get(subject_id, ())),
                 )
+                if subject_id in waiting:
+                    said = msgspec.structs.replace(said, needs_payer=True)
+                yield said
 
 
 def with_key_budgets(tx: Connection, grants: Iterable[Grant]) -> Iterator[Grant]:
@@ -77,7 +83,18 @@ def _subjects(tx: Connection, ids: Collection[str] | None) -> list[str]:
     accepted = _accepted().with_only_columns(licence_acceptance.c.organization_id)
     said.update(tx.execute(accepted.distinct()).scalars())
     said.update(tx.execute(select(_may_use().c.organization_id).distinct()).scalars())
+    said.update(tx.execute(_unconfirmed()).scalars())
     return sorted(said)
+
+
+def _unconfirmed() -> Select[Any]:
+    """Return the organizations that are charged, and of which nobody confirmed who pays."""
+    return select(billing_account.c.organization_id).where(
+        billing_account.c.mode != "none",
+        ~exists().where(
+            payment_confirmation.c.organization_id == billing_account.c.organization_id
+        ),
+    )
 
 
 def _may_use() -> Subquery:

@@ -18,7 +18,7 @@ _PAYER = text("""
     SELECT organization_id, currency, mode FROM billing_account
     WHERE organization_id = :organization AND mode <> 'none'
 """)
-# Usage before the account was opened, and by prices that only show, is nobody's debt.
+# Usage before the account was opened is nobody's debt. What prices only show is no wallet's at all.
 _COVERED = text("""
     SELECT (
         SELECT coalesce(sum(usage_nanos), 0) FROM invoice
@@ -26,12 +26,12 @@ _COVERED = text("""
     ) + (
         SELECT coalesce(sum(used.cost_nanos), 0)
         FROM usage_hour AS used
-        LEFT JOIN price ON price.id = used.price_id AND price.is_charged
+        LEFT JOIN price ON price.id = used.price_id
         LEFT JOIN billing_account AS account
             ON account.organization_id = used.organization_id AND account.mode <> 'none'
             AND used.hour >= account.billed_from
         WHERE used.organization_id = :organization AND used.currency = :currency
-            AND (price.id IS NULL OR account.organization_id IS NULL)
+            AND price.is_charged IS DISTINCT FROM false AND account.organization_id IS NULL
     ) AS nanos
 """)
 _INVOICE = """
@@ -39,6 +39,20 @@ _INVOICE = """
     FROM invoice WHERE number IS NOT NULL AND {which}
 """
 _BY_ID = text(_INVOICE.format(which="id = :sought"))
+_LOCKED = text(_INVOICE.format(which="id = :sought FOR UPDATE"))
+_OPEN_OF_PREPAID = text("""
+    SELECT invoice.id FROM invoice
+    JOIN billing_account AS account USING (organization_id)
+    JOIN wallet ON wallet.organization_id = invoice.organization_id
+        AND wallet.currency = invoice.currency
+    WHERE invoice.state = 'finalized' AND account.mode = 'prepaid'
+        AND invoice.total_minor > invoice.paid_minor + invoice.credited_minor
+        AND EXISTS (
+            SELECT FROM wallet_lot AS lot
+            WHERE lot.organization_id = invoice.organization_id AND lot.left_nanos > 0
+        )
+    ORDER BY invoice.id LIMIT :most
+""")
 _BY_NUMBER = text(
     _INVOICE.format(which="left(regexp_replace(number, '[^A-Z0-9]', '', 'g'), 21) = :sought")
 )
@@ -69,6 +83,12 @@ class BilledOrganizations:
 
     def invoice_of_number(self, tx: Connection, letters: str) -> OpenInvoice | None:
         return _open(tx.execute(_BY_NUMBER, {"sought": letters}).first())
+
+    def open_of_prepaid(self, tx: Connection, limit: int) -> Sequence[str]:
+        return tx.execute(_OPEN_OF_PREPAID, {"most": limit}).scalars().all()
+
+    def lock_invoice(self, tx: Connection, invoice_id: str) -> OpenInvoice | None:
+        return _open(tx.execute(_LOCKED, {"sought": invoice_id}).first())
 
     def record_payment(  # noqa: PLR0917  billing's own order
         self,

@@ -76,6 +76,8 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
     licences: frozenset[str] = frozenset()
     """What the organization has accepted, in the words of `Endpoint.gate`, and ids of offers that
     it may call: it is subscribed to them, or sells them."""
+    needs_payer: bool = False
+    """Whether calls that are charged wait until somebody of the organization confirmed who pays."""
 
 
 class Budget(msgspec.Struct, frozen=True, array_like=True):
@@ -86,6 +88,8 @@ class Budget(msgspec.Struct, frozen=True, array_like=True):
     currency: str
     is_hard: bool = True
     """A hard budget refuses what it cannot pay for; another one only tells."""
+    is_wallet: bool = False
+    """What an organization paid ahead: only what is charged is taken from it."""
 
 
 class Price(msgspec.Struct, frozen=True, array_like=True):
@@ -101,6 +105,8 @@ class Price(msgspec.Struct, frozen=True, array_like=True):
     meters: dict[str, int] = {}
     """Nanos per 1,000,000 units of other meters: `requests`, `images`, `characters`,
     `audio_ms`."""
+    is_charged: bool = True
+    """False is shown and counted, and nobody pays it here: no wallet is asked."""
 
 
 class Cost(msgspec.Struct, frozen=True, array_like=True):

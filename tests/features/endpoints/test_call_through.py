@@ -258,14 +258,41 @@ def test_who_may_not_is_refused_with_the_way_out(call, person, operator):
     with pytest.raises(Forbidden):
         call(actor=person(Role.DEVELOPER, of=operator))
     administrator = person(of=operator, is_operator=False)
-    with pytest.raises(Forbidden, match="its price is everybody's") as caught:
-        call(actor=administrator, new_connection=account())
-    assert "administrator of the platform" in (caught.value.hint or "")
-    with pytest.raises(Forbidden, match="offers a model to everybody"):
+    with pytest.raises(Forbidden, match="offers a model to everybody") as caught:
         call(actor=administrator, callers=Callers.EVERYBODY)
-    call(new_connection=account())
+    assert "your organization" in (caught.value.hint or "")
+
+
+def test_what_an_own_account_pays_for_needs_no_price_of_the_platform(
+    *, do, services, call, operator, person, database, model_id
+):
+    administrator = person(of=operator, is_operator=False)
     own = call(actor=administrator, new_connection=account("gsk-of-their-own-0123"), name="mine")
-    assert own.is_new, "with a price that is there, an organization's administrator may"
+    assert own.is_new
+    with database.transaction() as tx:
+        shown = services.market.shown_price_of(tx, model_id, operator.organization_id)
+        assert services.market.price_of(tx, model_id) is None, "nobody else pays by it"
+    assert (shown.currency, shown.input_nanos, shown.is_charged) == (
+        own.price.currency,
+        own.price.input_nanos,
+        False,
+    )
+    again = call(actor=administrator, new_connection=account("gsk-of-their-own-0123"), name="mine")
+    assert not again.is_new
+    with database.transaction() as tx:
+        assert services.market.shown_price_of(tx, model_id, operator.organization_id) == shown
+
+
+def test_what_a_host_does_not_tell_is_said_by_whoever_calls_it(
+    *, services, call, operator, offered, database, model_id
+):
+    offered("mistral", input_nanos=None, output_nanos=None)
+    with pytest.raises(InvalidInput, match="takes is not told"):
+        call("mistral", new_connection=account())
+    call("mistral", new_connection=account(), price=PRICE)
+    with database.transaction() as tx:
+        shown = services.market.shown_price_of(tx, model_id, operator.organization_id)
+    assert shown.input_nanos == PRICE.input_nanos
 
 
 def test_an_account_of_somebody_else_is_nobodys_way(call, person, connect, database, model_id):

@@ -56,6 +56,28 @@ def test_the_first_call_asks_for_a_lease_and_the_next_ones_need_not():
     assert len(gateway.bank.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("is_wallet", "is_charged", "is_admitted"),
+    [(True, True, False), (True, False, True), (False, False, False)],
+)
+def test_an_empty_wallet_is_nothing_to_calls_that_are_only_shown(
+    is_wallet, is_charged, is_admitted
+):
+    price = Price("p", "USD", 0, 2_000_000, 0, is_charged=is_charged)
+    loop = HandTurnedLoop()
+    gateway = Gateway(
+        loop=loop,
+        bank=Bank(loop, b1=0),
+        terms=[terms_of(ORGANIZATION, budgets=("b1",))],
+        budgets=[budget_of("b1", is_wallet=is_wallet)],
+        endpoint=endpoint_of(price=price),
+    )
+    told = gateway.ask(write=100)
+    loop.settle()
+    assert told.is_admitted is is_admitted
+    assert is_admitted or told.error.status == 402
+
+
 def test_a_call_holds_its_worst_case_and_settles_with_what_it_cost():
     gateway = gateway_of(1000)
     first = ask(gateway, write=100)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from tradewind.core.clock import Clock
 from tradewind.core.errors import InvalidInput
 from tradewind.features.budgets import notices, repository, rules
+from tradewind.features.budgets.questions import spend_of
 from tradewind.features.budgets.schemas import PeriodKind, SpendQuestion
 from tradewind.wire.leases import MOST_LEASES, LeaseAnswer, LeaseAsk, LeaseGrant, LeaseRequest
 
@@ -55,14 +56,7 @@ class Leasing:
         period = _period_of(PeriodKind(budget.period), ask, now)
         row = repository.lock_period(tx, budget.id, period.start)
         if row is None:
-            question = SpendQuestion(
-                organization_id=budget.organization_id,
-                project_id=budget.project_id,
-                key_id=budget.key_id,
-                currency=budget.currency,
-                since=period.start,
-                until=period.end,
-            )
+            question = spend_of(budget, period.start, period.end)
             repository.add_period(
                 tx,
                 budget.id,

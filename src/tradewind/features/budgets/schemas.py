@@ -148,3 +148,5 @@ class SpendQuestion:
     currency: str
     since: datetime
     until: datetime | None
+    is_charged_only: bool = False
+    """Calls at prices that are only shown are left out."""

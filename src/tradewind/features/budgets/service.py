@@ -16,6 +16,7 @@ from tradewind.features.accounts.service import Accounts
 from tradewind.features.budgets import repository, rules
 from tradewind.features.budgets.errors import TooManyBudgets, WalletBudget
 from tradewind.features.budgets.leasing import ReadSpends
+from tradewind.features.budgets.questions import spend_of
 from tradewind.features.budgets.schemas import (
     Alert,
     BudgetChanges,
@@ -24,7 +25,6 @@ from tradewind.features.budgets.schemas import (
     NewBudget,
     NewTerms,
     PeriodKind,
-    SpendQuestion,
     TermsRow,
 )
 from tradewind.features.responses import service as responses
@@ -265,7 +265,7 @@ class Budgets:
         found = repository.periods_of(tx, ((key, each.start) for key, each in periods.items()))
         # Soft budgets, and hard ones that no gateway has leased of in this period.
         questions = {
-            row.id: _question(row, periods[row.id])
+            row.id: spend_of(row, periods[row.id].start, periods[row.id].end)
             for row in rows
             if not (row.is_hard and row.id in found)
         }
@@ -284,17 +284,6 @@ class Budgets:
 
 _NO_KEY = ""
 _RETENTION = (NewTerms().cache_ttl_s, NewTerms().response_days, NewTerms().content_days)
-
-
-def _question(row: Row[Any], period: rules.Period) -> SpendQuestion:
-    return SpendQuestion(
-        organization_id=row.organization_id,
-        project_id=row.project_id,
-        key_id=row.key_id,
-        currency=row.currency,
-        since=period.start,
-        until=period.end,
-    )
 
 
 def _spent(sums: Row[Any] | None, by_books: int | None) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row
 from tradewind.core.clock import Clock
 from tradewind.features.budgets import notices, repository, rules
 from tradewind.features.budgets.leasing import ReadSpend
+from tradewind.features.budgets.questions import spend_of
 from tradewind.features.budgets.schemas import PeriodKind, SpendQuestion
 
 AT_ONCE = 200
@@ -98,14 +99,7 @@ class Upkeep:
     def _spent_of_dead(self, tx: Connection, row: Row[Any], end: WriterEnd) -> int | None:
         """Return what the holder of a lease has spent of it; None when that cannot be told."""
         period = rules.period_at(PeriodKind(row.period), row.period_start)
-        question = SpendQuestion(
-            organization_id=row.organization_id,
-            project_id=row.project_id,
-            key_id=row.key_id,
-            currency=row.currency,
-            since=period.start,
-            until=period.end,
-        )
+        question = spend_of(row, period.start, period.end)
         until = _alone_until(row, repository.other_leases(tx, row), end)
         if until is not None:
             since = max(row.created_at - _CLOCKS_APART, period.start)
@@ -152,17 +146,7 @@ class Upkeep:
             found = repository.find_period(tx, row.id, period.start)
             if found is not None:
                 return found.spent_nanos + found.overspent_nanos
-        return self._read_spend(
-            tx,
-            SpendQuestion(
-                organization_id=row.organization_id,
-                project_id=row.project_id,
-                key_id=row.key_id,
-                currency=row.currency,
-                since=period.start,
-                until=period.end,
-            ),
-        )
+        return self._read_spend(tx, spend_of(row, period.start, period.end))
 
     def _tell_exhausted(self, tx: Connection, standing: Iterable[_Standing], now: datetime) -> None:
         """Tell of hard budgets that are spent to the end. Of one that has a little left, which no

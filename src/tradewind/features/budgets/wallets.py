@@ -10,7 +10,8 @@ from tradewind.core.ids import BudgetId
 from tradewind.db.change_feed import ChangeKind, record_change
 from tradewind.features.budgets import repository, rules
 from tradewind.features.budgets.leasing import ReadSpend
-from tradewind.features.budgets.schemas import PeriodKind, SpendQuestion, WalletStanding
+from tradewind.features.budgets.questions import spend_of
+from tradewind.features.budgets.schemas import PeriodKind, WalletStanding
 
 _NAME = "Wallet"
 
@@ -82,15 +83,7 @@ class WalletBudgets:
         start = rules.period_at(PeriodKind.TOTAL, self._clock.now()).start
         period = repository.lock_period(tx, found.id, start)
         if period is None:
-            question = SpendQuestion(
-                organization_id=found.organization_id,
-                project_id=None,
-                key_id=None,
-                currency=found.currency,
-                since=datetime.fromtimestamp(0, UTC),
-                until=None,
-            )
-            spent = self._read_spend(tx, question)
+            spent = self._read_spend(tx, spend_of(found, datetime.fromtimestamp(0, UTC), None))
             # Begun here, so that no gateway leases of it before this transaction has ended.
             repository.add_period(tx, found.id, start, amount=found.amount_nanos, spent=spent)
             period = repository.lock_period(tx, found.id, start)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from tradewind.core.errors import Conflict, Forbidden, InvalidInput, NotFound
+from tradewind.core.ids import OrganizationId
 from tradewind.core.permissions import Permission, require
 from tradewind.features.accounts.schemas import Actor, is_platform_administrator
 from tradewind.features.catalog.schemas import CatalogModel, OfferRow
@@ -23,6 +24,7 @@ from tradewind.features.endpoints.errors import (
     NotOffered,
     PriceChanged,
 )
+from tradewind.features.endpoints.own_accounts import OwnAccounts
 from tradewind.features.endpoints.rules import check_name, check_price, check_upstream_model
 from tradewind.features.endpoints.schemas import (
     CallableOffer,
@@ -36,6 +38,7 @@ from tradewind.features.endpoints.schemas import (
     NewTarget,
 )
 from tradewind.features.endpoints.service import Endpoints
+from tradewind.features.market.schemas import PriceRow
 from tradewind.features.market.service import Market
 from tradewind.features.providers.schemas import ConnectionRow, KnownHost, NewConnection
 from tradewind.features.providers.service import Providers
@@ -65,6 +68,7 @@ class CallThroughs:
         self._market = market
         self._providers = providers
         self._endpoints = endpoints
+        self._own_accounts = OwnAccounts(market, providers)
 
     def look(self, tx: Connection, actor: Actor, model: str) -> CallThroughLook:
         """Return what there is to choose from; changes nothing. Raises ModelNotFound."""
@@ -74,7 +78,7 @@ class CallThroughs:
         return CallThroughLook(
             model=found,
             offers=tuple(self._offers(tx, actor, found)),
-            price=self._price_of(tx, found),
+            price=self._price_of(tx, found) or self._own_price_of(tx, actor, found),
             may_set_price=is_platform_administrator(actor),
             name=self._free_name(tx, found.name),
         )
@@ -105,7 +109,7 @@ class CallThroughs:
         repository.lock_names(tx)
         connection = self._connection(tx, actor, chosen, asked)
         check_upstream_model(chosen.offer.upstream_model)
-        price, is_priced = self._price(tx, actor, model, chosen.offer, asked)
+        price, is_priced = self._price(tx, model, chosen.offer, connection, asked)
         existing = self._existing(tx, actor, name, model, connection, chosen.offer, asked.callers)
         if existing is not None and not is_priced:
             return CalledThrough(existing, connection, chosen.offer.upstream_model, price, False)
@@ -223,15 +227,35 @@ class CallThroughs:
 
     # --- the price -----------------------------------------------------------------------------
 
+    def _shown_price(
+        self,
+        tx: Connection,
+        model: CatalogModel,
+        offer: OfferRow,
+        owner: OrganizationId,
+        asked: CallThrough,
+    ) -> tuple[ModelPrice, bool]:
+        """Return what calls over an own account are counted at, and whether that is new."""
+        price = asked.price or rules.cost_of(offer) or self._price_of(tx, model)
+        if price is None:
+            raise InvalidInput(f"what {offer.host} takes is not told", hint="say the price")
+        check_price(price)
+        return price, self._own_accounts.put_price(tx, model.model_id, owner, price)
+
     def _price(
         self,
         tx: Connection,
-        actor: Actor,
         model: CatalogModel,
         offer: OfferRow,
+        connection: ConnectionRow,
         asked: CallThrough,
     ) -> tuple[ModelPrice, bool]:
-        """Return what callers pay, and whether that was set just now."""
+        """Return what callers pay, and whether that was set just now. Only an administrator of the
+        platform has a connection that is no organization's.
+        """
+        owner = connection.organization_id
+        if owner is not None:
+            return self._shown_price(tx, model, offer, owner, asked)
         price = self._price_of(tx, model)
         if price is not None:
             if asked.price is not None and not rules.is_same_price(price, asked.price):
@@ -240,11 +264,6 @@ class CallThroughs:
                     hint="confirm that one",
                 )
             return price, False
-        if not is_platform_administrator(actor):
-            raise Forbidden(
-                f"{model.name} has no price yet, and its price is everybody's",
-                hint="ask an administrator of the platform to call it through a provider first",
-            )
         price = asked.price or rules.cost_of(offer)
         if price is None:
             raise InvalidInput(f"what {offer.host} takes is not told", hint="say the price")
@@ -261,16 +280,11 @@ class CallThroughs:
         return price, True
 
     def _price_of(self, tx: Connection, model: CatalogModel) -> ModelPrice | None:
-        found = self._market.price_of(tx, model.model_id)
-        if found is None:
-            return None
-        return ModelPrice(
-            found.currency,
-            found.input_nanos,
-            found.output_nanos,
-            found.cached_input_nanos,
-            found.cache_write_nanos,
-        )
+        return _model_price(self._market.price_of(tx, model.model_id))
+
+    def _own_price_of(self, tx: Connection, actor: Actor, model: CatalogModel) -> ModelPrice | None:
+        organization_id = actor.organization_id
+        return _model_price(self._market.shown_price_of(tx, model.model_id, organization_id))
 
     # --- the name ------------------------------------------------------------------------------
 
@@ -338,6 +352,18 @@ class CallThroughs:
         wanted = [name, *(f"{name}-{number}" for number in range(2, _MOST_NAMES_TRIED))]
         taken = repository.taken_names(tx, wanted)
         return next((each for each in wanted if each not in taken), name)
+
+
+def _model_price(found: PriceRow | None) -> ModelPrice | None:
+    if found is None:
+        return None
+    return ModelPrice(
+        found.currency,
+        found.input_nanos,
+        found.output_nanos,
+        found.cached_input_nanos,
+        found.cache_write_nanos,
+    )
 
 
 def _refusal(model: CatalogModel, host: KnownHost | None, own: ConnectionRow | None) -> str:

@@ -182,7 +182,8 @@ class CallThrough:
     callers: Callers = Callers.ORGANIZATION
     price: ModelPrice | None = None
     """What callers pay, as whoever asks has seen it. A model without a price gets this one; None
-    is then what the host takes."""
+    is then what the host takes. Over an account of the asker's organization calls are counted
+    at it from now on, and nobody is charged."""
 
 
 @dataclass(frozen=True, slots=True)

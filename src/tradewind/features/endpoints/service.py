@@ -31,6 +31,7 @@ from tradewind.features.deployments.service import Deployments
 from tradewind.features.endpoints import repository, rows, rules
 from tradewind.features.endpoints.errors import ConnectionInUse, TooManyEndpoints
 from tradewind.features.endpoints.hosted import find_facts
+from tradewind.features.endpoints.own_accounts import OwnAccounts
 from tradewind.features.endpoints.schemas import (
     AddedTarget,
     EndpointChanges,
@@ -66,6 +67,7 @@ class Endpoints:
         self._providers = providers
         self._deployments = deployments
         self._clock = clock
+        self._own_accounts = OwnAccounts(market, providers)
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -120,7 +122,9 @@ class Endpoints:
         endpoint_id = self._insert(tx, new, model.model_id, owner, project)
         self._replace_targets(tx, actor, self._find(tx, actor, endpoint_id), new.targets)
         record_change(tx, ChangeKind.ENDPOINTS)
-        return self._find(tx, actor, endpoint_id)
+        made = self._find(tx, actor, endpoint_id)
+        self._own_accounts.show_price(tx, made)
+        return made
 
     def update_endpoint(
         self,
@@ -169,7 +173,9 @@ class Endpoints:
         self._replace_targets(tx, actor, former, targets)
         repository.update_endpoint(tx, former.id, {"updated_at": self._clock.now()})
         record_change(tx, ChangeKind.ENDPOINTS)
-        return self._find(tx, actor, former.id)
+        changed = self._find(tx, actor, former.id)
+        self._own_accounts.show_price(tx, changed)
+        return changed
 
     def delete_endpoint(
         self, tx: Connection, actor: Actor, endpoint_id: str, *, revision: int | None = None

@@ -1,6 +1,6 @@
 """All SQL of providers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -110,6 +110,15 @@ def find_connection(
 def find_any_connection(tx: Connection, connection_id: ConnectionId) -> Row[Any] | None:
     """For the platform itself, which looks after the tokens of all organizations."""
     return tx.execute(select(*_SHOWN).where(provider_connection.c.id == connection_id)).first()
+
+
+def owners_of(tx: Connection, connection_ids: Collection[ConnectionId]) -> set[str | None]:
+    rows = tx.execute(
+        select(provider_connection.c.organization_id)
+        .where(provider_connection.c.id.in_(connection_ids))
+        .distinct()
+    )
+    return set(rows.scalars())
 
 
 def update_connection(

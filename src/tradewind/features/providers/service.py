@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -98,6 +99,12 @@ class Providers:
         """Raises NotFound, also for another organization's."""
         require(actor, Permission.PROVIDERS_READ)
         return self._find(tx, actor, connection_id)
+
+    def owners_of(
+        self, tx: Connection, connection_ids: Collection[ConnectionId]
+    ) -> set[str | None]:
+        """Return whose accounts these are; None is the platform. For the platform itself."""
+        return repository.owners_of(tx, connection_ids)
 
     # --- changing --------------------------------------------------------------------------
 

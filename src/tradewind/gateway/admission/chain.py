@@ -137,11 +137,15 @@ def chain_of(view: SnapshotView, grant: Grant, endpoint: Endpoint) -> Chain:
     found = (view.budget(budget_id) for budget_id in dict.fromkeys(budgets))
     return Chain(
         kept,
-        tuple(budget for budget in found if budget is not None and budget.is_hard),
+        tuple(budget for budget in found if budget is not None and _may_refuse(budget, endpoint)),
         NO_BOUND if narrowest is None else narrowest.amount,
         narrowest,
         next((limit for limit in limits if not limit.amount), None),
     )
+
+
+def _may_refuse(budget: Budget, endpoint: Endpoint) -> bool:
+    return budget.is_hard and (endpoint.price.is_charged or not budget.is_wallet)
 
 
 def _scope(kind: ScopeKind, scope_id: str, model: str, shard: str, limits: Limits) -> Scope | None:
