@@ -1,12 +1,14 @@
 """What an invoice was made from: its settlement lines, and the calls of their hours."""
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from tradewind.core.money import format_nanos
 from tradewind.features.billing.papers.tables import table
+from tradewind.features.metering.archive.errors import UsageArchived
 
 SETTLEMENT_COLUMNS = (
     "number",
@@ -46,12 +48,17 @@ EVENT_COLUMNS = (
     "cached_input_price",
     "cache_write_price",
     "output_price",
+    "meters",
+    "meter_prices",
+    "usage_source",
+    "corrects",
 )
 EVENTS_MOST = 5_000_000
 _AT_ONCE = 10_000
 
 _EVENTS = text("""
-    SELECT event.*, price.input_nanos, price.cached_input_nanos, price.output_nanos,
+    SELECT event.*, price.meters AS meter_prices, price.input_nanos,
+        price.cached_input_nanos, price.output_nanos,
         coalesce(price.cache_write_nanos, price.input_nanos) AS cache_write_nanos
     FROM usage_event AS event
     JOIN price ON price.id = event.price_id
@@ -77,6 +84,13 @@ _SPAN = text("""
         (SELECT min(hour_from) FROM invoice_line WHERE invoice_id = invoice.id) AS since
     FROM invoice WHERE id = :invoice
 """)
+_GONE = text("""
+    SELECT DISTINCT day FROM usage_archive
+    WHERE state IN ('detached', 'dropped')
+        AND day >= CAST(CAST(:since AS timestamptz) AT TIME ZONE 'UTC' AS date)
+        AND day < CAST(CAST(:until AS timestamptz) AT TIME ZONE 'UTC' AS date)
+    ORDER BY 1
+""")
 _NO_EVENT = "00000000-0000-0000-0000-000000000000"
 
 
@@ -97,7 +111,8 @@ def events_csv(tx: Connection, invoice_id: str) -> str:
     """Return the calls of the hours that an invoice takes, with the prices of a million tokens.
 
     Of an hour that came in part on a later invoice, the later calls are among them: an hour is what
-    is settled, and its lines say how much of it when.
+    is settled, and its lines say how much of it when. Raises UsageArchived when calls of its days
+    left the tables: a list that is not whole would be no evidence.
     """
     return table(EVENT_COLUMNS, _events(tx, invoice_id))
 
@@ -106,6 +121,9 @@ def _events(tx: Connection, invoice_id: str) -> Iterator[dict[str, Any]]:
     span = tx.execute(_SPAN, {"invoice": invoice_id}).first()
     if span is None or span.since is None:
         return
+    gone = tx.execute(_GONE, {"since": span.since, "until": span.period_end}).scalars().all()
+    if gone:
+        raise UsageArchived(gone[0], gone[-1])
     place: tuple[Any, Any] = (span.since, _NO_EVENT)
     written = 0
     while written < EVENTS_MOST:
@@ -148,4 +166,12 @@ def _event(row: Row[Any]) -> dict[str, Any]:
         "cached_input_price": format_nanos(row.cached_input_nanos),
         "cache_write_price": format_nanos(row.cache_write_nanos),
         "output_price": format_nanos(row.output_nanos),
+        "meters": json.dumps(row.meters or {}, sort_keys=True),
+        "meter_prices": _prices(row.meter_prices),
+        "usage_source": row.usage_source,
+        "corrects": row.corrects or "",
     }
+
+
+def _prices(meters: Mapping[str, int]) -> str:
+    return json.dumps({name: format_nanos(nanos) for name, nanos in sorted(meters.items())})

@@ -141,9 +141,21 @@ def buyers_of(
     return [row.organization_id for row in rows]
 
 
+# The event itself may have left the tables; its receipt says as much.
 _ENTRIES = text("""
+    WITH used AS (
+        SELECT organization_id, at, project_id, key_id, model, operation, price_id
+        FROM usage_event
+        WHERE event_id = :event_id AND at BETWEEN :first AND :last
+        UNION
+        SELECT organization_id, at, CAST(buyer AS jsonb) ->> 'project',
+            CAST(buyer AS jsonb) ->> 'key', CAST(sale AS jsonb) ->> 'model',
+            CAST(sale AS jsonb) ->> 'operation', CAST(sale AS jsonb) ->> 'price'
+        FROM receipt
+        WHERE event_id = :event_id
+    )
     SELECT DISTINCT entry.id
-    FROM usage_event AS used
+    FROM used
     JOIN settlement_line AS line
         ON line.organization_id = used.organization_id
         AND line.hour = date_trunc('hour', used.at, 'UTC')
@@ -154,7 +166,6 @@ _ENTRIES = text("""
     JOIN ledger_posting AS posting ON posting.entry_id = entry.id
     JOIN ledger_account AS account ON account.id = posting.account_id
         AND account.kind = 'unbilled' AND account.owner = used.organization_id
-    WHERE used.event_id = :event_id AND used.at BETWEEN :first AND :last
     ORDER BY entry.id
 """)
 

@@ -158,8 +158,9 @@ def sort_out(items: Sequence[Frame | Damage], *, next_sequence: int) -> SortedIt
         try:
             match record:
                 case UsageEvent():
-                    rows.append(event_row(record))
-                    log.append(log_row(record))
+                    row = event_row(record)
+                    rows.append(row)
+                    log.append(_log_row(record, row.event_id, row.at))
                     if opened.pop(record.event_id, None) is None:
                         ended.add(record.event_id)
                     progress.pop(record.event_id, None)
@@ -278,6 +279,13 @@ def _check_both_sides(event: UsageEvent) -> None:
 
 def _meters(usage: Usage) -> dict[str, int] | None:
     """Return what only some calls have, or None: most rows then cost nothing for it."""
+    if not (
+        usage.reasoning_tokens
+        or usage.audio_input_tokens
+        or usage.audio_output_tokens
+        or usage.meters
+    ):
+        return None
     meters = {
         "reasoning_tokens": usage.reasoning_tokens,
         "audio_input_tokens": usage.audio_input_tokens,
@@ -296,11 +304,16 @@ def _meters(usage: Usage) -> dict[str, int] | None:
 
 def log_row(event: UsageEvent) -> LogRow:
     """Return what the request log shows of an event that `event_row` took."""
+    at = _EPOCH + timedelta(microseconds=event.at_us)
+    return _log_row(event, UUID(bytes=event.event_id), at)
+
+
+def _log_row(event: UsageEvent, event_id: UUID, at: datetime) -> LogRow:
     trail = event.trail or _NO_TRAIL
     attempts = trail.attempts[:_MOST_ATTEMPTS]
     return LogRow(
-        UUID(bytes=event.event_id),
-        _EPOCH + timedelta(microseconds=event.at_us),
+        event_id,
+        at,
         event.organization_id,
         event.project_id,
         event.key_id,
@@ -326,7 +339,9 @@ def log_row(event: UsageEvent) -> LogRow:
         min(max(0, trail.overhead_us), MAX_DURATION_US),
         _cut(trail.trace_parent),
         _cut(trail.user_agent),
-        {_cut(name): _cut(value) for name, value in [*trail.tags.items()][:_MOST_TAGS]},
+        {_cut(name): _cut(value) for name, value in [*trail.tags.items()][:_MOST_TAGS]}
+        if trail.tags
+        else {},
     )
 
 

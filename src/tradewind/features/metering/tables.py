@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    CheckConstraint,
     Column,
     Date,
     DateTime,
@@ -183,6 +184,52 @@ usage_correction = Table(
     comment="who took back what of which event, and why",
 )
 
+usage_archive = Table(
+    "usage_archive",
+    metadata,
+    Column("day", Date, nullable=False, comment="UTC, of its events"),
+    Column(
+        "part",
+        Integer,
+        nullable=False,
+        comment="0 is the day itself; others came when it was gone from the tables",
+    ),
+    Column("state", Text, nullable=False),
+    Column("store", Text, nullable=False, comment="disk or s3"),
+    Column("location", Text, nullable=False, unique=True, comment="of the Parquet file in it"),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column(
+        "totals",
+        JSONB,
+        nullable=False,
+        comment="what its events sum up to: tokens, and costs by currency, as texts",
+    ),
+    Column("exported_at", DateTime(timezone=True), nullable=False),
+    Column("verified_at", DateTime(timezone=True)),
+    Column("detached_at", DateTime(timezone=True)),
+    Column("dropped_at", DateTime(timezone=True)),
+    PrimaryKeyConstraint("day", "part"),
+    CheckConstraint("state IN ('exported', 'verified', 'detached', 'dropped')", name="state"),
+    CheckConstraint(
+        "(state = 'exported') = (verified_at IS NULL)"
+        " AND (state IN ('detached', 'dropped')) = (detached_at IS NOT NULL)"
+        " AND (state = 'dropped') = (dropped_at IS NOT NULL)",
+        name="times",
+    ),
+    CheckConstraint("octet_length(sha256) = 32", name="sha256"),
+    CheckConstraint("part >= 0 AND events >= 0", name="counts"),
+    # One part of a day is on its way at most: what comes late waits for the next.
+    Index(
+        "uq_usage_archive_open",
+        "day",
+        unique=True,
+        postgresql_where=text("state <> 'dropped'"),
+    ),
+    comment="files that hold the events of days, and whether the days are gone from the tables",
+)
+
 request_log = Table(
     "request_log",
     metadata,
@@ -241,10 +288,11 @@ usage_writer_day = Table(
     Column("day", Date, nullable=False, comment="UTC, when the calls were admitted"),
     Column("project_id", Text, nullable=False),
     Column("key_id", Text, nullable=False),
+    Column("price_id", Text, nullable=False, server_default=text("''")),
     Column("currency", CHAR(3), nullable=False),
     Column("cost_nanos", Numeric(38, 0), nullable=False),
     PrimaryKeyConstraint(
-        "node", "boot_ns", "organization_id", "day", "project_id", "key_id", "currency"
+        "node", "boot_ns", "organization_id", "day", "project_id", "key_id", "price_id", "currency"
     ),
     comment="what each gateway spent, so that a dead one's leases of budgets can be settled",
 )

@@ -17,30 +17,30 @@ from tradewind.core.data_folder import DataFolder
 from tradewind.core.errors import StartupError
 from tradewind.db.database import Database, Timeouts
 from tradewind.db.embedded import EmbeddedPostgres
+from tradewind.features.artifacts.stores.disk import DiskStore
 from tradewind.features.billing.checks import billing_checks
 from tradewind.features.billing.closing import Closing
 from tradewind.features.billing.rules.taxes import ANY, TaxRule
 from tradewind.features.billing.schemas import Issuer, Party, TaxTreatment
 from tradewind.features.billing.service import Billing
 from tradewind.features.ledger.service import Ledger
+from tradewind.features.metering.archive.archiver import Archiver
+from tradewind.features.metering.archive.rules import last_closed
+from tradewind.features.metering.archive.schemas import Part, Step
 from tradewind.features.metering.repository import create_default_partition, create_partition
 from tradewind.migrations.runner import migrate
 from tradewind.readmodels import made_up_usage as made_up
-from tradewind.readmodels.usage import (
-    Grouping,
-    Measure,
-    Scope,
-    Window,
-    read_groups,
-    read_series,
-    read_totals,
-)
-from tradewind.serve.bench_billing.journal import write_journal
+from tradewind.readmodels.archive_checks import archive_checks
+from tradewind.readmodels.usage import Window, read_groups, read_series, read_totals
+from tradewind.readmodels.usage_slices import Grouping, Measure, Scope
+from tradewind.serve.bench_billing.journal import callers_of_an_hour, write_journal
 from tradewind.serve.billing import build_billing
 
 ROUNDS = 11
 SHIPPED = 200_000
-"""Of the events, those that go through a journal."""
+"""Of the events, those that go through a journal: of as many callers as an hour has."""
+SCATTERED = 100_000
+"""Those that go through another one, of all organizations at once: the worst there is."""
 _BEHIND_GRACE = timedelta(days=3)
 _SHIPPER_S = 600
 
@@ -54,6 +54,8 @@ class Figures(NamedTuple):
     """What making usage up took, which nobody waits for elsewhere."""
     ingest_events_per_core_s: int
     """Through journal and shipper, by the CPU time of the shipper and of all of PostgreSQL."""
+    ingest_scattered_events_per_core_s: int
+    """The same where hardly two calls of a batch are summed into the same hour."""
     shipper_mb: float
     settle_s: float
     settle_lines: int
@@ -65,6 +67,11 @@ class Figures(NamedTuple):
     close_s: float
     """Of everybody else's month."""
     invoices: int
+    archive_s: float
+    """Of a day: written, read back, compared."""
+    archive_mb: float
+    retention_ms: float
+    """What taking that day out of the tables took: all that keeps anybody else waiting."""
     verify_s: float
     ledger_difference_nanos: int
     differences: int
@@ -97,18 +104,25 @@ def _measure(
     ledger = Ledger(clock)
     billing = build_billing(clock, ledger)
     closing = Closing(billing, clock)
-    shipped = min(SHIPPED, events // 2)
-    say(f"making up {events - shipped:,} events")
+    shipped, scattered = min(SHIPPED, events // 2), min(SCATTERED, events // 4)
+    made = events - shipped - scattered
+    say(f"making up {made:,} events")
     began = time.monotonic()
-    _fill(database, events - shipped, organizations)
+    _fill(database, made, organizations)
     with database.transaction() as tx:
         billing.set_issuer(tx, Issuer(Party("Bench", "DE"), ""))
         billing.add_tax_rule(
             tx, TaxRule(ANY, ANY, None, TaxTreatment.STANDARD, 190_000, "DE", "", date(2020, 1, 1))
         )
     filling_s = time.monotonic() - began
-    say(f"ingesting {shipped:,} events")
-    ingest = _ship(server, database, folder / "journal-bench", shipped, organizations)
+    say(f"ingesting {shipped + scattered:,} events")
+    callers = callers_of_an_hour(organizations)
+    ingest = _ship(server, database, folder / "journal-bench", shipped, callers)
+    worst = _ship(server, database, folder / "journal-scattered", scattered, organizations)
+    say(
+        f"  {ingest.events_per_core_s:,} events in a core-second, of all organizations at once"
+        f" {worst.events_per_core_s:,}, in {max(ingest.peak_mb, worst.peak_mb)} MB"
+    )
     say("settling")
     began, hours, lines = time.monotonic(), 0, 0
     while True:
@@ -124,6 +138,10 @@ def _measure(
     large = made_up.organization_id(1)
     usage_page_s = _median(lambda: _usage_page(database, large))
     invoice_s, invoice_lines = _invoice(database, billing, large)
+    say(
+        f"  settled in {settle_s:.1f} s; the page of usage takes {usage_page_s * 1000:.1f} ms,"
+        f" an invoice {invoice_s * 1000:.1f} ms"
+    )
     say("closing the month")
     began = time.monotonic()
     close = closing.close_period(
@@ -132,11 +150,14 @@ def _measure(
         lambda now: say(f"  {now.done:,} of {now.total:,} organizations"),
     )
     close_s = time.monotonic() - began
+    say("archiving a day")
+    archived = _archive_a_day(database, folder)
+    say(f"  closed in {close_s:.1f} s, a day taken out in {archived.retention_s * 1000:.1f} ms")
     say("verifying")
     began = time.monotonic()
     with database.transaction() as tx:
         ledger.hold_still(tx)
-        found = ledger.verify(tx, more=billing_checks())
+        found = ledger.verify(tx, more=(*billing_checks(), *archive_checks()))
     verify_s = time.monotonic() - began
     with database.transaction() as tx:
         kept_bytes = made_up.database_bytes(tx)
@@ -146,7 +167,8 @@ def _measure(
         hours=hours,
         filling_s=round(filling_s, 1),
         ingest_events_per_core_s=ingest.events_per_core_s,
-        shipper_mb=ingest.peak_mb,
+        ingest_scattered_events_per_core_s=worst.events_per_core_s,
+        shipper_mb=max(ingest.peak_mb, worst.peak_mb),
         settle_s=round(settle_s, 2),
         settle_lines=lines,
         usage_page_ms=round(usage_page_s * 1000, 1),
@@ -154,6 +176,9 @@ def _measure(
         invoice_lines=invoice_lines,
         close_s=round(close_s, 2),
         invoices=close.invoices,
+        archive_s=round(archived.seconds, 2),
+        archive_mb=round(archived.size_bytes / 1e6, 1),
+        retention_ms=round(archived.retention_s * 1000, 1),
         verify_s=round(verify_s, 1),
         ledger_difference_nanos=found.difference_nanos,
         differences=found.difference_count,
@@ -185,10 +210,10 @@ class _Ingest(NamedTuple):
 
 
 def _ship(
-    server: EmbeddedPostgres, database: Database, folder: Path, events: int, organizations: int
+    server: EmbeddedPostgres, database: Database, folder: Path, events: int, callers: int
 ) -> _Ingest:
-    write_journal(folder, events, organizations)
-    before = _ended_children_s(server)
+    write_journal(folder, events, callers)
+    before = _server_cpu_s(server)
     done = subprocess.run(
         [sys.executable, "-m", "tradewind.serve.bench_billing.shipping", str(folder)],
         env={**os.environ, "DATABASE_URL": database.url},
@@ -197,19 +222,59 @@ def _ship(
         timeout=_SHIPPER_S,
     )
     told = json.loads(done.stdout.splitlines()[-1])
-    cpu_s = told["cpu_s"] + _ended_children_s(server) - before
+    cpu_s = told["cpu_s"] + _server_cpu_s(server) - before
     return _Ingest(round(events / max(cpu_s, 0.01)), round(told["peak_mb"], 1))
 
 
-def _ended_children_s(server: EmbeddedPostgres) -> float:
-    """Return the CPU time of all of PostgreSQL's processes that have ended: fields 16 and 17 of
-    /proc/PID/stat (man proc), in ticks.
+def _server_cpu_s(server: EmbeddedPostgres) -> float:
+    """Return the CPU time of PostgreSQL: of the first process, of its children that are there, and
+    of those that have ended, which are fields 14 to 17 of /proc/PID/stat (man proc), in ticks.
     """
     pid = server.pid
     if pid is None:
         raise StartupError("PostgreSQL has ended while it was measured")
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+    ticks = 0
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = place.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(place.parent.name) == pid:
+            ticks += sum(map(int, fields[11:15]))
+        elif int(fields[1]) == pid:
+            ticks += sum(map(int, fields[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+class _Archived(NamedTuple):
+    seconds: float
+    retention_s: float
+    size_bytes: int
+
+
+def _archive_a_day(database: Database, folder: Path) -> _Archived:
+    """Write the first day of the month into a file, and take it out of the tables."""
+    began = time.monotonic()
+    reached: dict[Step, float] = {}
+    sizes: list[int] = []
+
+    def note(step: Step, part: Part) -> None:
+        reached[step] = time.monotonic()
+        sizes.append(part.size_bytes)
+
+    clock = _StandingClock()
+    archiver = Archiver(
+        database,
+        DiskStore(folder / "archive"),
+        folder / "archiving",
+        clock,
+        keep_days=(last_closed(clock.now()) - made_up.MONTH.date()).days + 1,
+        tell=note,
+    )
+    archiver.run(lambda: bool(reached))
+    detached_s = reached[Step.DETACHED] - reached[Step.VERIFIED]
+    dropped_s = reached[Step.DROPPED] - reached[Step.COUNTED]
+    return _Archived(reached[Step.VERIFIED] - began, detached_s + dropped_s, sizes[-1])
 
 
 def _usage_page(database: Database, organization_id: str) -> None:

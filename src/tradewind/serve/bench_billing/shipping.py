@@ -3,6 +3,7 @@
 Takes a journal over into the database of DATABASE_URL and prints what that took as JSON.
 """
 
+import gc
 import json
 import os
 import resource
@@ -20,6 +21,10 @@ def main(folder: Path) -> None:
     stop = threading.Event()
     # It takes over what is there, once, and returns.
     stop.set()
+    # A batch is tens of thousands of objects, none in a cycle: looking for some after every
+    # thousand would be a third of what shipping costs.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
     began, began_s = time.monotonic(), time.process_time()
     run_shipper(database, folder, stop)
     print(

@@ -10,7 +10,7 @@ from pathlib import Path
 from tradewind.features.artifacts.errors import BlobDamaged, BlobMissing, StoreUnavailable
 from tradewind.features.artifacts.stores.base import READ_BYTES
 
-_LOCATION = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)*")
+_LOCATION = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)*(\.[a-z0-9]+)*")
 
 
 class DiskStore:
