@@ -1,0 +1,1 @@
+"""SQL of the marketplace: reported usage, operations of subscriptions, sinks."""
