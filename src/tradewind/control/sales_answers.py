@@ -1,6 +1,8 @@
 """What the routes of sales take and answer. Terms are as plans have them: amounts in nanos."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Self
 
 import msgspec
@@ -10,10 +12,13 @@ from tradewind.control.bodies import Body
 from tradewind.control.span import in_utc
 from tradewind.core.errors import InvalidInput
 from tradewind.core.ids import OrganizationId, PlanId
+from tradewind.core.money import format_nanos
 from tradewind.core.pricing.charges import PlanTerms
 from tradewind.features.sales.rules.agreement import canonical_hash
 from tradewind.features.sales.schemas import (
     Acceptance,
+    Accepted,
+    ChangePreview,
     Confirmation,
     Confirmed,
     EventRow,
@@ -130,6 +135,28 @@ class CancelBody(Body):
     now: bool = Field(default=False, description="False is at the end of the term.")
 
 
+class SellerCancelBody(Body):
+    now: bool = Field(default=True, description="False is at the end of the term.")
+    reason: Annotated[str, StringConstraints(max_length=180)] = Field(
+        default="", description="What the buyer reads."
+    )
+
+
+class SuspendBody(Body):
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=180)] = Field(
+        description="What the buyer reads."
+    )
+
+
+class FeeBody(Body):
+    percent: Annotated[
+        str | None, StringConstraints(pattern=r"^(100|[0-9]{1,2}(\.[0-9]{1,4})?)$")
+    ] = Field(default=None, description="A decimal, like 2.5; null is the platform's usual fee.")
+
+    def to_ppm(self) -> int | None:
+        return None if self.percent is None else int(Decimal(self.percent) * 10_000)
+
+
 def terms_from(said: dict[str, Any]) -> PlanTerms:
     """Raises InvalidInput."""
     try:
@@ -178,6 +205,7 @@ class SaleOfferAnswer(BaseModel):
     licensing: Licensing
     subscription_only: bool
     state: OfferState
+    fee_percent: str | None = Field(description="Of the platform; null is its usual fee.")
     plans: list[PlanAnswer]
 
     @classmethod
@@ -192,6 +220,7 @@ class SaleOfferAnswer(BaseModel):
             licensing=row.licensing,
             subscription_only=row.is_subscription_only,
             state=row.state,
+            fee_percent=None if row.fee_ppm is None else str(Decimal(row.fee_ppm) / 10_000),
             plans=[PlanAnswer.of(each) for each in plans],
         )
 
@@ -239,6 +268,36 @@ class PrivateOfferAnswer(BaseModel):
 
 class PrivateOfferList(BaseModel):
     private_offers: list[PrivateOfferAnswer]
+
+
+class AcceptedAnswer(BaseModel):
+    organization: str
+    accepted_by: str
+    accepted_at: datetime
+
+
+class MadePrivateOfferAnswer(PrivateOfferAnswer):
+    """As its seller sees it."""
+
+    buyers: list[str]
+    accepted: list[AcceptedAnswer]
+
+    @classmethod
+    def made(cls, row: PrivateOfferRow, accepted: Sequence[Accepted]) -> Self:
+        return cls(
+            **PrivateOfferAnswer.of(row).model_dump(),
+            buyers=list(row.buyers),
+            accepted=[
+                AcceptedAnswer(
+                    organization=each.organization_id, accepted_by=each.by, accepted_at=each.at
+                )
+                for each in accepted
+            ],
+        )
+
+
+class MadePrivateOfferList(BaseModel):
+    private_offers: list[MadePrivateOfferAnswer]
 
 
 class AcceptanceAnswer(BaseModel):
@@ -306,6 +365,45 @@ class SubscriptionAnswer(BaseModel):
             purchaser=row.purchaser,
             beneficiary=row.beneficiary,
             revision=row.revision,
+        )
+
+
+class PreviewedChargeAnswer(BaseModel):
+    amount: str = Field(description="A decimal; below zero is given back.")
+    since: datetime
+    until: datetime
+
+
+class ChangePreviewAnswer(BaseModel):
+    at: datetime
+    plan: str
+    quantity: int
+    terms: dict[str, Any]
+    terms_sha256: str = Field(description="What the change then confirms.")
+    term_end: datetime
+    trial_until: datetime | None
+    currency: str
+    charges: list[PreviewedChargeAnswer]
+    total: str
+
+    @classmethod
+    def of(cls, row: ChangePreview) -> Self:
+        return cls(
+            at=row.at,
+            plan=row.plan_id,
+            quantity=row.quantity,
+            terms=msgspec.to_builtins(row.terms),
+            terms_sha256=canonical_hash(row.terms),
+            term_end=row.term_end,
+            trial_until=row.trial_until,
+            currency=row.terms.currency,
+            charges=[
+                PreviewedChargeAnswer(
+                    amount=format_nanos(each.nanos), since=each.since, until=each.until
+                )
+                for each in row.charges
+            ],
+            total=format_nanos(row.nanos),
         )
 
 

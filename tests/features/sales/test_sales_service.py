@@ -10,13 +10,17 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from tradewind.core.errors import Conflict, Forbidden, NotFound
-from tradewind.core.ids import ModelId
+from tradewind.core.ids import ModelId, OrganizationId
 from tradewind.core.pricing.charges import PlanTerms
+from tradewind.db.change_feed import snapshot_change
 from tradewind.features.artifacts.manifest import PlatformSigner, check_signature
+from tradewind.features.billing.schemas import BillingAccount, BuyerKind, Mode, Party
 from tradewind.features.catalog.tables import model, publisher
 from tradewind.features.publishing.publishers import Publishers
+from tradewind.features.sales.charged import Charged
 from tradewind.features.sales.errors import AlreadySubscribed, NotConfirmed, TermsChanged
 from tradewind.features.sales.offers import SaleOffers
+from tradewind.features.sales.payers import Payers
 from tradewind.features.sales.schemas import (
     By,
     Confirmation,
@@ -131,7 +135,7 @@ def private(buyer, **more):
 
 
 def charged(do, sales, buyer, clock):
-    rows = do(sales.charges_due, [buyer.organization_id], clock.at + timedelta(seconds=1))
+    rows = do(Charged().charges_due, [buyer.organization_id], clock.at + timedelta(seconds=1))
     return [row.nanos for row in rows]
 
 
@@ -139,10 +143,10 @@ def test_who_subscribes_is_charged_a_fee_of_which_the_platform_keeps_its_part(
     do, sales, subscribed, clock
 ):
     buyer, row = subscribed
-    [charge] = do(sales.charges_due, [buyer.organization_id], NOW + timedelta(seconds=1))
+    [charge] = do(Charged().charges_due, [buyer.organization_id], NOW + timedelta(seconds=1))
     assert (charge.nanos, charge.seller, charge.fee_ppm) == (FEE, "acme", 30_000)
     assert (row.state, row.term_end) == ("active", datetime(2030, 2, 1, tzinfo=UTC))
-    assert do(sales.payer, buyer).by == "Ann"
+    assert do(Payers(clock).current, buyer).by == "Ann"
 
 
 def test_nobody_subscribes_twice_or_without_saying_who_pays(do, sales, subscribed, sold, person):
@@ -157,38 +161,38 @@ def test_nobody_subscribes_twice_or_without_saying_who_pays(do, sales, subscribe
 
 def test_a_private_offer_is_not_there_for_who_is_not_named(do, offers, seller, sold, person):
     buyer, other = person(), person()
-    row = do(offers.offer_privately, seller, ANN, sold[0].offer_id, private(buyer))
-    assert do(offers.private_for, other) == []
+    row = do(offers.private.offer, seller, ANN, sold[0].offer_id, private(buyer))
+    assert do(offers.private.list_for, other) == []
     with pytest.raises(NotFound):
-        do(offers.get_private, other, row.private_offer_id)
+        do(offers.private.get, other, row.private_offer_id)
     with pytest.raises(NotFound):
-        do(offers.accept, other, ANN, row.private_offer_id, row.terms_hash)
-    assert do(offers.private_for, buyer) == [row]
+        do(offers.private.accept, other, ANN, row.private_offer_id, row.terms_hash)
+    assert do(offers.private.list_for, buyer) == [row]
 
 
 def test_a_private_offer_that_was_withdrawn_is_accepted_by_nobody(do, offers, seller, sold, person):
     buyer, other = person(), person()
-    row = do(offers.offer_privately, seller, ANN, sold[0].offer_id, private(buyer))
+    row = do(offers.private.offer, seller, ANN, sold[0].offer_id, private(buyer))
     with pytest.raises((NotFound, Forbidden)):
-        do(offers.withdraw_private, other, row.private_offer_id)
-    do(offers.withdraw_private, seller, row.private_offer_id)
-    assert do(offers.private_for, buyer) == []
+        do(offers.private.withdraw, other, row.private_offer_id)
+    do(offers.private.withdraw, seller, row.private_offer_id)
+    assert do(offers.private.list_for, buyer) == []
     with pytest.raises(NotFound):
-        do(offers.accept, buyer, ANN, row.private_offer_id, row.terms_hash)
+        do(offers.private.accept, buyer, ANN, row.private_offer_id, row.terms_hash)
 
 
 def test_a_private_offer_is_accepted_by_the_hash_of_what_was_read_and_in_time(  # noqa: PLR0917  fixtures
     do, offers, seller, sold, person, clock
 ):
     buyer = person()
-    row = do(offers.offer_privately, seller, ANN, sold[0].offer_id, private(buyer))
+    row = do(offers.private.offer, seller, ANN, sold[0].offer_id, private(buyer))
     with pytest.raises(TermsChanged):
-        do(offers.accept, buyer, ANN, row.private_offer_id, bytes(32))
+        do(offers.private.accept, buyer, ANN, row.private_offer_id, bytes(32))
     clock.at += timedelta(days=2, seconds=1)
     with pytest.raises(Conflict):
-        do(offers.accept, buyer, ANN, row.private_offer_id, row.terms_hash)
+        do(offers.private.accept, buyer, ANN, row.private_offer_id, row.terms_hash)
     clock.at = NOW
-    accepted = do(offers.accept, buyer, ANN, row.private_offer_id, row.terms_hash)
+    accepted = do(offers.private.accept, buyer, ANN, row.private_offer_id, row.terms_hash)
     check_signature(accepted.statement, accepted.public_key, accepted.signature)
     assert json.loads(accepted.statement)["terms_sha256"] == row.terms_hash.hex()
 
@@ -197,10 +201,10 @@ def test_after_a_private_price_ends_the_list_price_is_charged_from_that_second( 
     do, sales, offers, seller, sold, person, clock
 ):
     buyer, (offer, basic) = person(), sold
-    row = do(offers.offer_privately, seller, ANN, offer.offer_id, private(buyer))
+    row = do(offers.private.offer, seller, ANN, offer.offer_id, private(buyer))
     with pytest.raises(Conflict):
         do(sales.subscribe, buyer, ANN, basic.plan_id, SAID, private_offer_id=row.private_offer_id)
-    do(offers.accept, buyer, ANN, row.private_offer_id, row.terms_hash)
+    do(offers.private.accept, buyer, ANN, row.private_offer_id, row.terms_hash)
     do(sales.subscribe, buyer, ANN, basic.plan_id, SAID, private_offer_id=row.private_offer_id)
     assert charged(do, sales, buyer, clock) == [FEE // 2]
 
@@ -209,8 +213,8 @@ def test_after_a_private_price_ends_the_list_price_is_charged_from_that_second( 
     assert (told.move, told.at) == ("private_price_ended", row.ends_at)
     # Three quarters of the term are left.
     assert charged(do, sales, buyer, clock) == [FEE // 2, -FEE // 2 * 3 // 4, FEE * 3 // 4]
-    before = do(sales.active_terms, buyer.organization_id, offer.model_id, NOW)
-    after = do(sales.active_terms, buyer.organization_id, offer.model_id, row.ends_at)
+    before, after = do(Charged().terms_of, [buyer.organization_id], NOW, clock.at)
+    assert (before.until, after.since) == (row.ends_at, row.ends_at)
     assert (before.terms.fee_nanos, after.terms.fee_nanos) == (FEE // 8, FEE * 3 // 4)
 
 
@@ -285,3 +289,72 @@ def test_plans_and_trails_are_never_changed(database, subscribed):
     ):
         with pytest.raises(IntegrityError), database.transaction() as tx:
             tx.execute(statement)
+
+
+def charge(tx, billing, buyer, mode=Mode.POSTPAID, revision=0):
+    """Open, or change, the billing account of a buyer."""
+    account = BillingAccount(
+        buyer.organization_id,
+        mode,
+        "USD",
+        Party("Buyer", "DE"),
+        BuyerKind.BUSINESS,
+        "",
+        14,
+        NOW,
+        revision,
+    )
+    assert billing.set_account(tx, account) is not None
+
+
+def waits(do, buyer):
+    found = do(lambda tx: list(compile_terms(tx, [str(buyer.organization_id)])))
+    return any(terms.needs_payer for terms in found)
+
+
+def test_who_is_charged_waits_until_somebody_confirmed_who_pays(do, clock, services, person):
+    buyer, other = person(), person()
+    assert not waits(do, buyer), "nobody is charged"
+    do(charge, services.billing, buyer)
+    assert waits(do, buyer)
+    assert not waits(do, other)
+    everybody = do(lambda tx: {terms.id for terms in compile_terms(tx, None) if terms.needs_payer})
+    assert everybody == {buyer.organization_id}
+    payers = Payers(clock)
+    with pytest.raises(NotConfirmed):
+        do(payers.confirm, buyer, ANN, SAID._replace(payer=" "))
+    assert do(payers.confirm, buyer, ANN, SAID).by == "Ann"
+    assert not waits(do, buyer)
+    do(charge, services.billing, buyer, Mode.NONE, 1)
+    assert not waits(do, buyer)
+
+
+def test_gateways_learn_of_a_billing_account_and_of_a_confirmation(do, clock, services, person):
+    buyer = person()
+    for act in (
+        lambda tx: charge(tx, services.billing, buyer),
+        lambda tx: Payers(clock).confirm(tx, buyer, ANN, SAID),
+    ):
+        do(lambda tx: tx.execute(snapshot_change.delete()))
+        do(act)
+        told = do(lambda tx: tx.execute(select(snapshot_change)).all())
+        assert [(row.kind, row.subject) for row in told] == [("terms", buyer.organization_id)]
+
+
+def test_finance_keeps_what_was_agreed_in_a_contract(do, clock, services, person):
+    buyer, finance = person(), person()
+    do(charge, services.billing, buyer)
+    payers = Payers(clock)
+    with pytest.raises(Forbidden):
+        do(payers.confirm_for, person(is_operator=False), ANN, buyer.organization_id, SAID)
+    with pytest.raises(NotFound):
+        do(payers.confirm_for, finance, ANN, OrganizationId.new(), SAID)
+    do(payers.confirm_for, finance, ANN, buyer.organization_id, SAID)
+    assert not waits(do, buyer)
+    assert do(payers.current, buyer).by == "Ann"
+
+
+def test_who_subscribes_has_confirmed_who_pays(do, services, subscribed):
+    buyer, _ = subscribed
+    do(charge, services.billing, buyer)
+    assert not waits(do, buyer)

@@ -96,6 +96,14 @@ class SubscriptionLife(RuleBasedStateMachine):
     def paid_up(self):
         self.attempt(lambda: rules.note_paid(self.life, self.now, Offered()))
 
+    @rule(reason=st.sampled_from(["abuse", rules.UNPAID]))
+    def suspend(self, reason):
+        self.attempt(lambda: rules.suspend(self.life, self.now, reason))
+
+    @rule()
+    def reinstate(self):
+        self.attempt(lambda: rules.reinstate(self.life, self.now, Offered()))
+
     @rule(is_now=st.booleans())
     def cancel(self, is_now):
         self.attempt(lambda: rules.cancel(self.life, self.now, is_now=is_now, refunds=True))
@@ -153,7 +161,13 @@ def test_a_change_in_the_middle_of_a_term_charges_the_exact_rest():
 def test_a_trial_costs_nothing_and_then_the_first_term_begins():
     step = rules.begin(Offered().listed("plan_b"), 1, NOW, waits=False, has_trial=True)
     assert (step.move, step.charges) == (Move.TRIAL_BEGAN, ())
-    first = rules.advance(step.life, POLICY, Offered())
+    notice = rules.advance(step.life, POLICY, Offered())
+    assert (notice.move, notice.at, notice.charges) == (
+        Move.TRIAL_ENDING,
+        NOW + timedelta(days=11),
+        (),
+    )
+    first = rules.advance(notice.life, POLICY, Offered())
     assert (first.move, first.at) == (Move.ACTIVATED, NOW + timedelta(days=14))
     assert [charge.nanos for charge in first.charges] == [TERMS["plan_b"].fee_nanos]
 
@@ -217,3 +231,14 @@ def test_what_is_cancelled_moves_no_more():
     ):
         with pytest.raises(MoveRefused):
             move()
+
+
+def test_paying_ends_no_suspension_for_something_else():
+    unpaid = rules.note_unpaid(active(), NOW + timedelta(days=1)).life
+    abused = rules.suspend(unpaid, NOW + timedelta(days=2), "abuse").life
+    paid = rules.note_paid(abused, NOW + timedelta(days=3), Offered()).life
+    assert (paid.state, paid.suspended_for, paid.past_due_since) == (
+        State.SUSPENDED,
+        "abuse",
+        None,
+    )

@@ -1,6 +1,6 @@
 """What sales raise beyond the leaves of `core.errors`."""
 
-from tradewind.core.errors import Conflict
+from tradewind.core.errors import Conflict, NotFound
 
 
 class MoveRefused(Conflict):
@@ -23,3 +23,7 @@ class NotConfirmed(Conflict):
     """Nobody said yet that they know who pays."""
 
     code = "payment_not_confirmed"
+
+
+def offer_not_found(offer_id: str) -> NotFound:
+    return NotFound(f"there is no offer {offer_id[:64]!r}", hint="list what is offered")

@@ -131,6 +131,14 @@ class Acceptance(NamedTuple):
     public_key: bytes
 
 
+class Accepted(NamedTuple):
+    """Who of the named organizations accepted a private offer."""
+
+    organization_id: OrganizationId
+    by: str
+    at: datetime
+
+
 class Confirmation(NamedTuple):
     """What a person was shown and agreed to before anything is charged."""
 
@@ -222,7 +230,8 @@ class SubscribedTerm(NamedTuple):
 
     subscription_id: str
     organization_id: str
-    model_id: str
+    model_id: str | None
+    """None of an app: its seller reports what is used."""
     plan_id: str
     terms: PlanTerms
     """Fee, minimum and included units are those of this time and of the whole quantity."""
@@ -232,13 +241,56 @@ class SubscribedTerm(NamedTuple):
     fee_ppm: int
 
 
-class Subscribed(NamedTuple):
-    """By what an organization is charged for a model at a moment."""
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What an organization would subscribe to."""
 
-    subscription_id: str
+    offer: OfferRow
+    plan: PlanRow
+    terms: PlanTerms
+    """The plan's, or those of an accepted private offer."""
+    priced_until: datetime | None
+    """When a private price ends."""
+    trial_days: int
+    """None is left for who was subscribed before."""
+
+
+class PreviewedCharge(NamedTuple):
+    nanos: int
+    """Below zero gives back."""
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePreview:
+    """What a subscription would be if it were changed now, and what that charges."""
+
+    at: datetime
     plan_id: str
     terms: PlanTerms
-    term_start: datetime
+    quantity: int
     term_end: datetime
-    seller: str
-    fee_ppm: int
+    trial_until: datetime | None
+    """While it is a trial, nothing is charged."""
+    charges: tuple[PreviewedCharge, ...]
+
+    @property
+    def nanos(self) -> int:
+        """The sum; below zero comes off the next invoice."""
+        return sum(charge.nanos for charge in self.charges)
+
+
+class Sold(NamedTuple):
+    """A subscription as its seller sees it."""
+
+    subscription: SubscriptionRow
+    offer: OfferRow
+
+
+class TermsAt(NamedTuple):
+    """By what usage at a moment is charged."""
+
+    plan_id: str
+    plan_name: str
+    terms: PlanTerms

@@ -55,6 +55,7 @@ sale_offer = Table(
         postgresql_where=text("state = 'live' AND model_id IS NOT NULL"),
     ),
     Index(None, "organization_id", "id"),
+    Index(None, "model_id", "id", postgresql_where=text("model_id IS NOT NULL")),
 )
 
 plan = Table(
@@ -229,6 +230,21 @@ subscription_charge = Table(
     Column("fee_ppm", Integer, nullable=False),
     Index(None, "organization_id", "due_at"),
     Index(None, "subscription_id"),
+)
+
+subscription_arrears = Table(
+    "subscription_arrears",
+    metadata,
+    Column("subscription_id", Text, ForeignKey(subscription.c.id), primary_key=True),
+    Column("invoice_id", Text, primary_key=True, comment="of billing, which stands above"),
+    Column("number", Text, nullable=False, comment="of the invoice, for people"),
+    Column("noted_at", DateTime(timezone=True), nullable=False),
+    Column("cleared_at", DateTime(timezone=True), comment="paid or void"),
+    Index(
+        "ix_subscription_arrears_open",
+        "subscription_id",
+        postgresql_where=text("cleared_at IS NULL"),
+    ),
 )
 
 payment_confirmation = Table(

@@ -20,6 +20,8 @@ from tradewind.core.pricing.proration import prorated
 from tradewind.features.sales.errors import MoveRefused
 
 QUANTITY_MAX = 100_000
+UNPAID = "unpaid"
+"""For what somebody is suspended who did not pay; paying ends that, and nothing else."""
 _MONTHS = {Term.MONTH: 1, Term.YEAR: 12}
 
 
@@ -42,6 +44,7 @@ USABLE = frozenset({State.TRIAL, State.ACTIVE, State.PAST_DUE})
 class Move(StrEnum):
     SUBSCRIBED = "subscribed"
     TRIAL_BEGAN = "trial_began"
+    TRIAL_ENDING = "trial_ending"
     ACTIVATED = "activated"
     RENEWED = "renewed"
     PLAN_CHANGED = "plan_changed"
@@ -81,13 +84,15 @@ class Offered(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What follows when nobody pays, in days since something was due."""
+    """What follows by itself, in days: since something was due where nobody pays."""
 
     reminder_days: tuple[int, ...] = (0, 3, 7, 12)
     suspend_days: int = 14
     cancel_days: int = 44
     pending_days: int = 30
     """After which what was not set up is cancelled."""
+    trial_notice_days: int = 3
+    """How long before its end a longer trial is said to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +189,12 @@ def advance(life: Life, policy: Policy, offered: Offered) -> Step:
             return _renew(life, at, offered)
         case Move.PRIVATE_PRICE_ENDED:
             return _listed(life, at, offered)
-        case Move.REMINDED:
+        case Move.REMINDED | Move.TRIAL_ENDING:
             return Step(due, at, replace(life, reminders=life.reminders + 1))
         case Move.SUSPENDED:
-            return suspend(life, at, "unpaid")
+            return suspend(life, at, UNPAID)
         case _:
-            reason = "unpaid" if life.state is State.SUSPENDED else "never set up"
+            reason = UNPAID if life.state is State.SUSPENDED else "never set up"
             return _ended(life, at, "" if life.cancel_at is not None else reason)
 
 
@@ -201,6 +206,10 @@ def _upcoming(life: Life, policy: Policy) -> Iterator[tuple[datetime, Move]]:
             yield life.term_end, Move.RENEWED
             if life.priced_until is not None:
                 yield life.priced_until, Move.PRIVATE_PRICE_ENDED
+            if life.state is State.TRIAL and life.reminders == 0:
+                notice = life.term_end - timedelta(days=policy.trial_notice_days)
+                if notice > life.term_start:
+                    yield notice, Move.TRIAL_ENDING
             if life.state is State.PAST_DUE and life.past_due_since is not None:
                 yield life.past_due_since + timedelta(days=policy.suspend_days), Move.SUSPENDED
                 if life.reminders < len(policy.reminder_days):
@@ -285,21 +294,22 @@ def keep(life: Life, at: datetime) -> Step:
     return Step(Move.CANCEL_TAKEN_BACK, at, replace(life, cancel_at=None))
 
 
-def note_unpaid(life: Life, at: datetime) -> Step | None:
+def note_unpaid(life: Life, at: datetime, reason: str = "") -> Step | None:
     """Begin to ask for what is due; None where that has begun, or nothing is."""
     if life.state is not State.ACTIVE:
         return None
     unpaid = replace(life, state=State.PAST_DUE, past_due_since=at, reminders=0)
-    return Step(Move.PAST_DUE, at, unpaid)
+    return Step(Move.PAST_DUE, at, unpaid, reason=reason)
 
 
 def note_paid(life: Life, at: datetime, offered: Offered) -> Step | None:
     if life.past_due_since is None or life.state is State.CANCELLED:
         return None
-    if life.state is State.SUSPENDED:
+    if life.state is State.SUSPENDED and life.suspended_for == UNPAID:
         return reinstate(life, at, offered)
-    paid = replace(life, state=State.ACTIVE, past_due_since=None, reminders=0)
-    return Step(Move.PAID, at, paid)
+    # What was suspended for something else stays so: money does not settle that.
+    state = State.ACTIVE if life.state is State.PAST_DUE else life.state
+    return Step(Move.PAID, at, replace(life, state=state, past_due_since=None, reminders=0))
 
 
 def suspend(life: Life, at: datetime, reason: str) -> Step:
@@ -314,7 +324,8 @@ def reinstate(life: Life, at: datetime, offered: Offered) -> Step:
     freed = replace(life, past_due_since=None, reminders=0, suspended_for="")
     if at < life.term_end:
         state = State.TRIAL if life.is_in_trial else State.ACTIVE
-        running = replace(freed, state=state, since=at)
+        # The moment to say that a trial ends may be over by now.
+        running = replace(freed, state=state, since=at, reminders=int(life.is_in_trial))
         return _with_price(running, at, offered, Move.REINSTATED)
     return _start(_for_term(freed, at, offered), at, at, Move.REINSTATED)
 
