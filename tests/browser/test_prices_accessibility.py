@@ -31,18 +31,18 @@ def look(tab: Tab) -> list[str]:
 
 def fill(world, viewer):
     """Prices of all kinds: announced, given away, and one that waits."""
-    book = world.prices.book
+    book, files = world.prices.book, world.prices.files
     for slug in ("small", "given-away-by-a-name-that-is-rather-long", "announced"):
         world.deploy(slug)
     signer = Signer()
     usd = 1_000_000_000
     with world.database.transaction() as tx:
-        book.add_key(tx, viewer, name="Ops", pem=signer.public_pem, publisher="", by="Ada")
+        files.add_key(tx, viewer, name="Ops", pem=signer.public_pem, publisher="", by="Ada")
         new = NewPrice("tw/announced", terms(30_000_000, 90_000_000, images=40 * usd))
         book.set_price(tx, viewer, new, by="Ada")
         content = price_file(entry(MODEL)).encode()
         key_id, signature = signer.sign(content)
-        book.apply_file(tx, viewer, content, key_id=key_id, signature=signature, by="Ada")
+        files.apply_file(tx, viewer, content, key_id=key_id, signature=signature, by="Ada")
         zero = tx.execute(price.select().where(price.c.currency == "USD")).first()
         given = book.history(tx, zero.model_id)[0]
         tx.execute(

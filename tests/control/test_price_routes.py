@@ -148,6 +148,14 @@ def test_margins_are_set_and_stopped(api):
     assert [row["is_enabled"] for row in api("GET", "/margins").json()["margins"]] == [False]
 
 
+def test_a_margin_is_tried_before_it_is_set(api, problem):
+    tried = api("POST", "/margins:preview", {"scope": "all", "percent": "10"}).json()
+    assert tried == {"models": [], "left": 0}
+    assert api("GET", "/margins").json()["margins"] == []
+    wrong = {"scope": "host", "target": "", "percent": "10"}
+    problem(api("POST", "/margins:preview", wrong), 422, "invalid_input")
+
+
 def test_what_waits_is_listed_and_decided_once(api, model, problem):
     signer = Signer()
     api("POST", "/keys", {"name": "Ops", "public_key": signer.public_pem.decode()})

@@ -112,7 +112,7 @@ def test_what_cannot_be_set_is_told_in_its_place(send, world, model, fields, wor
 def test_a_file_is_looked_at_and_then_applied(browser, viewer, send, world, model):
     signer = Signer()
     with world.database.transaction() as tx:
-        world.prices.book.add_key(
+        world.prices.files.add_key(
             tx, viewer, name="Ops", pem=signer.public_pem, publisher="", by="Ada"
         )
     content = price_file(entry(prices="{images: '3'}")).encode()
@@ -139,13 +139,13 @@ def test_a_file_is_looked_at_and_then_applied(browser, viewer, send, world, mode
 
 def _waiting(world, viewer):
     with world.database.transaction() as tx:
-        return world.prices.book.proposals(tx, viewer)
+        return world.prices.proposals.waiting(tx, viewer)
 
 
 def test_a_file_that_is_refused_says_why(browser, viewer, world, model):
     signer = Signer()
     with world.database.transaction() as tx:
-        world.prices.book.add_key(
+        world.prices.files.add_key(
             tx, viewer, name="Ops", pem=signer.public_pem, publisher="", by="Ada"
         )
     content = price_file(entry("tw/none")).encode()

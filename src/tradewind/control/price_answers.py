@@ -20,6 +20,8 @@ from tradewind.features.market.schemas import (
     FileRow,
     KeyRow,
     Margin,
+    MarginOutcome,
+    MarginPreview,
     MarginRow,
     MeterMove,
     NewMargin,
@@ -332,6 +334,39 @@ class MarginAnswer(BaseModel):
 
 class MarginList(BaseModel):
     margins: list[MarginAnswer]
+
+
+class MarginOutcomeAnswer(BaseModel):
+    model: str
+    currency: str
+    costs: dict[str, str] = Field(
+        description="The dearest of each meter, exchanged; empty when a rate is missing."
+    )
+    quote: QuoteAnswer | None = Field(description="What would change; null when nothing is priced.")
+    reason: str = Field(description="Why somebody has to look at it; empty when nobody need.")
+    is_held: bool = Field(description="It would wait for a review.")
+
+    @classmethod
+    def of(cls, outcome: MarginOutcome) -> Self:
+        return cls(
+            model=outcome.model,
+            currency=outcome.currency,
+            costs=_amounts(outcome.costs),
+            quote=None if outcome.quote is None else QuoteAnswer.of(outcome.quote),
+            reason=outcome.reason,
+            is_held=outcome.is_held,
+        )
+
+
+class MarginPreviewAnswer(BaseModel):
+    models: list[MarginOutcomeAnswer]
+    left: int = Field(description="Further models, which are not shown.")
+
+    @classmethod
+    def of(cls, found: MarginPreview) -> Self:
+        return cls(
+            models=[MarginOutcomeAnswer.of(outcome) for outcome in found.outcomes], left=found.left
+        )
 
 
 class ProposalAnswer(BaseModel):

@@ -14,6 +14,7 @@ from tradewind.control.price_answers import (
     MarginAnswer,
     MarginBody,
     MarginList,
+    MarginPreviewAnswer,
     PriceAnswer,
     PriceBody,
     PricedModelAnswer,
@@ -116,10 +117,16 @@ def add_price_routes(routes: Routes, services: ControlServices) -> None:
         return SimulationAnswer.of(found)
 
     _add_files(routes, services)
+    _add_margins(routes, services)
+
+
+def _add_margins(routes: Routes, services: ControlServices) -> None:
+    all_margins, reviews = services.prices.margins, services.prices.proposals
+    reads, writes = Permission.FINANCE_READ, Permission.FINANCE_WRITE
 
     @routes.get("/prices/margins", permission=reads, summary="Margins over what providers take")
     def margins(call: Call) -> MarginList:
-        rows = book.margins(call.tx, call.holder)
+        rows = all_margins.all(call.tx, call.holder)
         return MarginList(margins=[MarginAnswer.of(row) for row in rows])
 
     @routes.put(
@@ -127,17 +134,26 @@ def add_price_routes(routes: Routes, services: ControlServices) -> None:
     )
     def put_margin(call: Call, body: MarginBody) -> MarginAnswer:
         by = _by(services, call)
-        return MarginAnswer.of(book.put_margin(call.tx, call.holder, body.to_new(), by=by))
+        return MarginAnswer.of(all_margins.put(call.tx, call.holder, body.to_new(), by=by))
+
+    @routes.post(
+        "/prices/margins:preview",
+        permission=writes,
+        summary="What a margin would make of today's costs",
+    )
+    def preview_margin(call: Call, body: MarginBody) -> MarginPreviewAnswer:
+        found = all_margins.preview(call.tx, call.holder, body.to_new())
+        return MarginPreviewAnswer.of(found)
 
     @routes.delete(
         "/prices/margins/{margin_id}", permission=writes, summary="Leave prices as they are"
     )
     def stop_margin(call: Call, margin_id: _Id) -> None:
-        book.stop_margin(call.tx, call.holder, margin_id)
+        all_margins.stop(call.tx, call.holder, margin_id)
 
     @routes.get("/prices/proposals", permission=reads, summary="Prices that wait for a review")
     def proposals(call: Call) -> ProposalList:
-        rows = book.proposals(call.tx, call.holder)
+        rows = reviews.waiting(call.tx, call.holder)
         names = model_names(call.tx, {row.model_id for row in rows})
         return ProposalList(proposals=[ProposalAnswer.of(row, names[row.model_id]) for row in rows])
 
@@ -156,17 +172,17 @@ def add_price_routes(routes: Routes, services: ControlServices) -> None:
     def _decide(call: AuthenticatedCall, proposal_id: str, *, is_accepted: bool) -> Decided:
         by = _by(services, call)
         return Decided(
-            price=book.decide(call.tx, call.holder, proposal_id, is_accepted=is_accepted, by=by)
+            price=reviews.decide(call.tx, call.holder, proposal_id, is_accepted=is_accepted, by=by)
         )
 
 
 def _add_files(routes: Routes, services: ControlServices) -> None:
-    book = services.prices.book
+    price_files = services.prices.files
     reads, writes = Permission.FINANCE_READ, Permission.FINANCE_WRITE
 
     @routes.get("/prices/files", permission=reads, summary="Price files that were applied")
     def files(call: Call) -> FileList:
-        rows = book.files(call.tx, call.holder)
+        rows = price_files.files(call.tx, call.holder)
         return FileList(files=[AppliedFile.of(row) for row in rows])
 
     @routes.post(
@@ -177,11 +193,11 @@ def _add_files(routes: Routes, services: ControlServices) -> None:
     def apply_file(call: Call, body: PriceFileBody) -> FileReportAnswer:
         content, signature = body.content.encode(), body.signature_bytes()
         if body.dry_run:
-            report = book.check_file(
+            report = price_files.check_file(
                 call.tx, call.holder, content, key_id=body.key_id, signature=signature
             )
         else:
-            report = book.apply_file(
+            report = price_files.apply_file(
                 call.tx,
                 call.holder,
                 content,
@@ -193,12 +209,12 @@ def _add_files(routes: Routes, services: ControlServices) -> None:
 
     @routes.get("/prices/keys", permission=reads, summary="Keys whose price files are believed")
     def keys(call: Call) -> PriceKeyList:
-        rows = book.keys(call.tx, call.holder)
+        rows = price_files.keys(call.tx, call.holder)
         return PriceKeyList(keys=[PriceKeyAnswer.of(row) for row in rows])
 
     @routes.post("/prices/keys", permission=writes, summary="Believe the price files of a key")
     def add_key(call: Call, body: PriceKeyBody) -> PriceKeyAnswer:
-        row = book.add_key(
+        row = price_files.add_key(
             call.tx,
             call.holder,
             name=body.name,
@@ -212,7 +228,7 @@ def _add_files(routes: Routes, services: ControlServices) -> None:
         "/prices/keys/{key_id}:revoke", permission=writes, summary="Believe none of its files more"
     )
     def revoke_key(call: Call, key_id: _Id) -> PriceKeyAnswer:
-        row = book.revoke_key(call.tx, call.holder, key_id, by=_by(services, call))
+        row = price_files.revoke_key(call.tx, call.holder, key_id, by=_by(services, call))
         return PriceKeyAnswer.of(row)
 
 

@@ -8,18 +8,31 @@ import functools
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    and_,
+    case,
+    func,
+    or_,
+    select,
+)
 
 from tradewind.features.accounts.schemas import Actor
 from tradewind.features.budgets.schemas import BudgetRow
 from tradewind.features.budgets.service import Budgets
-from tradewind.features.catalog.tables import model
+from tradewind.features.catalog.tables import model, offer
 from tradewind.features.deployments.tables import deployment
 from tradewind.features.endpoints.tables import endpoint, endpoint_target
 from tradewind.features.providers.tables import provider_connection
 from tradewind.readmodels.catalog_search.fit import Fit
 from tradewind.readmodels.offer_stats.reading import read_average_chat
+from tradewind.readmodels.own_accounts import columns_of_price, is_own_price
+from tradewind.readmodels.prices import own_price_in_force, price_in_force
 
 TYPICAL_INPUT_TOKENS = 1_000
 TYPICAL_OUTPUT_TOKENS = 300
@@ -63,9 +76,8 @@ def resolve_fit(
         given = max(1, -(-average.input_tokens // average.calls))
         taken = -(-average.output_tokens // average.calls)
     most = None if tightest is None else tightest.left_nanos * _MILLION // (given + taken)
-    in_regions = frozenset[str]() if regions is None else _models_in(tx, actor, regions)
     return FitTold(
-        fit=Fit(None if regions is None else frozenset(regions), in_regions, most),
+        fit=_fit(tx, actor, regions, most, currency),
         regions=None if regions is None else tuple(sorted(regions)),
         budget=tightest,
         other_currencies=tuple(sorted({row.currency for row in paying} - {currency})),
@@ -74,6 +86,24 @@ def resolve_fit(
         is_own_average=average is not None,
         currency=currency,
     )
+
+
+def _fit(
+    tx: Connection,
+    actor: Actor,
+    regions: frozenset[str] | None,
+    most_nanos: int | None,
+    currency: str,
+) -> Fit:
+    if regions is None:
+        return Fit(None, most_nanos=most_nanos)
+    if most_nanos is None:
+        return Fit(regions, _names(tx, _answered_in(actor, regions)))
+    # The index keeps regions and the lowest price apart: cheap in one region and allowed in another
+    # is no fit, so that the places themselves are asked.
+    most = max(0, most_nanos)
+    answered = _names(tx, _answered_in(actor, regions, currency, most))
+    return Fit(frozenset(), answered | _names(tx, _offered_in(actor, regions, currency, most)))
 
 
 def _allowed_regions(tx: Connection, budgets: Budgets, actor: Actor) -> frozenset[str] | None:
@@ -86,17 +116,26 @@ def _allowed_regions(tx: Connection, budgets: Budgets, actor: Actor) -> frozense
     return functools.reduce(frozenset[str].intersection, stated) if stated else None
 
 
-def _models_in(tx: Connection, actor: Actor, regions: Collection[str]) -> frozenset[str]:
-    """Return the models that the organization can call in these regions by what runs here or by
-    its connections; a target's own region counts before its connection's.
+def _answered_in(
+    actor: Actor,
+    regions: Collection[str],
+    currency: str | None = None,
+    most_nanos: int | None = None,
+) -> Select[Any]:
+    """Select the models that the organization can call in these regions by what runs here or by
+    its connections; a target's own region counts before its connection's. With `most_nanos` those
+    whose price there is at most that.
     """
     region = func.coalesce(endpoint_target.c.region, provider_connection.c.region, "")
-    found = (
-        select(model.c.publisher_slug, model.c.slug)
+    prices, own = price_in_force(), own_price_in_force()
+    found: Any = (
+        select(model.c.publisher_slug, model.c.slug, *columns_of_price(prices, own))
         .join(endpoint, endpoint.c.model_id == model.c.id)
         .join(endpoint_target, endpoint_target.c.endpoint_id == endpoint.c.id)
         .outerjoin(provider_connection, provider_connection.c.id == endpoint_target.c.connection_id)
         .outerjoin(deployment, deployment.c.id == endpoint_target.c.deployment_id)
+        .outerjoin(prices, prices.c.model_id == endpoint.c.model_id)
+        .outerjoin(own, is_own_price(own))
         .where(
             endpoint.c.is_enabled,
             region.in_(sorted(regions)),
@@ -109,14 +148,56 @@ def _models_in(tx: Connection, actor: Actor, regions: Collection[str]) -> frozen
                 and_(
                     provider_connection.c.id.is_not(None),
                     provider_connection.c.disabled_at.is_(None),
-                    or_(
-                        provider_connection.c.organization_id.is_(None),
-                        provider_connection.c.organization_id == actor.organization_id,
-                    ),
+                    _is_ours(actor),
                 ),
             ),
         )
-        .distinct()
+    )
+    places = found.subquery("places")
+    return _within(places, currency, most_nanos)
+
+
+def _offered_in(
+    actor: Actor, regions: Collection[str], currency: str, most_nanos: int
+) -> Select[Any]:
+    """Select the models of which one offer is in these regions and costs at most that."""
+    found: Any = (
+        select(
+            model.c.publisher_slug,
+            model.c.slug,
+            offer.c.currency,
+            offer.c.input_nanos,
+            offer.c.output_nanos,
+        )
+        .join(offer, offer.c.model_id == model.c.id)
+        .outerjoin(provider_connection, provider_connection.c.id == offer.c.host)
+        .where(offer.c.status != "vanished", offer.c.region.in_(sorted(regions)), _is_ours(actor))
+    )
+    return _within(found.subquery("offers"), currency, most_nanos)
+
+
+def _within(places: Subquery, currency: str | None, most_nanos: int | None) -> Select[Any]:
+    """Select the models of places, the cheapest first; with `most_nanos` of places that cost no
+    more than that, compared as the search compares prices.
+    """
+    given, taken = places.c.input_nanos, places.c.output_nanos
+    mixed = case((taken.is_(None), given), else_=(given * 3 + taken) // 4)
+    found: Any = select(places.c.publisher_slug, places.c.slug)
+    if most_nanos is not None:
+        found = found.where(places.c.currency == currency, mixed <= most_nanos)
+    return (
+        found.group_by(places.c.publisher_slug, places.c.slug)
+        .order_by(func.min(mixed), places.c.publisher_slug, places.c.slug)
         .limit(_MOST_MODELS)
     )
-    return frozenset(f"{row.publisher_slug}/{row.slug}" for row in tx.execute(found))
+
+
+def _is_ours(actor: Actor) -> ColumnElement[bool]:
+    return or_(
+        provider_connection.c.organization_id.is_(None),
+        provider_connection.c.organization_id == actor.organization_id,
+    )
+
+
+def _names(tx: Connection, statement: Select[Any]) -> frozenset[str]:
+    return frozenset(f"{row.publisher_slug}/{row.slug}" for row in tx.execute(statement))

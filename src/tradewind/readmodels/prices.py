@@ -22,11 +22,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
-from tradewind.core.ids import OrganizationId
+from tradewind.core.ids import ModelId, OrganizationId
 from tradewind.features.catalog.repository.visibility import may_see
 from tradewind.features.catalog.tables import model, publisher
 from tradewind.features.endpoints.tables import endpoint
-from tradewind.features.market.repository import price_row
+from tradewind.features.market.repository.prices import price_row
 from tradewind.features.market.schemas import PriceRow
 from tradewind.features.market.tables import price
 
@@ -46,6 +46,20 @@ def price_in_force(at: datetime | None = None) -> Subquery:
         .order_by(price.c.model_id, *_NEWEST_FIRST)
     )
     return newest.subquery("price_in_force")
+
+
+def find_model(tx: Connection, name: str) -> ModelId | None:
+    """Return the id of `publisher/slug`."""
+    found = model_ids(tx, [name]).get(name)
+    return None if found is None else ModelId(found)
+
+
+def models_of_prices(tx: Connection, price_ids: Collection[str]) -> dict[str, str]:
+    """Return the id of the model of each price."""
+    rows = tx.execute(
+        select(price.c.id, price.c.model_id).where(price.c.id == func.any(list(price_ids)))
+    )
+    return {row.id: row.model_id for row in rows}
 
 
 def own_price_in_force(at: datetime | None = None) -> Subquery:

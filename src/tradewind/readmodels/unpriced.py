@@ -5,13 +5,18 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, or_, select, text
+
+from tradewind.features.endpoints.tables import endpoint
+from tradewind.readmodels.own_accounts import is_own_price
+from tradewind.readmodels.prices import own_price_in_force, price_in_force
 
 SPAN = timedelta(days=7)
 """How far back calls are counted."""
 METER_SPAN = timedelta(days=1)
 """How far back single events are looked at for meters without a price."""
 MOST_ROWS = 500
+_MOST_ENDPOINTS = 100_000
 
 
 class Gap(StrEnum):
@@ -51,19 +56,11 @@ _IN_FORCE = """
 """
 # A model that is served and has no price: the gateways do not know it, so that its calls are in the
 # log of requests only, among those for models that are not there.
-_MISSING = text(f"""
-    WITH in_force AS ({_IN_FORCE}),
-    unknown AS (
+_MISSING = text("""
+    WITH unknown AS (
         SELECT endpoint.name, endpoint.aliases, endpoint.model_id
         FROM endpoint
-        WHERE endpoint.is_enabled
-            AND NOT EXISTS (SELECT FROM in_force WHERE in_force.model_id = endpoint.model_id)
-            AND NOT EXISTS (
-                SELECT FROM price
-                WHERE price.model_id = endpoint.model_id
-                    AND price.organization_id = endpoint.organization_id
-                    AND price.effective_at <= :now
-            )
+        WHERE endpoint.id = ANY (:unpriced)
     ),
     asked AS (
         SELECT request_log.requested_model, count(*) AS calls,
@@ -87,7 +84,7 @@ _MISSING = text(f"""
     GROUP BY 1
     ORDER BY 2 DESC, 1
     LIMIT :most
-""")  # noqa: S608  put together of this file's own text
+""")
 _ZERO = text(f"""
     WITH in_force AS ({_IN_FORCE}),
     zero AS (
@@ -114,6 +111,7 @@ _ZERO = text(f"""
         OR EXISTS (
             SELECT FROM endpoint
             WHERE endpoint.model_id = in_force.model_id AND endpoint.is_enabled
+                AND NOT endpoint.id = ANY (:own)
         )
     ORDER BY calls DESC, name
     LIMIT :most
@@ -132,6 +130,7 @@ _METER = text(f"""
     JOIN model ON model.id = in_force.model_id
     CROSS JOIN LATERAL jsonb_object_keys(usage_event.meters) AS meter (name)
     WHERE usage_event.at >= :since AND usage_event.meters IS NOT NULL
+        AND price.organization_id IS NULL
         AND in_force.is_charged AND NOT in_force.is_free
         AND NOT in_force.meters ? meter.name
         AND meter.name NOT IN (
@@ -152,8 +151,11 @@ def unpriced(tx: Connection, now: datetime, *, span: timedelta = SPAN) -> list[U
     """
     asked = {"now": now, "since": now - span, "most": MOST_ROWS}
     recent = {**asked, "since": now - min(span, METER_SPAN)}
-    missing = [_row(row, Gap.MISSING) for row in tx.execute(_MISSING, asked)]
-    zero = [_row(row, Gap.ZERO) for row in tx.execute(_ZERO, asked)]
+    unpriced_ids, own_ids = _endpoints(tx, now)
+    missing = [
+        _row(row, Gap.MISSING) for row in tx.execute(_MISSING, {**asked, "unpriced": unpriced_ids})
+    ]
+    zero = [_row(row, Gap.ZERO) for row in tx.execute(_ZERO, {**asked, "own": own_ids})]
     meter = [_row(row, Gap.METER) for row in tx.execute(_METER, recent)]
     return [*missing, *zero, *meter]
 
@@ -165,6 +167,24 @@ def alarmed_today(tx: Connection, now: datetime) -> int:
         text("SELECT count(DISTINCT model) FROM price_alarm WHERE day = ANY (:days)"),
         {"days": days},
     ).scalar_one()
+
+
+def _endpoints(tx: Connection, now: datetime) -> tuple[list[str], list[str]]:
+    """Return the enabled endpoints without a price, and those that are counted at a price of their
+    organization's own: these are no gap, whatever everybody's price says.
+    """
+    prices, own = price_in_force(now), own_price_in_force(now)
+    found: Any = (
+        select(endpoint.c.id, own.c.id.label("own_id"))
+        .select_from(endpoint)
+        .outerjoin(prices, prices.c.model_id == endpoint.c.model_id)
+        .outerjoin(own, is_own_price(own))
+        .where(endpoint.c.is_enabled, or_(own.c.id.is_not(None), prices.c.id.is_(None)))
+        .limit(_MOST_ENDPOINTS)
+    )
+    rows = tx.execute(found).all()
+    without = [row.id for row in rows if row.own_id is None]
+    return without, [row.id for row in rows if row.own_id is not None]
 
 
 def _row(row: Any, gap: Gap) -> Unpriced:

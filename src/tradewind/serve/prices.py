@@ -60,13 +60,13 @@ def apply_file(settings: Settings, file: Path, *, is_dry_run: bool) -> FileRepor
     """
     content = _read(file, MOST_BYTES)
     key_id, signature = read_signature(file)
-    book = _services(settings).book
+    files = _services(settings).files
     with _database(settings) as database, database.transaction() as tx:
         if is_dry_run:
-            return book.check_file(
+            return files.check_file(
                 tx, KeeperOfTheData(), content, key_id=key_id, signature=signature
             )
-        return book.apply_file(
+        return files.apply_file(
             tx, KeeperOfTheData(), content, key_id=key_id, signature=signature, by=_BY
         )
 
@@ -100,14 +100,14 @@ def read_signature(file: Path) -> Signature:
 def keys(settings: Settings) -> list[KeyRow]:
     """Return the keys whose price files are believed."""
     with _database(settings) as database, database.transaction() as tx:
-        return _services(settings).book.keys(tx, KeeperOfTheData())
+        return _services(settings).files.keys(tx, KeeperOfTheData())
 
 
 def add_key(settings: Settings, name: str, file: Path, *, publisher: str) -> KeyRow:
     """Believe the price files of a key. Raises InvalidInput."""
     pem = _read(file, _SIGNATURE_MAX_BYTES)
     with _database(settings) as database, database.transaction() as tx:
-        return _services(settings).book.add_key(
+        return _services(settings).files.add_key(
             tx, KeeperOfTheData(), name=name, pem=pem, publisher=publisher, by=_BY
         )
 
@@ -115,7 +115,7 @@ def add_key(settings: Settings, name: str, file: Path, *, publisher: str) -> Key
 def revoke_key(settings: Settings, key_id: str) -> KeyRow:
     """Believe no further file of a key. Raises NotFound."""
     with _database(settings) as database, database.transaction() as tx:
-        return _services(settings).book.revoke_key(tx, KeeperOfTheData(), key_id, by=_BY)
+        return _services(settings).files.revoke_key(tx, KeeperOfTheData(), key_id, by=_BY)
 
 
 def gaps(settings: Settings) -> list[Unpriced]:
@@ -141,7 +141,12 @@ def simulate(
 
 def _services(settings: Settings) -> PriceServices:
     clock = SystemClock()
-    return build_price_services(Market(clock), clock, notice_days=settings.price_notice_days)
+    return build_price_services(
+        Market(clock),
+        clock,
+        notice_days=settings.price_notice_days,
+        currency=settings.currency,
+    )
 
 
 def _read(file: Path, most: int) -> bytes:

@@ -15,7 +15,7 @@ from tradewind.core.errors import Unavailable
 from tradewind.core.ids import OrganizationId
 from tradewind.db.database import Database
 from tradewind.db.outbox import enqueue
-from tradewind.features.market.price_book import PriceBook
+from tradewind.features.market.margins import Margins
 from tradewind.features.market.service import Market
 from tradewind.readmodels.unpriced import Unpriced, unpriced
 
@@ -36,7 +36,7 @@ class PriceUpkeep:
         self,
         database: Database,
         market: Market,
-        book: PriceBook,
+        margins: Margins,
         clock: Clock,
         *,
         platform: Callable[[Connection], OrganizationId | None],
@@ -44,7 +44,7 @@ class PriceUpkeep:
         """`platform` is the organization that runs the platform, None before there is one."""
         self._database = database
         self._market = market
-        self._book = book
+        self._margins = margins
         self._clock = clock
         self._platform = platform
 
@@ -76,7 +76,7 @@ class PriceUpkeep:
 
     def follow_costs(self) -> None:
         with self._database.transaction() as tx:
-            done = self._book.run_margins(tx)
+            done = self._margins.run(tx)
         if done.set_prices or done.held:
             _log.info("margins: %d prices set, %d wait for a review", *done)
 

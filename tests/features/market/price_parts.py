@@ -16,11 +16,14 @@ from tradewind.core.ids import OrganizationId, ProjectId
 from tradewind.core.permissions import Permission
 from tradewind.features.catalog.builtin import SMOLLM2
 from tradewind.features.catalog.service import Catalog
+from tradewind.features.ledger.schemas import FxRate
+from tradewind.features.ledger.service import Ledger
 from tradewind.features.market import signing
-from tradewind.features.market.price_book import PriceReaders
+from tradewind.features.market.ports import PriceReaders
 from tradewind.features.market.schemas import NewPrice, PriceTerms, ProviderCost
 from tradewind.features.market.service import Market
 from tradewind.features.market.services import build_prices
+from tradewind.readmodels.exchange_rates import StoredRates
 from tradewind.readmodels.past_usage import past_use
 from tradewind.readmodels.prices import model_ids, price_in_force, publishers_of
 
@@ -52,7 +55,7 @@ class Somebody:
     runs_the_platform: bool = True
 
     def may(self, permission: Permission) -> bool:
-        return self.runs_the_platform or permission is not Permission.ACCOUNTS_WRITE
+        return self.runs_the_platform or permission is not Permission.PLATFORM_WRITE
 
 
 ADMIN = Somebody()
@@ -83,14 +86,15 @@ class PriceWorld:
         self.costs: list[ProviderCost] = []
         self.market = Market(self.clock)
         self.signer = Signer()
+        self.ledger = Ledger(self.clock)
         prices = build_prices(
             self.market,
             self.clock,
-            PriceReaders(model_ids, lambda _tx: self.costs),
+            PriceReaders(model_ids, lambda _tx: self.costs, StoredRates(self.ledger)),
             past_use,
             publishers_of,
         )
-        self.book, self.simulator = prices
+        self.book, self.files, self.margins, self.proposals, self.simulator = prices
         self.ids = {}
 
     def add_model(self, slug="small"):
@@ -109,9 +113,12 @@ class PriceWorld:
         new = NewPrice(model, wanted, **named)
         return self.do(self.book.set_price, ADMIN, new, by="Ada")
 
+    def exchange(self, base, quote, nanos, at=START - DAY):
+        self.do(self.ledger.set_rate, FxRate(base, quote, nanos, "ECB", at))
+
     def trust(self, publisher=""):
         return self.do(
-            self.book.add_key,
+            self.files.add_key,
             ADMIN,
             name="Ops",
             pem=self.signer.public_pem,
@@ -122,14 +129,14 @@ class PriceWorld:
     def apply(self, text, act=None, **named):
         content = text.encode()
         key_id, signature = self.signer.sign(content)
-        act = act or self.book.apply_file
-        more = {"by": "Ada"} if act == self.book.apply_file else {}
+        act = act or self.files.apply_file
+        more = {"by": "Ada"} if act == self.files.apply_file else {}
         return self.do(
             act, ADMIN, content, **({"key_id": key_id, "signature": signature} | more | named)
         )
 
     def check(self, text):
-        return self.apply(text, act=self.book.check_file)
+        return self.apply(text, act=self.files.check_file)
 
     def costs_at(self, at, model=MODEL):
         """Input price in force at a moment, by what readers see."""

@@ -150,8 +150,8 @@ def test_only_who_runs_the_platform_changes_the_book(world):
     with pytest.raises(Forbidden):
         world.do(world.book.set_price, other, NewPrice(MODEL, terms(1)), by="x")
     with pytest.raises(Forbidden):
-        world.do(world.book.proposals, other)
-    assert world.do(world.book.keys, ADMIN) == []
+        world.do(world.proposals.waiting, other)
+    assert world.do(world.files.keys, ADMIN) == []
 
 
 def test_the_database_refuses_a_free_price_that_costs_something(world):

@@ -139,24 +139,26 @@ def test_what_looks_like_a_mistake_waits_and_the_rest_is_set(world):
     report = world.apply(price_file(entry(), entry("tw/large")))
     assert (report.set_prices, report.held) == (1, 1)
     assert world.costs_at(START) == USD // 10
-    [waiting] = world.do(world.book.proposals, ADMIN)
+    [waiting] = world.do(world.proposals.waiting, ADMIN)
     assert (waiting.reason, waiting.subject) == (
         "input_tokens would cost 10 times as much or more",
         report.file_id,
     )
-    price_id = world.do(world.book.decide, ADMIN, waiting.proposal_id, is_accepted=True, by="Ada")
+    price_id = world.do(
+        world.proposals.decide, ADMIN, waiting.proposal_id, is_accepted=True, by="Ada"
+    )
     assert price_id == world.versions()[0].price_id
     assert (world.costs_at(NOTICE - DAY), world.costs_at(NOTICE)) == (USD // 10, 2 * USD)
     with pytest.raises(ProposalDecided):
-        world.do(world.book.decide, ADMIN, waiting.proposal_id, is_accepted=False, by="Ada")
+        world.do(world.proposals.decide, ADMIN, waiting.proposal_id, is_accepted=False, by="Ada")
 
 
 def test_what_is_refused_changes_nothing(world):
     world.set(terms(USD // 10, 4 * USD))
     world.apply(price_file(entry()))
-    [waiting] = world.do(world.book.proposals, ADMIN)
-    world.do(world.book.decide, ADMIN, waiting.proposal_id, is_accepted=False, by="Ada")
-    assert world.do(world.book.proposals, ADMIN) == []
+    [waiting] = world.do(world.proposals.waiting, ADMIN)
+    world.do(world.proposals.decide, ADMIN, waiting.proposal_id, is_accepted=False, by="Ada")
+    assert world.do(world.proposals.waiting, ADMIN) == []
     assert len(world.versions()) == 1
 
 
@@ -179,8 +181,8 @@ def test_a_file_that_nobody_trusted_signed_is_refused(world):
 def test_a_revoked_key_prices_nothing_more(world):
     content = price_file(entry())
     world.apply(content)
-    [key] = world.do(world.book.keys, ADMIN)
-    world.do(world.book.revoke_key, ADMIN, key.key_id, by="Ada")
+    [key] = world.do(world.files.keys, ADMIN)
+    world.do(world.files.revoke_key, ADMIN, key.key_id, by="Ada")
     assert not world.apply(content).is_new
     with pytest.raises(SignatureUnknown, match="was revoked"):
         world.apply(price_file(entry("tw/large")))

@@ -239,6 +239,11 @@ class ProposalRow:
     created_at: datetime
     price_id: str | None
 
+    @property
+    def can_be_set(self) -> bool:
+        """False where a rate of exchange is missing, so that there is no price yet."""
+        return bool(self.terms.meters)
+
 
 class ProviderCost(NamedTuple):
     """What the providers of a model take, at each place where it is called."""
@@ -249,6 +254,37 @@ class ProviderCost(NamedTuple):
     hosts: frozenset[str]
     meters: Mapping[str, int]
     """The dearest of each."""
+
+
+class Rate(NamedTuple):
+    """One of a currency is `parts / whole` of another."""
+
+    parts: int
+    whole: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarginOutcome:
+    """What a margin makes of what the places of a model take."""
+
+    model: str
+    model_id: str
+    currency: str
+    costs: Mapping[str, int]
+    """The dearest of each meter, in `currency`; empty when a rate is missing."""
+    quote: Quote | None
+    """None where nothing can be said, and `reason` says why."""
+    reason: str
+    """Why somebody has to look at it; empty when nobody need."""
+    is_held: bool
+    """It waits for a review, and is not only left alone."""
+
+
+class MarginPreview(NamedTuple):
+    outcomes: tuple[MarginOutcome, ...]
+    """Of the models that the margin would price, by name."""
+    left: int
+    """Further models, beyond those that are shown."""
 
 
 class MarginRun(NamedTuple):

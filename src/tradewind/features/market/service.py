@@ -1,6 +1,7 @@
 """What other features may ask of the market."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -8,7 +9,7 @@ from sqlalchemy import Connection
 from tradewind.core.clock import Clock
 from tradewind.core.ids import ModelId, OrganizationId, PriceId
 from tradewind.db.change_feed import ChangeKind, record_change
-from tradewind.features.market import repository
+from tradewind.features.market.repository import effects, prices
 from tradewind.features.market.schemas import PriceRow, PriceSource, PriceTerms
 
 
@@ -66,13 +67,13 @@ class Market:
     ) -> PriceId:
         """Add a price version by its meters, as `set_price` does.
 
-        With `organization_id` it is for that organization's own endpoints alone, before
-        everybody's price: for what it calls over its own accounts and pays itself.
+        With `organization_id` it is for what that organization calls over its own accounts and
+        pays itself: it is shown, and not charged.
         """
         now = self._clock.now()
         # Also for one that is in force later: when it commits late, that moment may have passed.
         record_change(tx, ChangeKind.ENDPOINTS)
-        return repository.add_price(
+        return prices.add_price(
             tx,
             model_id,
             terms,
@@ -84,13 +85,36 @@ class Market:
             organization_id=organization_id,
         )
 
+    def show_price(
+        self,
+        tx: Connection,
+        model_id: ModelId,
+        organization_id: OrganizationId,
+        terms: PriceTerms,
+    ) -> bool:
+        """Have calls of a model over accounts of this organization counted at these terms, which
+        nobody charges. False when they are already.
+        """
+        former = self.shown_price_of(tx, model_id, organization_id)
+        terms = replace(terms, seller="", is_charged=False)
+        if former is not None and former.terms == terms:
+            return False
+        self.add_price(tx, model_id, terms, organization_id=organization_id)
+        return True
+
+    def shown_price_of(
+        self, tx: Connection, model_id: ModelId, organization_id: OrganizationId
+    ) -> PriceRow | None:
+        """Return what calls over accounts of this organization are counted at."""
+        return prices.price_at(tx, model_id, self._clock.now(), organization_id)
+
     def price_of(self, tx: Connection, model_id: ModelId) -> PriceRow | None:
         """Return the price in force."""
-        return repository.price_at(tx, model_id, self._clock.now())
+        return prices.price_at(tx, model_id, self._clock.now())
 
     def has_price(self, tx: Connection, model_id: ModelId) -> bool:
         """Say whether a price was ever set, in force by now or not."""
-        return repository.has_price(tx, model_id)
+        return prices.has_price(tx, model_id)
 
     def tell_effects(self, tx: Connection) -> datetime | None:
         """Tell the gateways and the search of prices that took effect since the last time.
@@ -98,15 +122,15 @@ class Market:
         Returns when the next one will, or None. Two may do it at once: one waits for the other.
         """
         now = self._clock.now()
-        former = repository.told_until(tx)
-        models = repository.models_between(tx, former, now)
+        former = effects.told_until(tx)
+        models = effects.models_between(tx, former, now)
         if models:
             record_change(tx, ChangeKind.ENDPOINTS)
-            repository.tell_until(tx, now, models)
-        return repository.next_effect(tx, now)
+            effects.tell_until(tx, now, models)
+        return effects.next_effect(tx, now)
 
     def note_alarms(self, tx: Connection, models: Collection[str]) -> set[str]:
         """Note that somebody is told today that these have no price; return those of whom nobody
         was told yet.
         """
-        return repository.add_alarms(tx, models, self._clock.now())
+        return effects.add_alarms(tx, models, self._clock.now())

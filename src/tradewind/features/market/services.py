@@ -8,13 +8,21 @@ from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
 from tradewind.core.ids import OrganizationId
-from tradewind.features.market.price_book import NOTICE_DAYS, PriceBook, PriceReaders
+from tradewind.features.market.margins import Margins
+from tradewind.features.market.ports import PriceReaders
+from tradewind.features.market.price_book import PriceBook
+from tradewind.features.market.price_files import PriceFiles
+from tradewind.features.market.proposals import Proposals
 from tradewind.features.market.service import Market
 from tradewind.features.market.simulator import Reader, Simulator
+from tradewind.features.market.versions import NOTICE_DAYS, Versions
 
 
 class PriceServices(NamedTuple):
     book: PriceBook
+    files: PriceFiles
+    margins: Margins
+    proposals: Proposals
     simulator: Simulator
 
 
@@ -26,8 +34,13 @@ def build_prices(
     publishers_of: Callable[[Connection, OrganizationId], Sequence[str]],
     *,
     notice_days: int = NOTICE_DAYS,
+    currency: str = "USD",
 ) -> PriceServices:
+    versions = Versions(market, clock, timedelta(days=notice_days))
     return PriceServices(
-        PriceBook(market, clock, readers, notice=timedelta(days=notice_days)),
+        PriceBook(versions, clock, readers.ids_of),
+        PriceFiles(versions, clock, readers.ids_of),
+        Margins(versions, clock, readers, currency),
+        Proposals(market, versions, clock),
         Simulator(clock, past_use, publishers_of),
     )

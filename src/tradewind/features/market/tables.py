@@ -101,6 +101,8 @@ price = Table(
         " AND char_length(created_by) <= 200",
         name="lengths",
     ),
+    # What an organization calls over its own accounts it pays to the provider.
+    CheckConstraint("organization_id IS NULL OR NOT is_charged", name="own"),
     Index(None, "model_id", "effective_at"),
     Index(None, "effective_at"),
 )

@@ -20,10 +20,13 @@ from tradewind.core.errors import (
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
 from tradewind.features.artifacts.schemas import ArtifactRow
+from tradewind.features.catalog.rules.lifecycle import Lifecycle, LifecycleMove
 from tradewind.features.publishing import rules
 from tradewind.features.publishing.schemas import ListingDetail, ListingRow, State
-from tradewind.portal.field_errors import FieldErrors
+from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
 from tradewind.portal.form_fields import Fields
+from tradewind.portal.life_form import LifeCard, LifeForm, ending_of
+from tradewind.portal.life_form import read as read_life
 from tradewind.portal.pages.publish import by_of
 from tradewind.portal.parts import Portal
 from tradewind.portal.publishing_form import (
@@ -44,7 +47,7 @@ from tradewind.portal.revisions import STALE, revision_of
 _STEPS = tuple((name, label) for name, label, _ in rules.STEPS)
 _NAMES = tuple(name for name, _ in _STEPS)
 _ARTIFACTS_SHOWN = 200
-_ACTIONS = ("submit", "withdraw", "discard", "delist", "validate", "cancel", "change")
+_ACTIONS = ("submit", "withdraw", "discard", "delist", "validate", "cancel", "change", "legacy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class ListingPage:
     problems: Mapping[str, int]
     refusal: TradewindError | None = None
     """Why nothing was done."""
+    life: LifeCard | None = None
+    """Of what is listed, for who may end it."""
     steps: Sequence[tuple[str, str]] = _STEPS
     labels: Mapping[str, str] = field(default_factory=lambda: FIELD_LABELS)
     moves: Mapping[str, str] = field(default_factory=lambda: MOVE_LABELS)
@@ -131,6 +136,34 @@ def routes(portal: Portal) -> APIRouter:
         form = listing_form_of(row.content, row.revision)
         return _step(request, viewer, row, step, form, filled=filled.split(","))
 
+    @router.post("/publish/listings/{listing_id}/actions/announce", dependencies=own_form)
+    def announce(
+        request: Request,
+        listing_id: str,
+        fields: Fields,
+        viewer: Annotated[Viewer, Depends(may_write)],
+    ) -> Response:
+        form, errors = read_life(fields), FieldErrors()
+        ending = ending_of(form, errors)
+        if ending is not None:
+            try:
+                with database.transaction() as tx:
+                    row = _listed(tx, viewer, listing_id)
+                    services.lives.announce(
+                        tx,
+                        viewer,
+                        row.name,
+                        ending.deprecates_on,
+                        retires_on=ending.retires_on,
+                        replacement=ending.replacement,
+                    )
+                return _go(f"/publish/listings/{listing_id}#life")
+            except InvalidInput as error:
+                errors.add("replacement", error)
+            except LifecycleMove as error:
+                errors.add(WHOLE_FORM, error)
+        return _overview(request, viewer, listing_id, form=form, errors=errors)
+
     @router.post("/publish/listings/{listing_id}/actions/{action}", dependencies=own_form)
     def act(
         request: Request,
@@ -201,6 +234,10 @@ def routes(portal: Portal) -> APIRouter:
                 listings.delist(tx, viewer, by, listing_id, reason)
             case "validate":
                 validations.begin_again(tx, viewer, listing_id)
+            case "legacy":
+                services.lives.move(
+                    tx, viewer, _listed(tx, viewer, listing_id).name, Lifecycle.LEGACY
+                )
             case "cancel":
                 validations.cancel(tx, viewer, by, listing_id)
             case _:
@@ -209,6 +246,23 @@ def routes(portal: Portal) -> APIRouter:
                 return f"/publish/listings/{begun.listing_id}/model"
         return here
 
+    def _listed(tx: Connection, viewer: Viewer, listing_id: str) -> ListingRow:
+        """Return a listing of the viewer's that is listed. Raises NotFound."""
+        row = listings.get_listing(tx, viewer, listing_id).row
+        if row.organization_id != viewer.organization_id or row.state is not State.LISTED:
+            raise NotFound("only what is listed has an end to tell")
+        return row
+
+    def _life(
+        tx: Connection, viewer: Viewer, row: ListingRow, form: LifeForm, errors: FieldErrors
+    ) -> LifeCard | None:
+        if row.state is not State.LISTED or not viewer.may(Permission.CATALOG_WRITE):
+            return None
+        life, schedule = services.lives.show(tx, row.name)
+        if schedule is None:
+            return None
+        return LifeCard(life, schedule, services.clock.now(), form, errors)
+
     def _overview(
         request: Request,
         viewer: Viewer,
@@ -216,17 +270,22 @@ def routes(portal: Portal) -> APIRouter:
         *,
         template: str = "listing.html",
         refusal: TradewindError | None = None,
+        form: LifeForm | None = None,
+        errors: FieldErrors | None = None,
     ) -> Response:
         with database.transaction() as tx:
             detail = listings.get_listing(tx, viewer, listing_id)
-        page = ListingPage(
-            detail,
-            viewer.may(Permission.PUBLISHING_WRITE)
-            and detail.row.organization_id == viewer.organization_id,
-            problems_by_step(detail.row.content),
-            refusal,
-        )
+            can_write = (
+                viewer.may(Permission.PUBLISHING_WRITE)
+                and detail.row.organization_id == viewer.organization_id
+            )
+            life = None
+            if can_write:
+                life = _life(tx, viewer, detail.row, form or LifeForm(), errors or FieldErrors())
+        page = ListingPage(detail, can_write, problems_by_step(detail.row.content), refusal, life)
         status = HTTPStatus.OK if refusal is None else HTTPStatus(refusal.status)
+        if errors:
+            status = HTTPStatus.UNPROCESSABLE_ENTITY
         return portal.shell.page(request, template, page, viewer=viewer, status=status)
 
     def _step(

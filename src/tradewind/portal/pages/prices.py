@@ -93,6 +93,7 @@ def routes(portal: Portal) -> APIRouter:
     router = APIRouter()
     services, access = portal.services, portal.access
     database, book = services.database, services.prices.book
+    price_files, reviews = services.prices.files, services.prices.proposals
     may_read = access.allowed(Permission.FINANCE_READ)
     may_write = access.allowed(Permission.FINANCE_WRITE)
     own_form = [Depends(access.own_form)]
@@ -109,9 +110,9 @@ def routes(portal: Portal) -> APIRouter:
             rows = list_prices(tx, query=q, after=after, limit=_PAGE + 1, everything=True)
             is_first = not q and not after
             gaps = unpriced(tx, services.clock.now()) if is_first else []
-            waiting = book.proposals(tx, viewer) if is_first else []
+            waiting = reviews.waiting(tx, viewer) if is_first else []
             names = model_names(tx, {row.model_id for row in waiting})
-            files = book.files(tx, viewer) if is_first else []
+            files = price_files.files(tx, viewer) if is_first else []
         shown = rows[:_PAGE]
         following = None
         if len(rows) > _PAGE:
@@ -135,7 +136,7 @@ def routes(portal: Portal) -> APIRouter:
         proposal_id: str, fields: Fields, viewer: Annotated[Viewer, Depends(may_write)]
     ) -> Response:
         with database.transaction() as tx:
-            book.decide(
+            reviews.decide(
                 tx,
                 viewer,
                 proposal_id,
@@ -217,11 +218,13 @@ def routes(portal: Portal) -> APIRouter:
             key_id, signature = _signature(signed)
             with database.transaction() as tx:
                 if applies:
-                    book.apply_file(
+                    price_files.apply_file(
                         tx, viewer, content, key_id=key_id, signature=signature, by=viewer.name
                     )
                     return RedirectResponse("/prices", HTTPStatus.SEE_OTHER)
-                report = book.check_file(tx, viewer, content, key_id=key_id, signature=signature)
+                report = price_files.check_file(
+                    tx, viewer, content, key_id=key_id, signature=signature
+                )
         except (InvalidInput, Forbidden) as error:
             problems: Sequence[Problem] = getattr(error, "problems", ())
             if problems:
