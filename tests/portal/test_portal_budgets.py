@@ -1,6 +1,7 @@
 """The pages of budgets: the list, adding, changing, deleting, and what may not be done."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import pytest
@@ -10,6 +11,7 @@ from tradewind.core.permissions import Role
 from tradewind.features.accounts.schemas import SignedIn, Viewer
 from tradewind.features.budgets.schemas import BudgetChanges, BudgetRow, PeriodKind
 from tradewind.features.budgets.tables import budget_alert
+from tradewind.testing.logged_calls import ended_call
 from tradewind.testing.portal_world import PortalWorld
 
 HOSTILE = '<script>alert("x")</script>'
@@ -285,3 +287,39 @@ def test_names_are_text_and_never_markup(browser: TestClient, world: PortalWorld
         text = browser.get(path).text
         assert HOSTILE not in text
         assert HOSTILE in unescape(text)
+
+
+def test_a_budget_is_previewed_before_it_is_saved(send, world: PortalWorld, viewer: Viewer):
+    this_month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    last_month = this_month - timedelta(days=2)
+    calls = [
+        ended_call(last_month + timedelta(minutes=minute), cost_nanos=100_000_000_000)
+        for minute in range(5)
+    ]
+    world.add_calls(viewer, *calls)
+
+    page = main_of(send("/budgets/preview", **FORM).text)
+
+    assert "Would have stopped 3 requests last month" in page
+    assert "of 5" in page
+    assert 'value="250.50"' in page, "the form is as it was typed"
+    assert all_of(world, viewer) == []
+
+    soft = main_of(send("/budgets/preview", **(FORM | {"kind": "soft"})).text)
+    assert "A soft budget stops nothing" in soft
+    assert send("/budgets/preview", **(FORM | {"amount": "much"})).status_code == 422
+
+
+def test_a_change_is_previewed_before_it_is_saved(send, world: PortalWorld, viewer: Viewer):
+    row = world.add_budget(viewer)
+    world.add_calls(viewer, ended_call(cost_nanos=5_000_000_000))
+
+    page = main_of(
+        send(f"/budgets/{row.budget_id}/preview", **(FORM | {"amount": "4", "name": "New"})).text
+    )
+
+    assert "and 1 of 1 this month so far" in page
+    (saved,) = all_of(world, viewer)
+    assert (saved.name, saved.amount_nanos) == (row.name, row.amount_nanos)
+    empty = send(f"/budgets/{row.budget_id}/preview", **(FORM | {"amount": ""}))
+    assert empty.status_code == 422

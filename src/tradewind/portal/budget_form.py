@@ -117,6 +117,20 @@ def budget_changes_of(form: BudgetForm, errors: FieldErrors) -> BudgetChanges | 
     return None if errors else changes
 
 
+def changed_budget(row: BudgetRow, changes: BudgetChanges) -> NewBudget:
+    """Return what the budget would be, whole, for a preview."""
+    return NewBudget(
+        name=changes.name or row.name,
+        currency=row.currency,
+        amount_nanos=row.amount_nanos if changes.amount_nanos is None else changes.amount_nanos,
+        period=row.period,
+        is_hard=row.is_hard if changes.is_hard is None else changes.is_hard,
+        alert_percents=changes.alert_percents or (),
+        project_id=row.project_id,
+        key_id=row.key_id,
+    )
+
+
 def _changes(form: BudgetForm, errors: FieldErrors) -> BudgetChanges | None:
     nanos: int | None = None
     percents: list[int] = []

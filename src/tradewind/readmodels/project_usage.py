@@ -1,4 +1,4 @@
-"""Usage of one project as the control API hands it out, read from the hourly roll-up.
+"""Usage as the control API hands it out, of one project or of all, from what `usage_slices` reads.
 
 Amounts of different currencies are never added up: every line is in one currency.
 """
@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Text, cast, func, literal, select
 
-from tradewind.features.metering.tables import usage_hour
+from tradewind.readmodels.usage import Step
+from tradewind.readmodels.usage_slices import Grouping, Scope, Slices
 
 
 class UsageGroup(StrEnum):
@@ -21,6 +22,18 @@ class UsageGroup(StrEnum):
     DAY = "day"
     MODEL = "model"
     KEY = "key"
+    PROJECT = "project"
+    REGION = "region"
+    TAG = "tag"
+    COST_CENTRE = "cost_centre"
+
+    @property
+    def grouping(self) -> Grouping | None:
+        """What it is read by; None of times."""
+        return None if self in _OF_TIME else Grouping(self.value)
+
+
+_OF_TIME = frozenset({UsageGroup.TOTAL, UsageGroup.HOUR, UsageGroup.DAY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +41,39 @@ class UsageQuestion:
     """`since` is inclusive and `until` exclusive; both count in whole hours of UTC."""
 
     organization_id: str
-    project_id: str
+    project_id: str | None
+    """None is all projects of the organization."""
     since: datetime
     until: datetime
     group: UsageGroup
     limit: int
+    model: str | None = None
+    key: str | None = None
+    cost_centre: str | None = None
+    region: str | None = None
+    tag: str | None = None
+    value: str | None = None
+    step: Step | None = None
+    """None is the whole time in one; else each line is of one hour or day too."""
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(
+            self.organization_id,
+            model=self.model,
+            key=self.key,
+            project=self.project_id,
+            cost_centre=self.cost_centre,
+            region=self.region,
+            tag=self.tag,
+            value=self.value,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class UsageLine:
     group: str
-    """Empty for the total; a UTC time like 2030-01-31T00:00:00Z, a model or a key's id."""
+    """Empty for the total; a UTC time like 2030-01-31T00:00:00Z, a model or an id."""
     currency: str
     requests: int
     failed: int
@@ -49,6 +84,8 @@ class UsageLine:
     """Part of input_tokens."""
     output_tokens: int
     cost_nanos: int
+    at: datetime | None = None
+    """When the hour or day began, where it was asked for by these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,46 +110,54 @@ _SUMMED = (
 
 def read_project_usage(tx: Connection, question: UsageQuestion) -> ProjectUsage:
     """Return the sums of a project, one line for each group and currency."""
-    group = _group(question.group)
-    rows = tx.execute(
+    slices = Slices(question.scope, question.since, question.until, question.group.grouping)
+    columns = slices.columns
+    by: list[ColumnElement[Any]] = [_group(question.group, slices).label("group")]
+    if question.step is not None:
+        by.insert(0, func.date_trunc(question.step.value, columns.hour, "UTC").label("at"))
+    statement: Any = (
         select(
-            group.label("group"),
-            usage_hour.c.currency,
-            *(func.sum(usage_hour.c[name]).label(name) for name in _SUMMED),
+            *by,
+            columns.currency,
+            *(func.sum(columns[name]).label(name) for name in _SUMMED),
         )
-        .where(
-            usage_hour.c.organization_id == question.organization_id,
-            usage_hour.c.project_id == question.project_id,
-            usage_hour.c.hour >= question.since,
-            usage_hour.c.hour < question.until,
-        )
-        .group_by("group", usage_hour.c.currency)
-        .order_by("group", usage_hour.c.currency)
+        .select_from(slices.source)
+        .where(*slices.conditions)
+        .group_by(*[each.name for each in by], columns.currency)
+        .order_by(*[each.name for each in by], columns.currency)
         .limit(question.limit + 1)
-    ).all()
+    )
+    rows = tx.execute(statement).all()
     return ProjectUsage(
-        [_line(row) for row in rows[: question.limit]], is_complete=len(rows) <= question.limit
+        [_line(row, has_time=question.step is not None) for row in rows[: question.limit]],
+        is_complete=len(rows) <= question.limit,
     )
 
 
-def _group(group: UsageGroup) -> ColumnElement[Any]:
+def _group(group: UsageGroup, slices: Slices) -> ColumnElement[Any]:
     match group:
         case UsageGroup.TOTAL:
             return cast(literal(""), Text)
-        case UsageGroup.HOUR:
-            return func.date_trunc("hour", usage_hour.c.hour, "UTC")
-        case UsageGroup.DAY:
-            return func.date_trunc("day", usage_hour.c.hour, "UTC")
-        case UsageGroup.MODEL:
-            return usage_hour.c.model
+        case UsageGroup.HOUR | UsageGroup.DAY:
+            return func.date_trunc(group.value, slices.columns.hour, "UTC")
         case UsageGroup.KEY:
-            return usage_hour.c.key_id
+            # Each by itself: programs know the keys of the portal apart.
+            return slices.columns.key_id
+        case (
+            UsageGroup.MODEL
+            | UsageGroup.PROJECT
+            | UsageGroup.REGION
+            | UsageGroup.TAG
+            | UsageGroup.COST_CENTRE
+        ):
+            return slices.group()[0]
 
 
-def _line(row: Row[Any]) -> UsageLine:
+def _line(row: Row[Any], *, has_time: bool) -> UsageLine:
     # PostgreSQL sums bigint as numeric, which arrives as Decimal.
     sums = {name: int(getattr(row, name)) for name in _SUMMED}
-    return UsageLine(group=_text(row.group), currency=row.currency, **sums)
+    at = row.at.astimezone(UTC) if has_time else None
+    return UsageLine(group=_text(row.group), currency=row.currency, **sums, at=at)
 
 
 def _text(group: datetime | str) -> str:

@@ -6,12 +6,11 @@ currency. Tokens and requests are counts and may be.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Interval,
     Row,
@@ -22,14 +21,26 @@ from sqlalchemy import (
     select,
 )
 
+from tradewind.core.errors import InvalidInput
 from tradewind.features.accounts.tables import api_key
 from tradewind.features.metering.tables import usage_hour
+from tradewind.readmodels.usage_slices import (
+    MOST_EVENTS,
+    SUMMED,
+    Grouping,
+    Measure,
+    Scope,
+    Slices,
+    count_calls,
+)
 
 MOST_ROWS = 200
 """Rows of one table on a page; the rest is summed into one."""
 MOST_SERIES = 7
 """Series of one chart, which has as many colours; the rest is summed into "other"."""
-MOST_EXPORTED_ROWS = 100_000
+MOST_BUCKETS = 31 * 24
+"""Bars of one chart."""
+LONGEST_SPAN = timedelta(days=366)
 OTHER = ""
 """The group of everything past MOST_SERIES. No model and no key has an empty name."""
 
@@ -43,17 +54,11 @@ class Period(StrEnum):
     QUARTER = "90d"
 
 
-class Grouping(StrEnum):
-    MODEL = "model"
-    KEY = "key"
+class Step(StrEnum):
+    """How long one bar of a chart is."""
 
-
-class Measure(StrEnum):
-    """What a chart draws, and what decides which groups are the largest."""
-
-    SPEND = "spend"
-    REQUESTS = "requests"
-    TOKENS = "tokens"
+    HOUR = "hour"
+    DAY = "day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +74,6 @@ class Window:
         """The first moment of each bucket."""
         steps = (self.until - self.since) // self.bucket
         return [self.since + step * self.bucket for step in range(steps)]
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Whose usage: always one organization, perhaps one model."""
-
-    organization_id: str
-    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,47 +133,101 @@ _BUCKET = {
     Period.QUARTER: timedelta(days=1),
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PLATFORM_KEYS = {"playground": "Playground", "start_up": "Start-up check"}
-# Only short-lived keys of the platform are ever deleted, some time after they ended.
-_DELETED_KEYS = ("deleted", "Earlier short-lived keys")
+_STEPS = {Step.HOUR: timedelta(hours=1), Step.DAY: timedelta(days=1)}
+_EARLIEST, _LATEST = date(2000, 1, 1), date(2200, 1, 1)
 
 
-def window_of(period: Period, now: datetime) -> Window:
-    """Return the buckets of `period` that end with the one that holds `now`. Pure."""
-    bucket = _BUCKET[period]
+def window_of(period: Period, now: datetime, step: Step | None = None) -> Window:
+    """Return the buckets of `period` that end with the one that holds `now`. Pure.
+
+    Raises InvalidInput for more hours than a chart has room for.
+    """
+    bucket = _BUCKET[period] if step is None else _STEPS[step]
+    _check_room(_SPAN[period], bucket)
     until = _EPOCH + ((now - _EPOCH) // bucket + 1) * bucket
     return Window(until - _SPAN[period], until, bucket)
 
 
-def read_totals(tx: Connection, scope: Scope, window: Window) -> list[Totals]:
-    """Return the sums of a window, one for each currency, the most used first."""
-    rows = tx.execute(
-        select(usage_hour.c.currency, *_sums())
-        .where(*_within(scope, window))
-        .group_by(usage_hour.c.currency)
-        .order_by(func.sum(usage_hour.c.requests).desc(), usage_hour.c.currency)
+def window_between(first: date, last: date, step: Step | None = None) -> Window:
+    """Return the buckets of whole days of UTC, the last one included. Pure.
+
+    Raises InvalidInput for days in the wrong order, and for more than a chart has room for.
+    """
+    if not _EARLIEST <= first <= last < _LATEST:
+        raise InvalidInput("the first day is after the last one", hint="swap the two days")
+    since = datetime.combine(first, time(), UTC)
+    until = datetime.combine(last, time(), UTC) + timedelta(days=1)
+    if until - since > LONGEST_SPAN:
+        raise InvalidInput(
+            f"this is longer than {LONGEST_SPAN.days} days", hint="choose a shorter time"
+        )
+    if step is None:
+        step = Step.HOUR if until - since <= timedelta(days=3) else Step.DAY
+    _check_room(until - since, _STEPS[step])
+    return Window(since, until, _STEPS[step])
+
+
+def _check_room(span: timedelta, bucket: timedelta) -> None:
+    if span // bucket > MOST_BUCKETS:
+        raise InvalidInput(
+            f"hours are drawn for at most {MOST_BUCKETS // 24} days",
+            hint="choose days, or a shorter time",
+        )
+
+
+def check_readable(
+    tx: Connection, scope: Scope, window: Window, grouping: Grouping | None = None
+) -> None:
+    """Raise InvalidInput where more calls would have to be looked at than is done for a page."""
+    needs_events = scope.needs_events or (grouping is not None and grouping.needs_events)
+    if grouping is Grouping.TAG and scope.tag is None:
+        raise InvalidInput("no tag was named", hint="say by which tag to group")
+    if needs_events and count_calls(tx, scope, window.since, window.until) > MOST_EVENTS:
+        raise InvalidInput(
+            f"regions and tags are read call by call, of at most {MOST_EVENTS:,} calls",
+            hint="choose a shorter time, one model or one project",
+        )
+
+
+def read_totals(
+    tx: Connection, scope: Scope, window: Window, grouping: Grouping | None = None
+) -> list[Totals]:
+    """Return the sums of a window, one for each currency, the most used first.
+
+    With a grouping they are read from where its groups are, so that both add up.
+    """
+    slices = Slices(scope, window.since, window.until, grouping)
+    currency = slices.columns.currency
+    # Typed by its columns, a row would fit no function that takes any row.
+    statement: Any = (
+        select(currency, *slices.sums)
+        .select_from(slices.source)
+        .where(*slices.conditions)
+        .group_by(currency)
+        .order_by(func.sum(slices.columns.requests).desc(), currency)
     )
-    return [_totals(row) for row in rows]
+    return [totals_of(row) for row in tx.execute(statement)]
 
 
 def read_groups(
     tx: Connection, scope: Scope, window: Window, grouping: Grouping, measure: Measure
 ) -> list[GroupTotals]:
     """Return the largest groups of a window by `measure`, at most MOST_ROWS."""
-    group, label = _group(grouping)
-    rows = tx.execute(
-        select(group.label("group"), label.label("label"), usage_hour.c.currency, *_sums())
-        .select_from(_with_keys())
-        .where(*_within(scope, window))
-        .group_by(literal_column("1"), literal_column("2"), usage_hour.c.currency)
+    slices = Slices(scope, window.since, window.until, grouping)
+    group, label = slices.group()
+    statement: Any = (
+        select(group.label("group"), label.label("label"), slices.columns.currency, *slices.sums)
+        .select_from(slices.source)
+        .where(*slices.conditions)
+        .group_by(literal_column("1"), literal_column("2"), slices.columns.currency)
         .order_by(
-            func.sum(_measured(measure)).desc(),
-            func.sum(usage_hour.c.requests).desc(),
+            func.sum(slices.measured(measure)).desc(),
+            func.sum(slices.columns.requests).desc(),
             literal_column("1"),
         )
         .limit(MOST_ROWS)
     )
-    return [GroupTotals(row.group, row.label, _totals(row)) for row in rows]
+    return [GroupTotals(row.group, row.label, totals_of(row)) for row in tx.execute(statement)]
 
 
 def read_series(
@@ -198,21 +249,22 @@ def read_series(
     for row in largest:
         if len(labels) < MOST_SERIES and currency in (None, row.totals.currency):
             labels.setdefault(row.group, row.label)
-    group, _ = _group(grouping)
+    slices = Slices(scope, window.since, window.until, grouping)
+    group, _ = slices.group()
     kept = case((group.in_(labels), group), else_=OTHER)
     bucket = func.date_bin(
-        literal(window.bucket, Interval), usage_hour.c.hour, literal(window.since)
+        literal(window.bucket, Interval), slices.columns.hour, literal(window.since)
     )
-    conditions = _within(scope, window)
+    conditions = slices.conditions
     if currency is not None:
-        conditions.append(usage_hour.c.currency == currency)
+        conditions.append(slices.columns.currency == currency)
     rows = tx.execute(
         select(
             bucket.label("bucket"),
             kept.label("group"),
-            func.sum(_measured(measure)).label("value"),
+            func.sum(slices.measured(measure)).label("value"),
         )
-        .select_from(_with_keys())
+        .select_from(slices.source)
         .where(*conditions)
         .group_by(literal_column("1"), literal_column("2"))
     )
@@ -225,52 +277,6 @@ def read_series(
     for row in rows:
         series[row.group].values[place[row.bucket.astimezone(UTC)]] = int(row.value)
     return [line for line in series.values() if line.group != OTHER or any(line.values)]
-
-
-@dataclass(frozen=True, slots=True)
-class ExportedRow:
-    """One line of the CSV export."""
-
-    start: datetime
-    model: str
-    key_id: str
-    key_name: str
-    totals: Totals
-
-
-def export(tx: Connection, scope: Scope, window: Window) -> list[ExportedRow]:
-    """Return every bucket by model, key and currency, in order of time.
-
-    At most MOST_EXPORTED_ROWS + 1, so that the caller sees when there is more.
-    """
-    bucket = func.date_bin(
-        literal(window.bucket, Interval), usage_hour.c.hour, literal(window.since)
-    )
-    rows = tx.execute(
-        select(
-            bucket.label("bucket"),
-            usage_hour.c.model,
-            usage_hour.c.key_id,
-            func.coalesce(api_key.c.name, "").label("key_name"),
-            usage_hour.c.currency,
-            *_sums(),
-        )
-        .select_from(_with_keys())
-        .where(*_within(scope, window))
-        .group_by(
-            literal_column("1"),
-            usage_hour.c.model,
-            usage_hour.c.key_id,
-            api_key.c.name,
-            usage_hour.c.currency,
-        )
-        .order_by(literal_column("1"), usage_hour.c.model, usage_hour.c.key_id)
-        .limit(MOST_EXPORTED_ROWS + 1)
-    )
-    return [
-        ExportedRow(row.bucket.astimezone(UTC), row.model, row.key_id, row.key_name, _totals(row))
-        for row in rows
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +293,13 @@ def read_first_steps(tx: Connection, organization_id: str) -> FirstSteps:
     """Say which of the first steps an organization has taken."""
     used_by = (
         select(literal(1))
-        .select_from(_with_keys())
+        .select_from(
+            usage_hour.outerjoin(
+                api_key,
+                (api_key.c.id == usage_hour.c.key_id)
+                & (api_key.c.organization_id == usage_hour.c.organization_id),
+            )
+        )
         .where(usage_hour.c.organization_id == organization_id)
     )
     row = tx.execute(
@@ -299,80 +311,8 @@ def read_first_steps(tx: Connection, organization_id: str) -> FirstSteps:
     return FirstSteps(answer=row.answer, own_key=row.own_key)
 
 
-def _within(scope: Scope, window: Window) -> list[ColumnElement[bool]]:
-    conditions = [
-        usage_hour.c.organization_id == scope.organization_id,
-        usage_hour.c.hour >= window.since,
-        usage_hour.c.hour < window.until,
-    ]
-    if scope.model is not None:
-        conditions.append(usage_hour.c.model == scope.model)
-    return conditions
-
-
-def _with_keys() -> Any:
-    return usage_hour.outerjoin(
-        api_key,
-        (api_key.c.id == usage_hour.c.key_id)
-        & (api_key.c.organization_id == usage_hour.c.organization_id),
-    )
-
-
-def _group(grouping: Grouping) -> tuple[ColumnElement[str], ColumnElement[str]]:
-    """Return what to group by and how to call it.
-
-    The portal mints a key for every browser and hour; those are one row, or they would drown the
-    keys that people made.
-    """
-    if grouping is Grouping.MODEL:
-        return usage_hour.c.model, usage_hour.c.model
-    group, label = _DELETED_KEYS
-    return (
-        case(
-            (api_key.c.id.is_(None), literal(group)),
-            (api_key.c.purpose.in_(_PLATFORM_KEYS), api_key.c.purpose),
-            else_=usage_hour.c.key_id,
-        ),
-        case(
-            (api_key.c.id.is_(None), literal(label)),
-            *(
-                (api_key.c.purpose == purpose, literal(label))
-                for purpose, label in _PLATFORM_KEYS.items()
-            ),
-            else_=api_key.c.name,
-        ),
-    )
-
-
-def _measured(measure: Measure) -> ColumnElement[int]:
-    match measure:
-        case Measure.SPEND:
-            return usage_hour.c.cost_nanos
-        case Measure.REQUESTS:
-            return usage_hour.c.requests
-        case Measure.TOKENS:
-            return usage_hour.c.input_tokens + usage_hour.c.output_tokens
-
-
-_SUMMED = (
-    "requests",
-    "failed",
-    "cancelled",
-    "orphaned",
-    "input_tokens",
-    "cached_input_tokens",
-    "output_tokens",
-    "cost_nanos",
-    "first_token_count",
-    "first_token_us_total",
-)
-
-
-def _sums() -> list[ColumnElement[Any]]:
-    return [func.sum(usage_hour.c[name]).label(name) for name in _SUMMED]
-
-
-def _totals(row: Row[Any]) -> Totals:
+def totals_of(row: Row[Any]) -> Totals:
+    """Return the sums that a row of `Slices` holds."""
     # PostgreSQL sums bigint as numeric, which arrives as Decimal.
-    sums = {name: int(getattr(row, name)) for name in _SUMMED}
+    sums = {name: int(getattr(row, name)) for name in SUMMED}
     return Totals(currency=row.currency, **sums)

@@ -202,6 +202,7 @@ def test_without_the_permission_nothing_is_read_or_changed(tx, budgets, admin):
         project_id=admin.project_id,
         project_name="",
         purpose=KeyPurpose.CLIENT,
+        is_of_platform=True,
         models=None,
     )
     with pytest.raises(Forbidden):

@@ -21,6 +21,7 @@ from tradewind.portal.budget_form import (
     Offered,
     budget_changes_of,
     budget_form_of,
+    changed_budget,
     new_budget_of,
     read_budget_form,
 )
@@ -28,6 +29,7 @@ from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
 from tradewind.portal.form_fields import Fields
 from tradewind.portal.parts import Portal
 from tradewind.portal.revisions import STALE, revision_of
+from tradewind.readmodels.budget_preview import BudgetPreview, preview_budget
 from tradewind.readmodels.limits import list_projects, priced_currencies
 
 ON_A_PAGE = 50
@@ -52,6 +54,8 @@ class NewBudgetPage:
     errors: FieldErrors = field(default_factory=FieldErrors)
     periods: tuple[tuple[str, str], ...] = PERIODS
     kinds: tuple[tuple[str, str], ...] = KINDS
+    preview: BudgetPreview | None = None
+    """Once it was asked what the budget would have stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class BudgetPage:
     errors: FieldErrors = field(default_factory=FieldErrors)
     is_stale: bool = False
     kinds: tuple[tuple[str, str], ...] = KINDS
+    preview: BudgetPreview | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,21 @@ def routes(portal: Portal) -> APIRouter:
             form = replace(form, scope=scope)
         page = NewBudgetPage(form, offered)
         return portal.shell.page(request, "budget_new.html", page, viewer=viewer)
+
+    @router.post("/budgets/preview", dependencies=own_form)
+    def preview_new(
+        request: Request, fields: Fields, viewer: Annotated[Viewer, Depends(may_write)]
+    ) -> Response:
+        form, errors = read_budget_form(fields), FieldErrors()
+        shown: BudgetPreview | None = None
+        with database.transaction() as tx:
+            offered = _offered(tx, viewer)
+            new = new_budget_of(form, offered, errors)
+            if new is not None:
+                shown = preview_budget(tx, viewer.organization_id, new, services.clock.now())
+        status = HTTPStatus.OK if shown is not None else HTTPStatus.UNPROCESSABLE_ENTITY
+        page = NewBudgetPage(form, offered, errors, preview=shown)
+        return portal.shell.page(request, "budget_new.html", page, viewer=viewer, status=status)
 
     @router.post("/budgets", dependencies=own_form)
     def add(
@@ -168,6 +188,25 @@ def routes(portal: Portal) -> APIRouter:
                 return RedirectResponse("/budgets", HTTPStatus.SEE_OTHER)
         return _answer(request, viewer, budget_id, form=form, errors=errors, status=status)
 
+    @router.post("/budgets/{budget_id}/preview", dependencies=own_form)
+    def preview(
+        request: Request,
+        budget_id: str,
+        fields: Fields,
+        viewer: Annotated[Viewer, Depends(may_write)],
+    ) -> Response:
+        form, errors = read_budget_form(fields), FieldErrors()
+        changes = budget_changes_of(form, errors)
+        if changes is None:
+            status = HTTPStatus.UNPROCESSABLE_ENTITY
+            return _answer(request, viewer, budget_id, form=form, errors=errors, status=status)
+        with database.transaction() as tx:
+            row = budgets.get_budget(tx, viewer, budget_id)
+            shown = preview_budget(
+                tx, viewer.organization_id, changed_budget(row, changes), services.clock.now()
+            )
+        return _answer(request, viewer, budget_id, form=form, preview=shown)
+
     @router.get("/budgets/{budget_id}/delete")
     def ask_to_delete(
         request: Request, budget_id: str, viewer: Annotated[Viewer, Depends(may_write)]
@@ -195,6 +234,7 @@ def routes(portal: Portal) -> APIRouter:
         *,
         form: BudgetForm | None = None,
         errors: FieldErrors | None = None,
+        preview: BudgetPreview | None = None,
         status: HTTPStatus = HTTPStatus.OK,
     ) -> Response:
         with database.transaction() as tx:
@@ -212,6 +252,7 @@ def routes(portal: Portal) -> APIRouter:
             can_write=viewer.may(Permission.LIMITS_WRITE),
             errors=errors or FieldErrors(),
             is_stale=is_stale,
+            preview=preview,
         )
         return portal.shell.page(request, "budget.html", page, viewer=viewer, status=status)
 

@@ -1,44 +1,45 @@
-"""Usage and cost: sums, a chart and a table from the hourly roll-up, and the same as CSV."""
+"""Usage and cost: sums, a chart, a forecast and a table from the hourly roll-up, and as files."""
 
-import csv
-import io
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Annotated
-from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
 from tradewind.core.errors import InvalidInput
-from tradewind.core.money import format_nanos
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.bearer import is_key_id
 from tradewind.features.accounts.schemas import Viewer
 from tradewind.portal.binding import Binding, binding_of_project
 from tradewind.portal.parts import Portal
-from tradewind.portal.request_filters import Since
 from tradewind.portal.series_colors import assign_colors
-from tradewind.readmodels.limits import limited_models
+from tradewind.portal.usage_files import usage_csv, usage_json
+from tradewind.portal.usage_filters import Chip, Choice, UsageFilters, read_usage_filters
+from tradewind.readmodels.limits import limited_models, list_projects
 from tradewind.readmodels.usage import (
-    MOST_EXPORTED_ROWS,
     MOST_ROWS,
     MOST_SERIES,
-    ExportedRow,
-    Grouping,
     GroupTotals,
-    Measure,
     Period,
-    Scope,
     Series,
+    Step,
     Totals,
     Window,
-    export,
+    check_readable,
     read_groups,
     read_series,
     read_totals,
-    window_of,
+)
+from tradewind.readmodels.usage_export import MOST_EXPORTED_ROWS, ExportedRow, export
+from tradewind.readmodels.usage_forecast import Forecast, read_forecast
+from tradewind.readmodels.usage_slices import (
+    MOST_EVENTS,
+    Grouping,
+    Measure,
+    read_tag_names,
 )
 
 PERIOD_LABELS = {
@@ -52,29 +53,15 @@ MEASURE_LABELS = {
     Measure.REQUESTS: "Requests",
     Measure.TOKENS: "Tokens",
 }
-GROUPING_LABELS = {Grouping.MODEL: "By model", Grouping.KEY: "By API key"}
-_BUCKET_WORDS = {
-    Period.DAY: "One-hour buckets",
-    Period.WEEK: "Three-hour buckets",
-    Period.MONTH: "Six-hour buckets",
-    Period.QUARTER: "One-day buckets",
+STEP_LABELS = {Step.HOUR: "Hours", Step.DAY: "Days"}
+_GROUPED = {
+    Grouping.MODEL: ("Model", "By model", "by model", "Models"),
+    Grouping.KEY: ("API key", "By API key", "by API key", "API keys"),
+    Grouping.PROJECT: ("Project", "By project", "by project", "Projects"),
+    Grouping.REGION: ("Region", "By region", "by region", "Regions"),
+    Grouping.TAG: ("Tag", "By tag", "by tag", "Values of the tag"),
+    Grouping.COST_CENTRE: ("Cost centre", "By cost centre", "by cost centre", "Cost centres"),
 }
-# The log of single calls goes back less far than the books.
-_LOG_SPANS = {
-    Period.DAY: Since.DAY,
-    Period.WEEK: Since.WEEK,
-    Period.MONTH: Since.MONTH,
-    Period.QUARTER: Since.MONTH,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One value of a filter, as a link to the page with it."""
-
-    label: str
-    href: str
-    is_current: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +77,30 @@ class ChartSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupRow:
+    """One line of the table."""
+
+    row: GroupTotals
+    requests_href: str | None
+    """The list of its calls; None where that list cannot be of it alone."""
+    narrow_href: str | None
+    """This page of this group alone; None where it is that, or could not be."""
+
+
+@dataclass(frozen=True, slots=True)
 class UsagePage:
-    period: Period
-    grouping: Grouping
-    measure: Measure
+    filters: UsageFilters
     currency: str | None
     """Of the chart, when it draws spend."""
     periods: list[Choice]
+    steps: list[Choice]
     measures: list[Choice]
     groupings: list[Choice]
+    tags: list[Choice]
+    """Names of tags to group by, when it is grouped by one."""
     currencies: list[Choice]
     """Empty unless there are two or more."""
+    chips: list[Chip]
     totals: list[Totals]
     requests: int
     failed: int
@@ -111,16 +111,38 @@ class UsagePage:
     bucket_words: str
     starts: list[datetime]
     series: list[ChartSeries]
-    groups: list[GroupTotals]
+    groups: list[GroupRow]
     is_cut: bool
     """There are more groups than the table shows."""
+    forecasts: Sequence[Forecast]
+    problem: str
+    """Why nothing can be shown of what was asked for; empty when it is."""
+    unread: int
+    """Calls of this time that are not kept one by one any more, where each had to be read."""
+    needs_events: bool
     csv_href: str
-    log_span: Since
-    """As much of the range as the list of requests can show."""
-    listed_groups: frozenset[str]
-    """Groups whose calls that list can show by themselves."""
+    json_href: str
     binding: Binding | None
     """What binds the project; None for whoever may not see limits."""
+    most_events: int = MOST_EVENTS
+
+    @property
+    def last_day(self) -> date:
+        """The day that holds the end of the window."""
+        return (self.window.until - timedelta(microseconds=1)).date()
+
+    @property
+    def group_word(self) -> str:
+        return _GROUPED[self.filters.by][0]
+
+    @property
+    def grouped_words(self) -> str:
+        words = _GROUPED[self.filters.by][2]
+        return f"{words} {self.filters.tag}" if self.filters.by is Grouping.TAG else words
+
+    @property
+    def groups_word(self) -> str:
+        return _GROUPED[self.filters.by][3]
 
 
 def routes(portal: Portal) -> APIRouter:
@@ -130,34 +152,83 @@ def routes(portal: Portal) -> APIRouter:
 
     @router.get("/usage")
     def usage(
-        *,
         request: Request,
         viewer: Annotated[Viewer, Depends(gate)],
-        period: Annotated[Period, Query(alias="range")] = Period.MONTH,
-        by: Grouping = Grouping.MODEL,
-        show: Measure = Measure.SPEND,
-        currency: Annotated[str, Query(max_length=3)] = "",
+        filters: Annotated[UsageFilters, Depends(read_usage_filters)],
     ) -> Response:
-        window = window_of(period, services.clock.now())
-        scope = Scope(viewer.organization_id)
-        series: list[Series] = []
         with services.database.transaction() as tx:
-            totals = read_totals(tx, scope, window)
+            page = _page(tx, viewer, filters)
+        return portal.shell.page(request, "usage.html", page, viewer=viewer)
+
+    @router.get("/usage.csv")
+    def as_csv(
+        viewer: Annotated[Viewer, Depends(gate)],
+        filters: Annotated[UsageFilters, Depends(read_usage_filters)],
+    ) -> Response:
+        rows, window = _exported(viewer, filters)
+        body = usage_csv(rows, _group_column(filters))
+        return _file(body, "text/csv; charset=utf-8", f"{_file_name(filters, window)}.csv")
+
+    @router.get("/usage.json")
+    def as_json(
+        viewer: Annotated[Viewer, Depends(gate)],
+        filters: Annotated[UsageFilters, Depends(read_usage_filters)],
+    ) -> Response:
+        rows, window = _exported(viewer, filters)
+        body = usage_json(rows, _group_column(filters))
+        return _file(body, "application/json", f"{_file_name(filters, window)}.json")
+
+    def _exported(viewer: Viewer, filters: UsageFilters) -> tuple[list[ExportedRow], Window]:
+        window = filters.window(services.clock.now())
+        scope = filters.scope(viewer.organization_id)
+        with services.database.transaction() as tx:
+            check_readable(tx, scope, window, filters.by)
+            rows = export(tx, scope, window, filters.by)
+        if len(rows) > MOST_EXPORTED_ROWS:
+            raise InvalidInput(
+                f"the export has more than {MOST_EXPORTED_ROWS:,} rows",
+                hint="choose a shorter range",
+            )
+        return rows, window
+
+    def _page(tx: Connection, viewer: Viewer, filters: UsageFilters) -> UsagePage:
+        now = services.clock.now()
+        window, scope = filters.window(now), filters.scope(viewer.organization_id)
+        by, show = filters.by, filters.show
+        tags = read_tag_names(tx, viewer.organization_id) if by is Grouping.TAG else []
+        if by is Grouping.TAG and not filters.tag and tags:
+            # The first is as good as any; the others are offered beside it.
+            return _page(tx, viewer, replace(filters, tag=tags[0]))
+        problem = ""
+        try:
+            check_readable(tx, scope, window, by)
+        except InvalidInput as error:
+            problem = "No call had a tag lately." if not (filters.tag or tags) else error.message
+        totals: list[Totals] = []
+        groups: list[GroupTotals] = []
+        series: list[Series] = []
+        unread = 0
+        needs_events = by.needs_events or scope.needs_events
+        if not problem:
+            totals = read_totals(tx, scope, window, by)
             groups = read_groups(tx, scope, window, by, show)
-            drawn = _currency(currency, totals) if show is Measure.SPEND else None
-            binding = _binding(tx, viewer) if viewer.may(Permission.LIMITS_READ) else None
-            if totals:
-                series = read_series(tx, scope, window, by, show, largest=groups, currency=drawn)
-        links = _Links(period, by, show, currency)
-        page = UsagePage(
-            period=period,
-            grouping=by,
-            measure=show,
+        if needs_events and not scope.needs_events and not problem:
+            kept = sum(entry.requests for entry in read_totals(tx, scope, window))
+            unread = max(0, kept - sum(entry.requests for entry in totals))
+        drawn = _currency(filters.currency, totals) if show is Measure.SPEND else None
+        if totals:
+            series = read_series(tx, scope, window, by, show, largest=groups, currency=drawn)
+        is_whole = not (filters.is_narrow and scope.needs_events)
+        return UsagePage(
+            filters=filters,
             currency=drawn,
-            periods=[links.to(label, period=value) for value, label in PERIOD_LABELS.items()],
-            measures=[links.to(label, show=value) for value, label in MEASURE_LABELS.items()],
-            groupings=[links.to(label, by=value) for value, label in GROUPING_LABELS.items()],
-            currencies=_currencies(links, totals, drawn),
+            periods=_periods(filters),
+            steps=_steps(filters, window),
+            measures=[filters.to(label, show=value) for value, label in MEASURE_LABELS.items()],
+            groupings=_groupings(filters),
+            tags=[filters.to(name, tag=name, value="") for name in tags],
+            currencies=_currencies(filters, totals, drawn),
+            chips=list(filters.chips(_names(tx, viewer, filters, groups))),
             totals=totals,
             requests=sum(entry.requests for entry in totals),
             failed=sum(entry.failed for entry in totals),
@@ -165,42 +236,29 @@ def routes(portal: Portal) -> APIRouter:
             cached_input_tokens=sum(entry.cached_input_tokens for entry in totals),
             output_tokens=sum(entry.output_tokens for entry in totals),
             window=window,
-            bucket_words=_BUCKET_WORDS[period],
+            bucket_words=_bucket_words(window),
             starts=window.starts,
             series=_colored(series),
-            groups=groups,
+            groups=[_row(filters, now, row) for row in groups],
             is_cut=len(groups) == MOST_ROWS,
-            csv_href=f"/usage.csv?{urlencode({'range': period.value})}",
-            log_span=_LOG_SPANS[period],
-            listed_groups=frozenset(
-                # The short-lived keys of the portal are one group here and many there.
-                row.group
-                for row in groups
-                if by is Grouping.MODEL or is_key_id(row.group)
-            ),
-            binding=binding,
+            forecasts=read_forecast(tx, scope, now) if is_whole else (),
+            problem=problem,
+            unread=unread,
+            needs_events=needs_events,
+            csv_href=filters.href("/usage.csv"),
+            json_href=filters.href("/usage.json"),
+            binding=_binding(tx, viewer) if viewer.may(Permission.LIMITS_READ) else None,
         )
-        return portal.shell.page(request, "usage.html", page, viewer=viewer)
 
-    @router.get("/usage.csv")
-    def usage_csv(
-        viewer: Annotated[Viewer, Depends(gate)],
-        period: Annotated[Period, Query(alias="range")] = Period.MONTH,
-    ) -> Response:
-        window = window_of(period, services.clock.now())
-        with services.database.transaction() as tx:
-            rows = export(tx, Scope(viewer.organization_id), window)
-        if len(rows) > MOST_EXPORTED_ROWS:
-            raise InvalidInput(
-                f"the export has more than {MOST_EXPORTED_ROWS:,} rows",
-                hint="choose a shorter range",
-            )
-        name = f"usage-{period.value}-{window.until:%Y-%m-%d}.csv"
-        return Response(
-            _csv(rows),
-            media_type="text/csv; charset=utf-8",
-            headers={"content-disposition": f'attachment; filename="{name}"'},
-        )
+    def _names(
+        tx: Connection, viewer: Viewer, filters: UsageFilters, groups: Sequence[GroupTotals]
+    ) -> Mapping[str, str]:
+        names = {row.group: row.label for row in groups} if filters.by is Grouping.KEY else {}
+        if filters.project:
+            names |= dict(list_projects(tx, viewer.organization_id))
+        if filters.key and viewer.may(Permission.KEYS_READ):
+            names |= {key.key_id: key.name for key in services.accounts.list_keys(tx, viewer)}
+        return names
 
     def _binding(tx: Connection, viewer: Viewer) -> Binding:
         budgets = services.budgets
@@ -217,42 +275,44 @@ def routes(portal: Portal) -> APIRouter:
     return router
 
 
-@dataclass(frozen=True, slots=True)
-class _Links:
-    """Addresses of this page with one filter changed; defaults stay out of them."""
+def _row(filters: UsageFilters, now: datetime, row: GroupTotals) -> GroupRow:
+    is_many_keys = filters.by is Grouping.KEY and not is_key_id(row.group)
+    narrow = filters.narrowed(row.group)
+    return GroupRow(
+        row,
+        # The short-lived keys of the portal are one group here and many there.
+        None if is_many_keys else filters.requests_href(now, row.group),
+        None if narrow == filters else narrow.href(),
+    )
 
-    period: Period
-    by: Grouping
-    show: Measure
-    currency: str
 
-    def to(
-        self,
-        label: str,
-        *,
-        period: Period | None = None,
-        by: Grouping | None = None,
-        show: Measure | None = None,
-        currency: str | None = None,
-    ) -> Choice:
-        target = _Links(
-            period or self.period,
-            by or self.by,
-            show or self.show,
-            self.currency if currency is None else currency,
+def _periods(filters: UsageFilters) -> list[Choice]:
+    # Hours that were chosen may be too many for another period.
+    return [
+        filters.to(label, period=value, first=None, last=None, step=None)._replace(
+            is_current=value is filters.period and not filters.is_custom
         )
-        return Choice(label, target.href, target == self)
+        for value, label in PERIOD_LABELS.items()
+    ]
 
-    @property
-    def href(self) -> str:
-        query = {
-            "range": self.period.value if self.period is not Period.MONTH else "",
-            "by": self.by.value if self.by is not Grouping.MODEL else "",
-            "show": self.show.value if self.show is not Measure.SPEND else "",
-            "currency": self.currency,
-        }
-        chosen = urlencode({name: value for name, value in query.items() if value})
-        return f"/usage?{chosen}" if chosen else "/usage"
+
+def _steps(filters: UsageFilters, window: Window) -> list[Choice]:
+    """Hours are offered where a chart has room for them."""
+    is_short = (window.until - window.since).days <= 31
+    return [
+        filters.to(label, step=value)
+        for value, label in STEP_LABELS.items()
+        if value is Step.DAY or is_short
+    ]
+
+
+def _groupings(filters: UsageFilters) -> list[Choice]:
+    return [filters.to(words[1], by=value) for value, words in _GROUPED.items()]
+
+
+def _bucket_words(window: Window) -> str:
+    hours = int(window.bucket.total_seconds()) // 3600
+    return {1: "One-hour", 3: "Three-hour", 6: "Six-hour", 24: "One-day"}[hours] + " buckets"
 
 
 def _currency(asked: str, totals: list[Totals]) -> str:
@@ -262,13 +322,13 @@ def _currency(asked: str, totals: list[Totals]) -> str:
     return present[0] if present else ""
 
 
-def _currencies(links: _Links, totals: list[Totals], drawn: str | None) -> list[Choice]:
+def _currencies(filters: UsageFilters, totals: list[Totals], drawn: str | None) -> list[Choice]:
     if drawn is None or len(totals) < 2:
         return []
     return [
         Choice(
             entry.currency,
-            links.to(entry.currency, currency=entry.currency).href,
+            filters.to(entry.currency, currency=entry.currency).href,
             entry.currency == drawn,
         )
         for entry in totals
@@ -280,49 +340,19 @@ def _colored(series: list[Series]) -> list[ChartSeries]:
     return [ChartSeries(line, colors[line.group]) for line in series]
 
 
-_COLUMNS = (
-    "bucket_start_utc",
-    "model",
-    "key_id",
-    "key_name",
-    "currency",
-    "cost",
-    "requests",
-    "failed",
-    "cancelled",
-    "orphaned",
-    "input_tokens",
-    "cached_input_tokens",
-    "output_tokens",
-)
+def _group_column(filters: UsageFilters) -> str:
+    return filters.by.value if filters.by.needs_events else ""
 
 
-def _csv(rows: list[ExportedRow]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_COLUMNS)
-    for row in rows:
-        totals = row.totals
-        writer.writerow(
-            (
-                row.start.isoformat(),
-                _harmless(row.model),
-                row.key_id,
-                _harmless(row.key_name),
-                totals.currency,
-                format_nanos(totals.cost_nanos),
-                totals.requests,
-                totals.failed,
-                totals.cancelled,
-                totals.orphaned,
-                totals.input_tokens,
-                totals.cached_input_tokens,
-                totals.output_tokens,
-            )
-        )
-    return text.getvalue()
+def _file_name(filters: UsageFilters, window: Window) -> str:
+    if filters.is_custom:
+        return f"usage-{filters.first}-to-{filters.last}"
+    return f"usage-{filters.period.value}-{window.until:%Y-%m-%d}"
 
 
-def _harmless(text: str) -> str:
-    # Spreadsheets run a cell that starts like a formula; names are chosen by people.
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+def _file(body: str, media_type: str, name: str) -> Response:
+    return Response(
+        body,
+        media_type=media_type,
+        headers={"content-disposition": f'attachment; filename="{name}"'},
+    )
