@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 from starlette.testclient import TestClient
 
+from tests.features.payments.card_parts import SECRET, Told, notice
 from tests.features.payments.test_bank_transfers import entry, statement
-from tests.features.payments.test_card_payments import SECRET, notice
 from tradewind.control.app import create_app
 from tradewind.features.payments.card_payments import CardPayments
 from tradewind.plugins.payments.stripe import Stripe
 from tradewind.readmodels.wallets import BilledOrganizations
-from tradewind.testing.fake_stripe import fake_stripe
+from tradewind.testing.fake_stripe import SECRET_KEY, fake_stripe
 
 pytestmark = pytest.mark.postgres
 
@@ -80,9 +80,11 @@ def card_client(database, services, stripe):
     cards = CardPayments(
         database,
         services.clock,
+        services.ledger,
         services.wallets,
         BilledOrganizations(services.billing),
-        Stripe("sk_test_x", (SECRET,), address=stripe.address),
+        Told(),
+        Stripe(SECRET_KEY, (SECRET,), address=stripe.address),
         back_url=lambda: "https://tradewind.example/wallet",
     )
     with TestClient(create_app(replace(services, card_payments=cards))) as client:

@@ -72,3 +72,12 @@ def test_when_to_be_told_is_kept(browser, send):
     send("/wallet/bank-top-ups", amount="5", currency="USD", key="k")
     send("/wallet/settings", low="2.5")
     assert 'value="2.5"' in browser.get("/wallet").text
+
+
+def test_without_a_processor_there_is_no_trace_of_cards(browser, send):
+    send("/wallet/bank-top-ups", amount="5", currency="USD", key="k")
+    page = main_of(browser.get("/wallet").text)
+    assert "card" not in page.replace('class="card', "").lower()
+    for path in ("/wallet/card-top-ups", "/wallet/cards", "/wallet/cards/remove"):
+        assert send(path, card_amount="5", currency="USD", key="k").status_code == 404
+    assert browser.get("/wallet/payments/pay_1").status_code == 404

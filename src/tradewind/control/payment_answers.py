@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from tradewind.control.bodies import Body, amount_of, nanos_of
-from tradewind.features.payments.rules.references import printed
+from tradewind.core.creditor_references import printed
 from tradewind.features.payments.schemas import (
     AutoTopUp,
     BankLineRow,
@@ -86,6 +86,7 @@ class WalletAnswer(BaseModel):
     low: str
     auto: AutoTopUpBody | None
     has_card: bool
+    card: str = Field(description="How people know it: `visa 4242, until 9/2031`.")
     lots: list[LotAnswer] = Field(description="In the order in which they are spent.")
     revision: int
 
@@ -107,7 +108,8 @@ class WalletAnswer(BaseModel):
                 amount=amount_of(auto.amount_nanos),
                 month_cap=amount_of(auto.month_cap_nanos),
             ),
-            has_card=wallet.has_card,
+            has_card=bool(wallet.card),
+            card=wallet.card,
             lots=[LotAnswer.of(lot) for lot in wallet.lots],
             revision=wallet.revision,
         )
@@ -137,6 +139,7 @@ class PaymentAnswer(BaseModel):
     reference_printed: str
     is_automatic: bool
     note: str
+    page: str = Field(description="Where somebody goes on with it, while it is pending.")
     created_at: datetime
     paid_at: datetime | None
 
@@ -156,6 +159,7 @@ class PaymentAnswer(BaseModel):
             reference_printed=printed(payment.reference),
             is_automatic=payment.is_automatic,
             note=payment.note,
+            page=payment.action_url,
             created_at=payment.created_at,
             paid_at=payment.paid_at,
         )

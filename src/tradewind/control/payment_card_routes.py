@@ -80,6 +80,22 @@ def add_card_routes(routes: Routes, services: ControlServices) -> None:
         by = _by(services, call)
         return BegunAnswer.of(cards.save_card(call.holder, body.currency, key=body.key, by=by))
 
+    @routes.delete(
+        "/wallet/cards",
+        permission=writes,
+        summary="Forget the saved card, and end automatic top-up",
+    )
+    def remove_card(call: Call) -> None:
+        cards.remove_card(call.holder)
+
+    @routes.post(
+        "/wallet/payments/{payment_id}:look",
+        permission=writes,
+        summary="Ask the processor how a payment stands, without waiting for its message",
+    )
+    def look(call: Call, payment_id: _Id) -> PaymentAnswer:
+        return PaymentAnswer.of(cards.look_again(call.holder, payment_id))
+
     @routes.post(
         "/wallet/invoices/{invoice_id}:pay", permission=writes, summary="Pay an invoice by card"
     )

@@ -4,6 +4,7 @@ from tradewind.core.settings import Settings
 from tradewind.db.database import Database
 from tradewind.features.payments.card_payments import CardPayments
 from tradewind.plugins.payments.registry import find_processor
+from tradewind.readmodels.disputed_invoices import DisputedInvoices
 from tradewind.readmodels.wallets import BilledOrganizations
 from tradewind.serve.services import Services
 
@@ -18,8 +19,10 @@ def build_card_payments(
     return CardPayments(
         database,
         services.clock,
+        services.ledger,
         services.wallets,
         BilledOrganizations(services.billing),
+        DisputedInvoices(services.sales),
         processor,
         back_url=lambda: f"{public_url}/wallet",
     )

@@ -6,6 +6,7 @@ import threading
 from tradewind.core.errors import Unavailable
 from tradewind.db.database import Database
 from tradewind.features.payments.card_payments import CardPayments
+from tradewind.features.payments.open_invoices import OpenInvoices
 from tradewind.features.payments.service import Wallets
 
 _EVERY_S = 5.0
@@ -13,7 +14,11 @@ _log = logging.getLogger(__name__)
 
 
 def look_after_wallets(
-    database: Database, wallets: Wallets, cards: CardPayments | None, stop: threading.Event
+    database: Database,
+    wallets: Wallets,
+    open_invoices: OpenInvoices,
+    cards: CardPayments | None,
+    stop: threading.Event,
 ) -> None:
     """Run until stopped. Each step is a transaction of its own; what a crash leaves undone the next
     round does.
@@ -23,6 +28,8 @@ def look_after_wallets(
         try:
             with database.transaction() as tx:
                 after = wallets.look_after(tx, after)
+            if not after:
+                open_invoices.pay_all(database)
             if cards is not None and not after:
                 cards.look_after()
                 cards.top_up_all()

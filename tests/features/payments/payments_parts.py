@@ -11,7 +11,9 @@ from tradewind.features.budgets.leasing import Leasing
 from tradewind.features.budgets.tables import budget
 from tradewind.features.budgets.wallets import WalletBudgets
 from tradewind.features.ledger.schemas import AccountKind, AccountRef
-from tradewind.features.payments.service import PaidIn, Wallets
+from tradewind.features.payments.bank_transfers import BankTransfers
+from tradewind.features.payments.schemas import PaidIn
+from tradewind.features.payments.service import Wallets
 from tradewind.readmodels.spend import read_spend
 from tradewind.readmodels.wallets import BilledOrganizations
 from tradewind.wire.leases import LeaseAsk, LeaseRequest
@@ -37,6 +39,7 @@ class PaidWorld:
         self.wallets = Wallets(
             world.clock, world.ledger, WalletBudgets(world.clock, read_spend), self.bills
         )
+        self.bank = BankTransfers(world.clock, self.wallets, self.bills)
         self._leasing = Leasing(world.clock, read_spend)
 
     @classmethod

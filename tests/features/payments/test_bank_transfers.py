@@ -6,19 +6,21 @@ from hypothesis import strategies as st
 
 from tests.features.billing.billing_parts import MARCH, event
 from tests.features.payments.payments_parts import ONE
-from tradewind.core.errors import Forbidden, InvalidInput, NotFound
-from tradewind.core.permissions import Role
-from tradewind.features.billing.schemas import InvoiceState, Mode
-from tradewind.features.ledger.schemas import AccountKind
-from tradewind.features.payments.bank_transfers import BankTransfers, reference_of_invoice
-from tradewind.features.payments.errors import BankLineSettled
-from tradewind.features.payments.rules.camt import read_statements
-from tradewind.features.payments.rules.references import (
+from tradewind.core.creditor_references import (
     candidates,
     creditor_reference,
     normalized,
     printed,
+    reference_of_invoice,
 )
+from tradewind.core.errors import Forbidden, InvalidInput, NotFound
+from tradewind.core.permissions import Role
+from tradewind.features.billing.papers.formats import PaperFormat, paper
+from tradewind.features.billing.schemas import InvoiceState, Mode
+from tradewind.features.ledger.schemas import AccountKind
+from tradewind.features.payments.bank_transfers import BankTransfers
+from tradewind.features.payments.errors import BankLineSettled
+from tradewind.features.payments.rules.camt import read_statements
 from tradewind.features.payments.schemas import LineState, PaymentState
 
 SPACE = "urn:iso:std:iso:20022:tech:xsd:camt.053.001.08"
@@ -177,6 +179,16 @@ def test_a_transfer_with_the_reference_of_an_invoice_pays_it_once(paid, invoice,
     again = take(paying, entry("3.00", bank="2"))
     assert (again.lines, again.known, again.unmatched) == (2, 1, 1)
     assert paid.balance(AccountKind.CASH, "bank") == 1_190_000_000
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("form", [PaperFormat.HTML, PaperFormat.UBL])
+def test_the_reference_that_a_paper_names_pays_its_invoice(paid, invoice, take, form):
+    frozen = paid.do(paid.world.billing.frozen, invoice.invoice_id)
+    text = paper(frozen, form).decode()
+    [reference] = {found for each in candidates(text) if (found := normalized(each))}
+    assert take(entry("1.19", reference=reference)).matched == 1
+    assert invoice_of(paid, invoice).state is InvoiceState.PAID
 
 
 @pytest.mark.postgres

@@ -1,69 +1,36 @@
 """Card payments against the small Stripe: what is posted is what was read back, once."""
 
-import json
 import time
 from datetime import timedelta
 
 import pytest
-from stripe import WebhookSignature
 
 from tests.features.billing.billing_parts import APRIL, MARCH, MAY, event
+from tests.features.payments.card_parts import OLDER, notice, state_of
 from tests.features.payments.payments_parts import ONE
 from tradewind.core.errors import Conflict, InvalidInput, NotFound, Unavailable
 from tradewind.features.billing.schemas import InvoiceState, Mode
 from tradewind.features.ledger.schemas import AccountKind
-from tradewind.features.payments.card_payments import CardPayments
 from tradewind.features.payments.errors import WalletShort
-from tradewind.features.payments.schemas import AutoTopUp, PaymentState, WalletSettings
+from tradewind.features.payments.schemas import PaymentState
 from tradewind.plugins.payments.base import NoticeRefused
-from tradewind.plugins.payments.stripe import Stripe
-from tradewind.testing.fake_stripe import fake_stripe
 
 pytestmark = pytest.mark.postgres
 
-SECRET, OLDER = "whsec_new", "whsec_old"
+
+@pytest.fixture
+def cards(world):
+    return world.cards
 
 
 @pytest.fixture
-def stripe():
-    with fake_stripe() as fake:
-        yield fake
+def acme(world):
+    return world.acme
 
 
 @pytest.fixture
-def cards(paid, stripe):
-    processor = Stripe("sk_test_x", (SECRET, OLDER), address=stripe.address)
-    return CardPayments(
-        paid.database,
-        paid.world.clock,
-        paid.wallets,
-        paid.bills,
-        processor,
-        back_url=lambda: "https://tradewind.example/wallet",
-    )
-
-
-@pytest.fixture
-def acme(paid):
-    return paid.world.add_buyer(mode=Mode.PREPAID)
-
-
-@pytest.fixture
-def admin(paid, acme):
-    return paid.admin(acme)
-
-
-def notice(object_id, *, secret=SECRET, at=None, kind="checkout.session.completed"):
-    """Return a message as Stripe signs it: its body and its signature."""
-    body = json.dumps({"id": "evt_1", "type": kind, "data": {"object": {"id": object_id}}})
-    moment = int(time.time()) if at is None else at
-    header = WebhookSignature.generate_signature_header(body, secret, moment)
-    return body.encode(), header
-
-
-def state_of(paid, admin, payment_id):
-    rows = paid.do(paid.wallets.payments, admin)
-    return next(row for row in rows if row.payment_id == payment_id)
+def admin(world):
+    return world.admin
 
 
 def test_a_paid_page_fills_the_wallet_once_however_often_it_is_told(
@@ -170,11 +137,8 @@ def test_an_invoice_is_paid_and_what_is_too_much_is_in_the_wallet(paid, stripe, 
 
 
 @pytest.fixture
-def topped_up(admin, stripe, cards):
-    payment, _ = cards.top_up(admin, 25 * ONE, "USD", key="k")
-    stripe.pay(payment.processor_id)
-    cards.take_notice(*notice(payment.processor_id))
-    return payment
+def topped_up(world):
+    return world.top_up()
 
 
 def test_what_is_not_spent_is_sent_back_once(paid, acme, admin, stripe, cards, topped_up):  # noqa: PLR0917
@@ -206,17 +170,8 @@ def test_a_refund_that_was_cut_off_is_ended(paid, acme, admin, stripe, cards, to
 
 
 @pytest.fixture
-def save(paid, acme, admin, stripe, cards):
-    """Save a card, and ask for top-ups of 5 below 2, at most 10 a month."""
-
-    def save(card="pm_good"):
-        payment, _ = cards.save_card(admin, "USD", key="c")
-        stripe.save_card(payment.processor_id, card)
-        cards.take_notice(*notice(payment.processor_id))
-        auto = AutoTopUp(2 * ONE, 5 * ONE, 10 * ONE)
-        paid.do(paid.wallets.set_up, admin, WalletSettings(auto=auto))
-
-    return save
+def save(world):
+    return world.save
 
 
 def test_a_low_wallet_is_topped_up_within_the_cap_of_the_month(paid, acme, save, cards, stripe):

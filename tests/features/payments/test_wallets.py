@@ -46,16 +46,15 @@ def look_after(paid):
     assert paid.do(paid.wallets.look_after, "") == ""
 
 
-def take_out(paid, organization_id, nanos, *, lot="k", key="r"):
+def take_out(paid, organization_id, nanos, *, key="r"):
     paid.do(
         paid.wallets.take_out,
         organization_id,
-        lot,
         nanos,
         AccountRef(AccountKind.CASH, "bank", "USD"),
         key=key,
         kind="refund",
-        subject="",
+        payment_id="pay_1",
     )
 
 

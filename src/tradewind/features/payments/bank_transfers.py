@@ -6,32 +6,35 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
-from tradewind.core.errors import Conflict, Forbidden, InvalidInput, NotFound
-from tradewind.core.ids import BankLineId, PaymentId
-from tradewind.core.permissions import Permission, require
-from tradewind.features.accounts.schemas import Actor, is_platform_administrator
-from tradewind.features.ledger.schemas import AccountKind, AccountRef
-from tradewind.features.payments import repository
-from tradewind.features.payments.errors import BankLineSettled
-from tradewind.features.payments.ports import Bills
-from tradewind.features.payments.rules.camt import read_statements
-from tradewind.features.payments.rules.references import (
+from tradewind.core.creditor_references import (
     body_of_invoice,
     candidates,
     creditor_reference,
     normalized,
 )
+from tradewind.core.errors import Conflict, Forbidden, InvalidInput, NotFound
+from tradewind.core.ids import BankLineId, PaymentId
+from tradewind.core.permissions import Permission, require
+from tradewind.features.accounts.schemas import Actor, is_platform_administrator
+from tradewind.features.ledger.schemas import AccountKind, AccountRef
+from tradewind.features.payments.errors import BankLineSettled
+from tradewind.features.payments.ports import Bills
+from tradewind.features.payments.repository import bank_lines as bank_lines_sql
+from tradewind.features.payments.repository import payments as payments_sql
+from tradewind.features.payments.rules.amounts import check_amount
+from tradewind.features.payments.rules.camt import read_statements
 from tradewind.features.payments.schemas import (
     BankLine,
     BankLineRow,
     Imported,
     LineState,
     OpenInvoice,
+    PaidIn,
     Payment,
     PaymentKind,
     PaymentState,
 )
-from tradewind.features.payments.service import PaidIn, Wallets, check_amount
+from tradewind.features.payments.service import Wallets
 
 BANK = "bank"
 _DIGITS = 14
@@ -69,7 +72,7 @@ class BankTransfers:
         # Begins with a letter that no invoice's number begins with.
         body = "W" + "".join(secrets.choice("0123456789") for _ in range(_DIGITS))
         own = f"{organization_id}:bank:{key}"
-        repository.add_payment(
+        payments_sql.add_payment(
             tx,
             {
                 "id": PaymentId.new(),
@@ -92,7 +95,7 @@ class BankTransfers:
                 "updated_at": now,
             },
         )
-        found = repository.payment_of_key(tx, own)
+        found = payments_sql.payment_of_key(tx, own)
         assert found is not None, "it was just added"
         if (found.amount_nanos, found.currency) != (nanos, currency):
             raise Conflict("the key belongs to another top-up", hint="use a new key")
@@ -112,7 +115,7 @@ class BankTransfers:
         for line, fingerprint in sorted(lines, key=lambda each: each.fingerprint):
             line_id = str(BankLineId.new())
             is_ours = line.nanos > 0 and not line.is_reversal
-            added = repository.add_bank_line(
+            added = bank_lines_sql.add_bank_line(
                 tx,
                 {
                     "id": line_id,
@@ -149,7 +152,7 @@ class BankTransfers:
     ) -> list[BankLineRow]:
         """Return bookings, those imported last first. Raises Forbidden."""
         _require(actor, Permission.FINANCE_READ)
-        return repository.list_bank_lines(
+        return bank_lines_sql.list_bank_lines(
             tx, state=state, before=before, limit=min(limit, PAGE_MAX)
         )
 
@@ -181,7 +184,7 @@ class BankTransfers:
         _require(actor, Permission.FINANCE_WRITE)
         self._locked(tx, line_id)
         values = {"state": LineState.IGNORED.value, "note": note[:_NOTE_MAX], "by": by}
-        repository.update_bank_line(tx, line_id, values)
+        bank_lines_sql.update_bank_line(tx, line_id, values)
         return self._found(tx, line_id)
 
     # --- what follows is private -------------------------------------------------------------
@@ -201,13 +204,13 @@ class BankTransfers:
                 note = str(error)
                 break
             return LineState.MATCHED
-        repository.update_bank_line(tx, line_id, {"note": note[:_NOTE_MAX]})
+        bank_lines_sql.update_bank_line(tx, line_id, {"note": note[:_NOTE_MAX]})
         return LineState.UNMATCHED
 
     def _meant(self, tx: Connection, reference: str) -> _Meant | None:
         if not reference:
             return None
-        payment = repository.payment_of_reference(tx, reference)
+        payment = payments_sql.payment_of_reference(tx, reference)
         if payment is not None:
             return _Meant(payment.organization_id, payment=payment)
         invoice = self._bills.invoice_of_number(tx, reference[4:])
@@ -241,7 +244,7 @@ class BankTransfers:
             self._fill_wallet(tx, line_id, line, meant, rest, by=by)
         if meant.payment is not None:
             self._note_paid(tx, meant.payment, rest)
-        repository.update_bank_line(
+        bank_lines_sql.update_bank_line(
             tx,
             line_id,
             {
@@ -279,7 +282,7 @@ class BankTransfers:
         values: dict[str, object] = {"paid_nanos": paid, "updated_at": now}
         if payment.state is not PaymentState.PAID and paid >= payment.amount_nanos:
             values |= {"state": PaymentState.PAID.value, "paid_at": now}
-        repository.update_payment(tx, payment.payment_id, values)
+        payments_sql.update_payment(tx, payment.payment_id, values)
 
     def _locked(self, tx: Connection, line_id: str) -> BankLineRow:
         row = self._found(tx, line_id)
@@ -288,15 +291,10 @@ class BankTransfers:
         return row
 
     def _found(self, tx: Connection, line_id: str) -> BankLineRow:
-        row = repository.lock_bank_line(tx, line_id)
+        row = bank_lines_sql.lock_bank_line(tx, line_id)
         if row is None:
             raise NotFound(f"there is no booking {line_id[:64]!r}")
         return row
-
-
-def reference_of_invoice(number: str) -> str:
-    """Return what a transfer for an invoice has to carry."""
-    return creditor_reference(body_of_invoice(number))
 
 
 def _is_open(line: BankLine) -> bool:

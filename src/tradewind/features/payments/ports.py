@@ -50,6 +50,16 @@ class Bills(Protocol):
         """Return the finalized invoice whose number has these letters and digits."""
         ...
 
+    def open_of_prepaid(self, tx: Connection, limit: int) -> Sequence[str]:
+        """Return finalized invoices of who pays ahead that are not paid, where the wallet may have
+        something for them; the oldest first.
+        """
+        ...
+
+    def lock_invoice(self, tx: Connection, invoice_id: str) -> OpenInvoice | None:
+        """Return a finalized invoice; whoever else changes it waits."""
+        ...
+
     def record_payment(  # noqa: PLR0917  billing's own order
         self,
         tx: Connection,
@@ -59,3 +69,11 @@ class Bills(Protocol):
         reference: str,
         key: str,
     ) -> object: ...
+
+
+class Dunning(Protocol):
+    """Who has to know that an invoice which was paid no longer is, or is again."""
+
+    def note_disputed(self, tx: Connection, invoice_id: str, *, is_unpaid: bool) -> None:
+        """Begin dunning for what the invoice charges, or end it. Idempotent."""
+        ...

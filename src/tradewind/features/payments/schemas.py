@@ -5,6 +5,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from tradewind.features.ledger.schemas import AccountRef
+
 
 class LotKind(StrEnum):
     PAID = "paid"
@@ -65,7 +67,8 @@ class Wallet:
     """The part of it that gateways hold for calls; most of that comes back."""
     low_nanos: int
     auto: AutoTopUp | None
-    has_card: bool
+    card: str
+    """How people know the saved card; empty where there is none."""
     lots: tuple[Lot, ...]
     """Of which something is left; those that expire first come first."""
     revision: int
@@ -95,8 +98,47 @@ class Payment:
     reference: str
     is_automatic: bool
     note: str
+    action_url: str
+    """Where somebody goes on with it, while it is pending."""
     created_at: datetime
     paid_at: datetime | None
+
+
+class ClawbackKind(StrEnum):
+    DISPUTE = "dispute"
+    """Whoever holds the card denies the payment at their bank."""
+    REFUND = "refund"
+    """Sent back at the processor's own pages."""
+
+
+class ClawbackState(StrEnum):
+    NONE = "none"
+    """Nothing moved yet, or ever."""
+    OPEN = "open"
+    FINAL = "final"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True)
+class Clawback:
+    """Money that the processor took back of a payment."""
+
+    clawback_id: str
+    payment_id: str
+    processor_id: str
+    kind: ClawbackKind
+    amount_nanos: int
+    taken_nanos: int
+    """The part that was taken out of the wallet; the rest the platform bears."""
+    currency: str
+    state: ClawbackState
+    reason: str
+    entry_id: str
+    """By which it left the processor's account; empty while it has not."""
+    moves: int
+    """Counts what was entered, so that each entry has a key."""
+    revision: int
+    created_at: datetime
 
 
 class Refund(NamedTuple):
@@ -106,6 +148,25 @@ class Refund(NamedTuple):
     state: PaymentState
     processor_id: str
     created_at: datetime
+
+
+class PaidIn(NamedTuple):
+    """Money or credit that is to be added to a wallet."""
+
+    organization_id: str
+    currency: str
+    nanos: int
+    source: AccountRef
+    """Where it comes from, by the ledger."""
+    key: str
+    kind: str
+    """Of the entry."""
+    at: datetime
+    subject: str
+    memo: str
+    by: str = ""
+    expires_at: datetime | None = None
+    payment_id: str | None = None
 
 
 class OpenInvoice(NamedTuple):

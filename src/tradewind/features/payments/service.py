@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Row
 
@@ -17,14 +17,19 @@ from tradewind.features.accounts.schemas import Actor, is_platform_administrator
 from tradewind.features.budgets.schemas import WalletStanding
 from tradewind.features.ledger.schemas import AccountKind, AccountRef, EntryDraft, Posting
 from tradewind.features.ledger.service import Ledger
-from tradewind.features.payments import repository
 from tradewind.features.payments.errors import PaymentKeyReused, WalletMissing, WalletShort
 from tradewind.features.payments.ports import Bills, HardBudgets
+from tradewind.features.payments.repository import clawbacks as clawbacks_sql
+from tradewind.features.payments.repository import payments as payments_sql
+from tradewind.features.payments.repository import wallets as wallets_sql
+from tradewind.features.payments.rules.amounts import check_amount, check_settings
 from tradewind.features.payments.rules.lots import consumed, spending_order
 from tradewind.features.payments.schemas import (
     AutoTopUp,
+    Clawback,
     Lot,
     LotKind,
+    PaidIn,
     Payment,
     Wallet,
     WalletSettings,
@@ -34,31 +39,10 @@ WALLET_LOW = "wallet.low"
 """What can be spent fell below what the organization said: once, until it is above again."""
 AT_ONCE = 100
 """Wallets of one transaction of the upkeep."""
-AMOUNT_MAX_NANOS = 10**16
-"""Ten million of a currency, in one payment."""
 PROMOTION = "promotion"
 PAGE_MAX = 500
 _MEMO_MAX = 200
 _KEY_MAX = 100
-
-
-class PaidIn(NamedTuple):
-    """Money or credit that is to be added to a wallet."""
-
-    organization_id: str
-    currency: str
-    nanos: int
-    source: AccountRef
-    """Where it comes from, by the ledger."""
-    key: str
-    kind: str
-    """Of the entry."""
-    at: datetime
-    subject: str
-    memo: str
-    by: str = ""
-    expires_at: datetime | None = None
-    payment_id: str | None = None
 
 
 class Wallets:
@@ -78,7 +62,7 @@ class Wallets:
         """Return the wallet of the actor's organization; None before anything was paid in."""
         require(actor, Permission.BILLING_READ)
         organization_id = str(actor.organization_id)
-        if repository.find_wallet(tx, organization_id) is None:
+        if wallets_sql.find_wallet(tx, organization_id) is None:
             return None
         return self.of(tx, organization_id)
 
@@ -87,9 +71,18 @@ class Wallets:
     ) -> list[Payment]:
         """Return what the organization paid or tried to, the newest first."""
         require(actor, Permission.BILLING_READ)
-        return repository.list_payments(
+        return payments_sql.list_payments(
             tx, str(actor.organization_id), before=before, limit=min(limit, PAGE_MAX)
         )
+
+    def clawbacks(
+        self, tx: Connection, actor: Actor, payments: Sequence[Payment]
+    ) -> list[Clawback]:
+        """Return what processors took back of payments of the actor's organization."""
+        require(actor, Permission.BILLING_READ)
+        own = str(actor.organization_id)
+        ids = [each.payment_id for each in payments if each.organization_id == own]
+        return clawbacks_sql.of_payments(tx, ids)
 
     def set_up(
         self,
@@ -108,9 +101,9 @@ class Wallets:
             raise PreconditionFailed(
                 "the wallet changed since you read it", hint="read it again, then change it"
             )
-        _check_settings(settings, has_card=bool(row.card))
+        check_settings(settings, has_card=bool(row.card))
         auto = settings.auto
-        repository.update_wallet(
+        wallets_sql.update_wallet(
             tx,
             row.organization_id,
             {
@@ -180,7 +173,7 @@ class Wallets:
         row = self._lock(tx, organization_id)
         payer = self._bills.payer(tx, organization_id)
         balance, standing = self._balance(tx, row), self._standing(tx, row)
-        lots = repository.lots_of(tx, organization_id)
+        lots = wallets_sql.lots_of(tx, organization_id)
         unspent = self._unspent(tx, row, balance, standing)
         left = consumed(lots, unspent)
         return Wallet(
@@ -192,7 +185,7 @@ class Wallets:
             held_nanos=0 if standing is None else min(unspent, standing.leased_nanos),
             low_nanos=row.low_nanos,
             auto=_auto(row),
-            has_card=bool(row.card),
+            card=row.card and (row.card_label or "a saved card"),
             lots=tuple(
                 shown
                 for lot in sorted(lots, key=spending_order)
@@ -206,7 +199,7 @@ class Wallets:
         payer = self._bills.payer(tx, organization_id)
         if payer is not None and payer.currency != currency:
             raise InvalidInput(f"this organization pays in {payer.currency}")
-        repository.add_wallet(tx, organization_id, currency, self._clock.now())
+        wallets_sql.add_wallet(tx, organization_id, currency, self._clock.now())
         row = self._lock(tx, organization_id)
         if row.currency != currency:
             raise InvalidInput(f"the wallet holds {row.currency}")
@@ -218,7 +211,7 @@ class Wallets:
         """
         self.open(tx, paid.organization_id, paid.currency)
         self._look(tx, self._lock(tx, paid.organization_id))
-        is_new = repository.add_lot(
+        is_new = wallets_sql.add_lot(
             tx,
             {
                 "id": WalletLotId.new(),
@@ -235,7 +228,7 @@ class Wallets:
             },
         )
         if not is_new:
-            former = repository.find_lot(tx, paid.key)
+            former = wallets_sql.find_lot(tx, paid.key)
             assert former is not None, "lots are never deleted"
             if (former.organization_id, former.amount_nanos, former.expires_at) != (
                 paid.organization_id,
@@ -264,46 +257,85 @@ class Wallets:
         self,
         tx: Connection,
         organization_id: str,
-        lot_key: str,
         nanos: int,
         target: AccountRef,
         *,
         key: str,
         kind: str,
-        subject: str,
+        payment_id: str,
     ) -> None:
-        """Take what is left of a lot out of a wallet; calls can spend it no more.
+        """Take what is left of a payment out of a wallet; calls can spend it no more.
 
-        Raises WalletMissing, WalletShort when less is left of the lot, or gateways hold it.
+        Raises WalletShort when less is left of it, or gateways hold it: then the caller's
+        transaction has to be given up.
         """
-        row = self._lock(tx, organization_id)
-        standing = self._look(tx, row)
-        lot = repository.find_lot(tx, lot_key)
-        free = -1 if standing is None else standing.left_nanos
-        if lot is None or lot.left_nanos < nanos or 0 <= free < nanos:
+        taken = self.take_up_to(
+            tx,
+            organization_id,
+            nanos,
+            target,
+            key=key,
+            kind=kind,
+            payment_id=payment_id,
+            is_any_money=False,
+        )
+        if taken < nanos:
             raise WalletShort(
-                f"{format_nanos(nanos)} {row.currency} are not left",
+                f"{format_nanos(nanos)} {target.currency} are not left",
                 hint="what calls hold comes back when they end; what is spent does not",
             )
-        repository.set_left(tx, lot.id, lot.left_nanos - nanos)
-        wallet = AccountRef(AccountKind.WALLET, organization_id, row.currency)
-        self._ledger.post(
-            tx,
-            EntryDraft(
-                key=key,
-                kind=kind,
-                at=self._clock.now(),
-                postings=(Posting(wallet, nanos), Posting(target, -nanos)),
-                subject=subject,
-            ),
-        )
-        self.refresh(tx, organization_id)
+
+    def take_up_to(
+        self,
+        tx: Connection,
+        organization_id: str,
+        nanos: int,
+        target: AccountRef,
+        *,
+        key: str,
+        kind: str,
+        payment_id: str,
+        is_any_money: bool,
+    ) -> int:
+        """Take what is there of an amount that went back to whoever paid; return how much it was.
+
+        The money of that payment goes first, and with `is_any_money` whatever else was paid in.
+        Credit that was given is left alone.
+        """
+        row = wallets_sql.lock_wallet(tx, organization_id)
+        if row is None or row.currency != target.currency:
+            return 0
+        standing = self._look(tx, row)
+        most = nanos if standing is None else min(nanos, standing.left_nanos)
+        lots = [lot for lot in wallets_sql.lots_of(tx, organization_id) if lot.kind is LotKind.PAID]
+        taken = 0
+        for lot in sorted(lots, key=lambda each: each.payment_id != payment_id):
+            part = min(most - taken, lot.left_nanos)
+            if part > 0 and (is_any_money or lot.payment_id == payment_id):
+                wallets_sql.set_left(tx, lot.lot_id, lot.left_nanos - part)
+                taken += part
+        if taken:
+            wallet = AccountRef(AccountKind.WALLET, organization_id, row.currency)
+            postings = (Posting(wallet, taken), Posting(target, -taken))
+            now = self._clock.now()
+            self._ledger.post(tx, EntryDraft(key, kind, now, postings, subject=payment_id))
+            self.refresh(tx, organization_id)
+        return taken
+
+    def free_nanos(self, tx: Connection, organization_id: str, currency: str) -> int:
+        """Return what no call has spent or holds, and keep it so until the transaction ends."""
+        row = wallets_sql.lock_wallet(tx, organization_id)
+        if row is None or row.currency != currency:
+            return 0
+        standing = self._look(tx, row)
+        unspent = self._unspent(tx, row, self._balance(tx, row), standing)
+        return unspent if standing is None else min(unspent, standing.left_nanos)
 
     def refresh(self, tx: Connection, organization_id: str) -> None:
         """Let calls spend exactly what the wallet holds: after every change of it, and from time to
         time, because billing takes out of it without telling.
         """
-        row = repository.lock_wallet(tx, organization_id)
+        row = wallets_sql.lock_wallet(tx, organization_id)
         if row is None:
             return
         payer = self._bills.payer(tx, organization_id)
@@ -320,8 +352,8 @@ class Wallets:
         Return where to go on; empty is: from the start.
         """
         for payer in self._bills.prepaid(tx, after, AT_ONCE):
-            repository.add_wallet(tx, payer.organization_id, payer.currency, self._clock.now())
-        ids = repository.wallets_after(tx, after, AT_ONCE)
+            wallets_sql.add_wallet(tx, payer.organization_id, payer.currency, self._clock.now())
+        ids = wallets_sql.wallets_after(tx, after, AT_ONCE)
         for organization_id in ids:
             self.refresh(tx, organization_id)
             self._expire(tx, organization_id)
@@ -331,17 +363,17 @@ class Wallets:
     def _expire(self, tx: Connection, organization_id: str) -> None:
         row = self._lock(tx, organization_id)
         now = self._clock.now()
-        if not any(_is_over(lot, now) for lot in repository.lots_of(tx, organization_id)):
+        if not any(_is_over(lot, now) for lot in wallets_sql.lots_of(tx, organization_id)):
             return
         standing = self._look(tx, row)
-        lots = repository.lots_of(tx, organization_id)
+        lots = wallets_sql.lots_of(tx, organization_id)
         for lot in (each for each in lots if _is_over(each, now)):
             # What calls hold of it comes back within a minute, and expires then.
             free = lot.left_nanos if standing is None else standing.left_nanos
             nanos = min(lot.left_nanos, free)
             if nanos <= 0:
                 continue
-            repository.set_left(tx, lot.lot_id, lot.left_nanos - nanos)
+            wallets_sql.set_left(tx, lot.lot_id, lot.left_nanos - nanos)
             wallet = AccountRef(AccountKind.WALLET, organization_id, row.currency)
             credit = AccountRef(AccountKind.CREDIT, PROMOTION, row.currency)
             self._ledger.post(
@@ -363,7 +395,7 @@ class Wallets:
         is_low = left < row.low_nanos
         if is_low == row.is_low:
             return
-        repository.update_wallet(tx, organization_id, {"is_low": is_low})
+        wallets_sql.update_wallet(tx, organization_id, {"is_low": is_low})
         if is_low:
             now = self._clock.now()
             enqueue(
@@ -381,7 +413,7 @@ class Wallets:
     # --- what follows is private -------------------------------------------------------------
 
     def _lock(self, tx: Connection, organization_id: str) -> Row[Any]:
-        row = repository.lock_wallet(tx, organization_id)
+        row = wallets_sql.lock_wallet(tx, organization_id)
         if row is None:
             raise WalletMissing("this organization has no wallet", hint="top it up, and it has one")
         return row
@@ -406,33 +438,10 @@ class Wallets:
         self.refresh(tx, row.organization_id)
         standing = self._standing(tx, row)
         unspent = self._unspent(tx, row, self._balance(tx, row), standing)
-        lots = repository.lots_of(tx, row.organization_id)
+        lots = wallets_sql.lots_of(tx, row.organization_id)
         for lot_id, left in consumed(lots, unspent).items():
-            repository.set_left(tx, lot_id, left)
+            wallets_sql.set_left(tx, lot_id, left)
         return standing
-
-
-def check_amount(nanos: int) -> None:
-    """Raises InvalidInput."""
-    if not 0 < nanos <= AMOUNT_MAX_NANOS:
-        raise InvalidInput(
-            f"the amount is not above 0 and at most {format_nanos(AMOUNT_MAX_NANOS)}"
-        )
-
-
-def _check_settings(settings: WalletSettings, *, has_card: bool) -> None:
-    amounts: Sequence[int] = [settings.low_nanos]
-    if settings.auto is not None:
-        auto = settings.auto
-        amounts = [settings.low_nanos, auto.below_nanos]
-        check_amount(auto.amount_nanos)
-        check_amount(auto.month_cap_nanos)
-        if auto.month_cap_nanos < auto.amount_nanos:
-            raise InvalidInput("the cap of a month is below a single top-up")
-        if not has_card:
-            raise InvalidInput("automatic top-up needs a saved card", hint="save one first")
-    if not all(0 <= nanos <= AMOUNT_MAX_NANOS for nanos in amounts):
-        raise InvalidInput("an amount is negative or too large")
 
 
 def _auto(row: Row[Any]) -> AutoTopUp | None:

@@ -29,6 +29,7 @@ wallet = Table(
     Column("auto_month_cap_nanos", BigInteger),
     Column("customer", Text, nullable=False, comment="the processor's name of the buyer"),
     Column("card", Text, nullable=False, comment="the processor's name of a saved card"),
+    Column("card_label", Text, nullable=False, server_default="", comment="how people know it"),
     Column("revision", Integer, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
@@ -80,6 +81,7 @@ payment = Table(
     Column("reference", Text, nullable=False, comment="creditor reference of a bank transfer"),
     Column("is_automatic", Boolean, nullable=False),
     Column("note", Text, nullable=False, comment="why it failed"),
+    Column("action_url", Text, nullable=False, server_default="", comment="where somebody goes on"),
     Column("key", Text, nullable=False, unique=True),
     Column("by", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
@@ -100,6 +102,7 @@ payment = Table(
     ),
     Index("uq_payment_reference", "reference", unique=True, postgresql_where="reference <> ''"),
     Index(None, "organization_id", "id"),
+    Index("ix_payment_intent_id", "processor", "intent_id", postgresql_where="intent_id <> ''"),
     Index("ix_payment_pending", "updated_at", postgresql_where="state = 'pending'"),
 )
 
@@ -118,6 +121,36 @@ refund = Table(
     CheckConstraint("state IN ('pending', 'paid', 'failed')", name="state"),
     Index(None, "payment_id"),
     Index("ix_refund_pending", "id", postgresql_where="state = 'pending'"),
+)
+
+clawback = Table(
+    "clawback",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("payment_id", Text, ForeignKey(payment.c.id), nullable=False),
+    Column("processor", Text, nullable=False),
+    Column("processor_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("amount_nanos", BigInteger, nullable=False),
+    Column("taken_nanos", BigInteger, nullable=False, comment="out of the wallet"),
+    Column("currency", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("entry_id", Text, nullable=False, comment="empty while nothing left"),
+    Column("moves", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("kind IN ('dispute', 'refund')", name="kind"),
+    CheckConstraint("state IN ('none', 'open', 'final', 'returned')", name="state"),
+    CheckConstraint("amount_nanos > 0 AND taken_nanos BETWEEN 0 AND amount_nanos", name="amount"),
+    CheckConstraint("(entry_id <> '') = (state IN ('open', 'final'))", name="entry"),
+    Index("uq_clawback_processor_id", "processor", "processor_id", unique=True),
+    Index(None, "payment_id"),
+    Index("ix_clawback_open", "updated_at", postgresql_where="state = 'open'"),
+    Index(
+        "ix_clawback_short", "id", postgresql_where="entry_id <> '' AND taken_nanos < amount_nanos"
+    ),
 )
 
 bank_line = Table(

@@ -1,25 +1,41 @@
 """Stripe, through its own SDK.
 
-Formats: docs.stripe.com/api (checkout/sessions, payment_intents, setup_intents, refunds,
-idempotent_requests), docs.stripe.com/webhooks (signatures), docs.stripe.com/currencies (minor
-units). A payment of ours is named in the `metadata` of whatever Stripe keeps of it.
+Formats: docs.stripe.com/api (checkout/sessions, payment_intents, setup_intents, payment_methods,
+charges, refunds, disputes, transfers, idempotent_requests), docs.stripe.com/webhooks (signatures),
+docs.stripe.com/currencies (minor units). A payment of ours is named in the `metadata` of whatever
+Stripe keeps of it.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import stripe
 
-from tradewind.core.errors import InvalidInput, Unavailable
-from tradewind.core.money import NANOS_PER_UNIT
+from tradewind.core.errors import Unavailable
 from tradewind.plugins.payments.base import (
+    About,
     Asked,
     Checkout,
     Notice,
     NoticeRefused,
     ProcessorRefused,
     Standing,
+    TakenBack,
+    Transfer,
+)
+from tradewind.plugins.payments.stripe_answers import (
+    OUR_REFUND,
+    OURS,
+    Found,
+    card_label,
+    disputed,
+    minor_of,
+    ours,
+    refunded,
+    standing_of,
+    text_of,
 )
 
 NAME = "stripe"
@@ -28,13 +44,9 @@ TOLERANCE_S = 300
 _TIMEOUT_S = 20
 _TRIES_AGAIN = 2
 _ID_MAX = 255
-_OURS = "tradewind_payment"
-# docs.stripe.com/currencies#zero-decimal, and #three-decimal: the last digit of those is 0.
-_WITHOUT_DIGITS = frozenset(
-    {"BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA"}
-    | {"PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"}
-)
-_WITH_THREE_DIGITS = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
+_MOST_REFUNDS = 100
+"""Of one payment: Stripe's largest page."""
+_UNCONFIRMED = frozenset({"authentication_required", "authentication_not_handled"})
 
 
 class Stripe:
@@ -59,6 +71,8 @@ class Stripe:
     def name(self) -> str:
         return NAME
 
+    # --- pages -------------------------------------------------------------------------------
+
     def pay(self, asked: Asked) -> Checkout:
         return self._checkout(
             asked,
@@ -74,7 +88,7 @@ class Stripe:
                         },
                     }
                 ],
-                "payment_intent_data": {"metadata": {_OURS: asked.payment_id}},
+                "payment_intent_data": {"metadata": {OURS: asked.payment_id}},
             },
         )
 
@@ -94,7 +108,7 @@ class Stripe:
             "success_url": asked.back_url,
             "cancel_url": asked.back_url,
             "client_reference_id": asked.payment_id,
-            "metadata": {_OURS: asked.payment_id},
+            "metadata": {OURS: asked.payment_id},
             **more,
         }
         if asked.customer:
@@ -102,41 +116,41 @@ class Stripe:
         made = self._call(
             self._client.v1.checkout.sessions.create, params, _key("checkout", asked.payment_id)
         )
-        return Checkout(_text(made, "id"), _text(made, "url"))
+        return Checkout(text_of(made, "id"), text_of(made, "url"))
 
     def standing(self, processor_id: str) -> Standing:
         if processor_id.startswith("pi_"):
-            found = self._read(self._client.v1.payment_intents.retrieve, processor_id)
-            return _of_intent(found)
+            return standing_of(self._read(self._client.v1.payment_intents.retrieve, processor_id))
         session = self._read(self._client.v1.checkout.sessions.retrieve, processor_id)
-        ours = _ours(session)
-        state = _text(session, "status")
+        state, payment_id = text_of(session, "status"), ours(session)
         if state == "expired":
-            return Standing("failed", 0, "", ours, why="the page was left")
+            return Standing("failed", 0, "", payment_id, why="the page was left")
         if state != "complete":
-            return Standing("pending", 0, "", ours)
-        if _text(session, "mode") == "setup":
-            setup = self._read(
-                self._client.v1.setup_intents.retrieve, _text(session, "setup_intent")
-            )
-            is_done = _text(setup, "status") == "succeeded"
-            return Standing(
-                "paid" if is_done else "pending",
-                0,
-                _text(session, "currency").upper(),
-                ours,
-                card=_text(setup, "payment_method"),
-                customer=_text(setup, "customer") or _text(session, "customer"),
-            )
+            return Standing("pending", 0, "", payment_id)
+        if text_of(session, "mode") == "setup":
+            return self._card_of(session)
         # The session says that it was paid; the intent says how much came.
-        intent = self._read(
-            self._client.v1.payment_intents.retrieve, _text(session, "payment_intent")
-        )
-        found = _of_intent(intent)
-        if found.payment_id != ours:
+        found = self.standing(text_of(session, "payment_intent"))
+        if found.payment_id != payment_id:
             raise Unavailable("Stripe names two payments for one page")
-        # Somebody whose card was refused on the page may try another one there.
-        return found if found.state == "paid" else found._replace(state="pending")
+        # The page is done with: what is refused now is a debit that was slow, and has failed.
+        return found._replace(state="pending") if found.state == "confirm" else found
+
+    def _card_of(self, session: Found) -> Standing:
+        setup = self._read(self._client.v1.setup_intents.retrieve, text_of(session, "setup_intent"))
+        pending = Standing("pending", 0, text_of(session, "currency").upper(), ours(session))
+        if text_of(setup, "status") != "succeeded":
+            return pending
+        card = text_of(setup, "payment_method")
+        method = self._read(self._client.v1.payment_methods.retrieve, card)
+        return pending._replace(
+            state="paid",
+            card=card,
+            card_label=card_label(method),
+            customer=text_of(setup, "customer") or text_of(session, "customer"),
+        )
+
+    # --- saved cards -------------------------------------------------------------------------
 
     def charge(self, asked: Asked, card: str) -> tuple[str, Standing]:
         params: dict[str, Any] = {
@@ -144,26 +158,99 @@ class Stripe:
             "currency": asked.currency.lower(),
             "customer": asked.customer,
             "payment_method": card,
+            "payment_method_types": ["card"],
             "off_session": True,
             "confirm": True,
             "description": asked.description,
-            "metadata": {_OURS: asked.payment_id},
+            "metadata": {OURS: asked.payment_id},
         }
-        made = self._call(
-            self._client.v1.payment_intents.create, params, _key("charge", asked.payment_id)
-        )
-        return _text(made, "id"), _of_intent(made)
+        try:
+            made = self._call(
+                self._client.v1.payment_intents.create, params, _key("charge", asked.payment_id)
+            )
+        except ProcessorRefused as error:
+            # docs.stripe.com/payments/save-and-reuse#charge-saved-payment-method: the error brings
+            # the intent with it, which nobody may confirm any more from here.
+            intent_id = _unconfirmed_intent(error)
+            if not intent_id:
+                raise
+            return intent_id, Standing("confirm", 0, "", asked.payment_id, intent_id=intent_id)
+        return text_of(made, "id"), standing_of(made)
+
+    def cancel(self, intent_id: str) -> Standing:
+        params: dict[str, Any] = {"cancellation_reason": "abandoned"}
+        try:
+            made = self._call(
+                partial(self._client.v1.payment_intents.cancel, intent_id),
+                params,
+                _key("cancel", intent_id),
+            )
+        except ProcessorRefused:
+            # It is done, or was given up before.
+            return self.standing(intent_id)
+        return standing_of(made)
+
+    def forget_card(self, card: str) -> None:
+        try:
+            self._call(
+                partial(self._client.v1.payment_methods.detach, card),
+                {},
+                _key("detach", card),
+            )
+        except ProcessorRefused:
+            found = self._read(self._client.v1.payment_methods.retrieve, card)
+            if text_of(found, "customer"):
+                raise
+
+    # --- money that goes back, and on --------------------------------------------------------
 
     def refund(self, intent_id: str, nanos: int, currency: str, key: str) -> str:
         params: dict[str, Any] = {
             "payment_intent": intent_id,
             "amount": minor_of(nanos, currency),
-            "metadata": {"tradewind_refund": key},
+            "metadata": {OUR_REFUND: key},
         }
         made = self._call(self._client.v1.refunds.create, params, _key("refund", key))
-        if _text(made, "status") in {"failed", "canceled"}:
+        if text_of(made, "status") in {"failed", "canceled"}:
             raise ProcessorRefused("Stripe could not refund it")
-        return _text(made, "id")
+        return text_of(made, "id")
+
+    def taken_back(self, object_id: str) -> Sequence[TakenBack]:
+        if object_id.startswith(("du_", "dp_")):
+            return [disputed(self._read(self._client.v1.disputes.retrieve, object_id))]
+        client = self._client.v1
+        is_charge = object_id.startswith(("ch_", "py_"))
+        read = client.charges.retrieve if is_charge else client.refunds.retrieve
+        of = self._read(read, object_id)
+        intent_id = text_of(of, "payment_intent")
+        if not intent_id:
+            return []
+        listed = _answered(
+            lambda: client.refunds.list({"payment_intent": intent_id, "limit": _MOST_REFUNDS})
+        )
+        return [refunded(each) for each in _data(listed)]
+
+    def transfer(self, asked: Transfer) -> str:
+        """docs.stripe.com/connect/separate-charges-and-transfers. An idempotency key lives for a
+        day; the group is there for ever, so that it is looked for first.
+        """
+        client = self._client.v1.transfers
+        listed = _answered(lambda: client.list({"transfer_group": asked.key, "limit": 1}))
+        minor = minor_of(asked.nanos, asked.currency)
+        for known in _data(listed):
+            told = known.get("amount"), text_of(known, "currency"), text_of(known, "destination")
+            if told != (minor, asked.currency.lower(), asked.account):
+                raise ProcessorRefused(f"{asked.key[:64]!r} was another transfer")
+            return text_of(known, "id")
+        params: dict[str, Any] = {
+            "amount": minor,
+            "currency": asked.currency.lower(),
+            "destination": asked.account,
+            "transfer_group": asked.key,
+        }
+        return text_of(self._call(client.create, params, _key("transfer", asked.key)), "id")
+
+    # --- messages ----------------------------------------------------------------------------
 
     def read_notice(self, body: bytes, signature: str) -> Notice:
         """Return what a webhook is about. Two secrets are right while one is being replaced.
@@ -174,67 +261,62 @@ class Stripe:
             raise NoticeRefused("the signature is missing, wrong or too old")
         try:
             told = json.loads(body)
-            event_id, kind, about = told["id"], told["type"], told["data"]["object"]["id"]
-        except (ValueError, KeyError, TypeError) as error:
+            event_id, kind, about = told["id"], told["type"], told["data"]["object"]
+            object_id, of = about["id"], about.get("object", "")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise NoticeRefused("this is no event") from error
         if not all(
-            isinstance(each, str) and len(each) <= _ID_MAX for each in (event_id, kind, about)
+            isinstance(each, str) and len(each) <= _ID_MAX
+            for each in (event_id, kind, object_id, of)
         ):
             raise NoticeRefused("this is no event")
-        return Notice(event_id, kind, about)
+        return Notice(event_id, kind, _about(kind, of), object_id)
 
-    def _call(self, act: Any, params: dict[str, Any], key: str) -> dict[str, Any]:
+    def _call(self, act: Any, params: dict[str, Any], key: str) -> Found:
         return _answered(lambda: act(params, {"idempotency_key": key}))
 
-    def _read(self, act: Any, object_id: str) -> dict[str, Any]:
+    def _read(self, act: Any, object_id: str) -> Found:
+        if not object_id:
+            raise Unavailable("Stripe names nothing where something has to be")
         return _answered(lambda: act(object_id))
 
 
-def minor_of(nanos: int, currency: str) -> int:
-    """Return an amount in what Stripe counts a currency in. Raises InvalidInput for a rest."""
-    unit = _unit(currency)
-    if nanos % unit:
-        raise InvalidInput(f"the amount is finer than {currency} can be paid in")
-    minor = nanos // unit
-    if currency in _WITH_THREE_DIGITS and minor % 10:
-        raise InvalidInput(f"the last digit of an amount in {currency} has to be 0")
-    return minor
+def _about(kind: str, of: str) -> About:
+    """docs.stripe.com/api/events/types: a charge is of interest only when it was refunded."""
+    if of in {"dispute", "refund"} or (of == "charge" and kind == "charge.refunded"):
+        return About.TAKEN_BACK
+    return About.PAYMENT if of in {"checkout.session", "payment_intent"} else About.OTHER
 
 
-def _unit(currency: str) -> int:
-    if currency in _WITHOUT_DIGITS:
-        return NANOS_PER_UNIT
-    return NANOS_PER_UNIT // (1000 if currency in _WITH_THREE_DIGITS else 100)
-
-
-def _of_intent(intent: dict[str, Any]) -> Standing:
-    currency, status = _text(intent, "currency").upper(), _text(intent, "status")
-    received = intent.get("amount_received")
-    if not isinstance(received, int) or not currency:
-        raise Unavailable("Stripe answered without an amount")
-    state = {"succeeded": "paid", "canceled": "failed", "requires_payment_method": "failed"}.get(
-        status, "pending"
-    )
-    return Standing(
-        state,
-        received * _unit(currency),
-        currency,
-        _ours(intent),
-        intent_id=_text(intent, "id"),
-        why="" if state != "failed" else f"Stripe says {status}",
-    )
-
-
-def _answered(act: Any) -> dict[str, Any]:
+def _answered(act: Any) -> Found:
     try:
         answer = act()
     except stripe.CardError as error:
         raise ProcessorRefused(f"the card was refused ({error.code})") from error
     except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
         raise Unavailable("Stripe does not answer") from error
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:
+        raise Unavailable("Stripe refuses the secret key") from error
+    except stripe.IdempotencyError as error:
+        # Something was done under this key before; it is not known here what.
+        raise Unavailable("Stripe knows this key from another call") from error
     except stripe.StripeError as error:
         raise ProcessorRefused(f"Stripe refuses this ({error.code or 'no reason'})") from error
-    return cast("dict[str, Any]", answer.to_dict())
+    return cast("Found", answer.to_dict())
+
+
+def _unconfirmed_intent(error: ProcessorRefused) -> str:
+    cause = error.__cause__
+    if not isinstance(cause, stripe.CardError) or cause.code not in _UNCONFIRMED:
+        return ""
+    body = cast("Found", cause.json_body or {})
+    told = cast("Found", body.get("error") or {})
+    return text_of(cast("Found", told.get("payment_intent") or {}), "id")
+
+
+def _data(listed: Found) -> list[Found]:
+    data = listed.get("data")
+    return cast("list[Found]", data) if isinstance(data, list) else []
 
 
 def _is_signed(body: bytes, signature: str, secret: str) -> bool:
@@ -250,13 +332,3 @@ def _is_signed(body: bytes, signature: str, secret: str) -> bool:
 
 def _key(what: str, own: str) -> str:
     return f"tradewind-{what}-{own}"
-
-
-def _ours(found: dict[str, Any]) -> str:
-    metadata = found.get("metadata")
-    return _text(cast("dict[str, Any]", metadata), _OURS) if isinstance(metadata, dict) else ""
-
-
-def _text(found: dict[str, Any], name: str) -> str:
-    value = found.get(name)
-    return value if isinstance(value, str) else ""

@@ -1,8 +1,5 @@
-"""Wallet: what the organization holds, and how to fill it. Bank: what came in and is nobody's."""
+"""Wallet: what the organization holds, how to fill it by bank, and when to be told."""
 
-import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated
 
@@ -10,99 +7,28 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from tradewind.core.errors import Conflict, InvalidInput, NotFound
-from tradewind.core.money import format_nanos
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
-from tradewind.features.payments.rules.references import printed
-from tradewind.features.payments.schemas import (
-    BankLineRow,
-    LineState,
-    Payment,
-    Wallet,
-    WalletSettings,
-)
+from tradewind.features.payments.schemas import AutoTopUp, WalletSettings
 from tradewind.portal.amounts import amount
 from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
 from tradewind.portal.form_fields import Fields, FormFields
 from tradewind.portal.parts import Portal
-
-_SHOWN = 50
-_LONGEST = 100
-
-
-@dataclass(frozen=True, slots=True)
-class WalletPage:
-    wallet: Wallet | None
-    payments: Sequence[Payment]
-    can_write: bool
-    key: str
-    """Sent with the form, so that a form that is sent twice asks once."""
-    amount: str = ""
-    currency: str = "USD"
-    low: str = ""
-    errors: FieldErrors = field(default_factory=FieldErrors)
-
-    def money(self, nanos: int) -> str:
-        return format_nanos(nanos, digits=2)
-
-    def printed(self, reference: str) -> str:
-        return printed(reference)
-
-
-@dataclass(frozen=True, slots=True)
-class BankPage:
-    lines: Sequence[BankLineRow]
-    can_write: bool
-    line_id: str = ""
-    """The one whose form was sent."""
-    to: str = ""
-    errors: FieldErrors = field(default_factory=FieldErrors)
-
-    def money(self, nanos: int) -> str:
-        return format_nanos(nanos, digits=2)
+from tradewind.portal.wallet_page import amount_of, currency_of, key_of, text_of, wallet_shower
 
 
 def routes(portal: Portal) -> APIRouter:
     router = APIRouter()
-    _add_wallet(router, portal)
-    _add_bank(router, portal)
-    return router
-
-
-def _add_wallet(router: APIRouter, portal: Portal) -> None:
     services, access = portal.services, portal.access
     database, wallets, bank = services.database, services.wallets, services.bank_transfers
     may_read = access.allowed(Permission.BILLING_READ)
     may_write = access.allowed(Permission.BILLING_WRITE)
     own_form = [Depends(access.own_form)]
-
-    def answer(
-        request: Request,
-        viewer: Viewer,
-        fields: FormFields | None = None,
-        errors: FieldErrors | None = None,
-        status: HTTPStatus = HTTPStatus.OK,
-    ) -> Response:
-        with database.transaction() as tx:
-            found = wallets.wallet(tx, viewer)
-            payments = wallets.payments(tx, viewer, limit=_SHOWN)
-        low = "" if found is None or not found.low_nanos else format_nanos(found.low_nanos)
-        currency = "USD" if found is None else found.currency
-        page = WalletPage(
-            wallet=found,
-            payments=payments,
-            can_write=viewer.may(Permission.BILLING_WRITE),
-            key=_text(fields, "key") or secrets.token_hex(8),
-            amount=_text(fields, "amount"),
-            currency=_text(fields, "currency") or currency,
-            low=_text(fields, "low") or low,
-            errors=errors or FieldErrors(),
-        )
-        return portal.shell.page(request, "wallet.html", page, viewer=viewer, status=status)
+    show = wallet_shower(portal)
 
     @router.get("/wallet")
     def wallet(request: Request, viewer: Annotated[Viewer, Depends(may_read)]) -> Response:
-        return answer(request, viewer)
+        return show(request, viewer)
 
     @router.post("/wallet/bank-top-ups", dependencies=own_form)
     def top_up(
@@ -110,16 +36,12 @@ def _add_wallet(router: APIRouter, portal: Portal) -> None:
     ) -> Response:
         errors = FieldErrors()
         try:
-            nanos = amount(_text(fields, "amount"), "the amount")
-            if nanos is None:
-                raise InvalidInput("there is no amount", hint="write it like 250")  # noqa: TRY301
-            currency = _text(fields, "currency").strip().upper()
-            key = _text(fields, "key") or secrets.token_hex(8)
+            nanos, currency = amount_of(fields, "amount"), currency_of(fields)
             with database.transaction() as tx:
-                bank.announce(tx, viewer, nanos, currency, key=key, by=viewer.name)
+                bank.announce(tx, viewer, nanos, currency, key=key_of(fields), by=viewer.name)
         except (Conflict, InvalidInput) as error:
             errors.add("amount", error)
-            return answer(request, viewer, fields, errors, HTTPStatus.UNPROCESSABLE_ENTITY)
+            return show(request, viewer, fields, errors, HTTPStatus.UNPROCESSABLE_ENTITY)
         return RedirectResponse("/wallet#payments", HTTPStatus.SEE_OTHER)
 
     @router.post("/wallet/settings", dependencies=own_form)
@@ -127,62 +49,55 @@ def _add_wallet(router: APIRouter, portal: Portal) -> None:
         request: Request, fields: Fields, viewer: Annotated[Viewer, Depends(may_write)]
     ) -> Response:
         errors = FieldErrors()
-        try:
-            low = amount(_text(fields, "low"), "the amount") or 0
-            with database.transaction() as tx:
-                former = wallets.wallet(tx, viewer)
-                auto = None if former is None else former.auto
-                wallets.set_up(tx, viewer, WalletSettings(low, auto))
-        except (InvalidInput, NotFound) as error:
-            errors.add("low", error)
-            return answer(request, viewer, fields, errors, HTTPStatus.UNPROCESSABLE_ENTITY)
+        with errors.at("low"):
+            low = amount(text_of(fields, "low"), "the amount") or 0
+            try:
+                with database.transaction() as tx:
+                    former = wallets.wallet(tx, viewer)
+                    auto = None if former is None else former.auto
+                    wallets.set_up(tx, viewer, WalletSettings(low, auto))
+            except NotFound as error:
+                errors.add(WHOLE_FORM, error)
+        return _done(request, viewer, fields, errors)
+
+    @router.post("/wallet/automatic", dependencies=own_form)
+    def set_automatic(
+        request: Request, fields: Fields, viewer: Annotated[Viewer, Depends(may_write)]
+    ) -> Response:
+        """Empty fields are: never."""
+        errors = FieldErrors()
+        auto = _read_auto(fields, errors)
+        if not errors:
+            try:
+                with database.transaction() as tx:
+                    former = wallets.wallet(tx, viewer)
+                    low = 0 if former is None else former.low_nanos
+                    wallets.set_up(tx, viewer, WalletSettings(low, auto))
+            except InvalidInput as error:
+                errors.add("auto_amount", error)
+            except NotFound as error:
+                errors.add(WHOLE_FORM, error)
+        return _done(request, viewer, fields, errors)
+
+    def _done(
+        request: Request, viewer: Viewer, fields: FormFields, errors: FieldErrors
+    ) -> Response:
+        if errors:
+            return show(request, viewer, fields, errors, HTTPStatus.UNPROCESSABLE_ENTITY)
         return RedirectResponse("/wallet", HTTPStatus.SEE_OTHER)
 
-
-def _add_bank(router: APIRouter, portal: Portal) -> None:
-    services, access = portal.services, portal.access
-    database, bank = services.database, services.bank_transfers
-    may_read = access.allowed(Permission.FINANCE_READ)
-    may_write = access.allowed(Permission.FINANCE_WRITE)
-    own_form = [Depends(access.own_form)]
-
-    def answer(
-        request: Request,
-        viewer: Viewer,
-        sent: tuple[str, str] = ("", ""),
-        errors: FieldErrors | None = None,
-        status: HTTPStatus = HTTPStatus.OK,
-    ) -> Response:
-        with database.transaction() as tx:
-            lines = bank.lines(tx, viewer, state=LineState.UNMATCHED, limit=_SHOWN)
-        can_write = viewer.may(Permission.FINANCE_WRITE)
-        page = BankPage(lines, can_write, sent[0], sent[1], errors or FieldErrors())
-        return portal.shell.page(request, "bank.html", page, viewer=viewer, status=status)
-
-    @router.get("/bank")
-    def unmatched(request: Request, viewer: Annotated[Viewer, Depends(may_read)]) -> Response:
-        return answer(request, viewer)
-
-    @router.post("/bank/{line_id}", dependencies=own_form)
-    def assign(
-        request: Request,
-        line_id: str,
-        fields: Fields,
-        viewer: Annotated[Viewer, Depends(may_write)],
-    ) -> Response:
-        to, errors = _text(fields, "to").strip(), FieldErrors()
-        try:
-            with database.transaction() as tx:
-                if fields.is_checked("set_aside"):
-                    bank.set_aside(tx, viewer, line_id, "set aside", by=viewer.name)
-                else:
-                    bank.assign(tx, viewer, line_id, to, by=viewer.name)
-        except (Conflict, InvalidInput, NotFound) as error:
-            errors.add(WHOLE_FORM, error)
-            status = HTTPStatus(error.status)
-            return answer(request, viewer, (line_id, to), errors, status)
-        return RedirectResponse("/bank", HTTPStatus.SEE_OTHER)
+    return router
 
 
-def _text(fields: FormFields | None, name: str) -> str:
-    return "" if fields is None else fields.text(name)[:_LONGEST]
+def _read_auto(fields: FormFields, errors: FieldErrors) -> AutoTopUp | None:
+    read: dict[str, int | None] = {}
+    for name in ("below", "auto_amount", "cap"):
+        with errors.at(name):
+            read[name] = amount(text_of(fields, name), "the amount")
+    given = {name: nanos for name, nanos in read.items() if nanos is not None}
+    if errors or not given:
+        return None
+    for name in read:
+        if name not in given:
+            errors.say(name, "there is no amount", "fill all three, or none")
+    return None if errors else AutoTopUp(given["below"], given["auto_amount"], given["cap"])

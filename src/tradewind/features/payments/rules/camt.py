@@ -13,9 +13,9 @@ from hashlib import sha256
 from typing import NamedTuple
 from xml.parsers import expat
 
+from tradewind.core.creditor_references import normalized
 from tradewind.core.errors import InvalidInput
 from tradewind.core.money import parse_nanos
-from tradewind.features.payments.rules.references import normalized
 from tradewind.features.payments.schemas import BankLine
 
 FILE_MAX_BYTES = 1024 * 1024
