@@ -14,6 +14,12 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
 TOKENS = ("cached_input", "cache_write", "output")
+PART_OF = {
+    "audio_input_tokens": "input",
+    "audio_output_tokens": "output",
+    "reasoning_tokens": "output",
+}
+CALLS = {"upstream", "estimated"}
 
 
 def group(row: dict[str, str], project: str, price: str) -> tuple[str, ...]:
@@ -32,7 +38,19 @@ def rows_of(file: str) -> Iterator[dict[str, str]]:
 def event_cost(row: dict[str, str]) -> Decimal:
     tokens = {name: int(row[f"{name}_tokens"]) for name in TOKENS}
     tokens["input"] = int(row["input_tokens"]) - tokens["cached_input"] - tokens["cache_write"]
-    parts = [n * Decimal(row[f"{name}_price"]) for name, n in tokens.items()]
+    meters, prices = json.loads(row["meters"]), json.loads(row["meter_prices"])
+    parts = [
+        n * Decimal(price)
+        for m, price in prices.items()
+        if (n := meters.get(m, 0)) and m not in PART_OF
+    ]
+    for name, whole in PART_OF.items():
+        taken = min(meters.get(name, 0), tokens[whole]) if name in prices else 0
+        tokens[whole] -= taken
+        parts.append(taken * Decimal(prices.get(name, 0)))
+    if "requests" in prices and "requests" not in meters and row["usage_source"] in CALLS:
+        parts.append(Decimal(prices["requests"]))
+    parts += [n * Decimal(row[f"{name}_price"]) for name, n in tokens.items()]
     return rounded(sum(parts, Decimal()) / 10**6, 9)
 
 
@@ -44,7 +62,8 @@ def main(invoice_file: str, settlement_file: str, events_file: str) -> int:
     for row in rows_of(settlement_file):
         settled[group(row, "project_id", "price_id")] += Decimal(row["cost"])
     for row in rows_of(events_file):
-        if event_cost(row) != Decimal(row["cost"]):
+        # What corrects another says itself by how much.
+        if not row["corrects"] and event_cost(row) != Decimal(row["cost"]):
             wrong.append(f"event {row['event_id']} costs {event_cost(row)}, not {row['cost']}")
         called[group(row, "project_id", "price_id")] += Decimal(row["cost"])
     for line in it["lines"]:

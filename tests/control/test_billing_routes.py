@@ -124,9 +124,47 @@ def test_an_invoice_is_drawn_up_finalized_taken_out_and_credited(
     assert api("POST", f"/invoices/{row['id']}:credit", body).json() == note
     fine = {**body, "key": "k2", "lines": [{"seq": 1, "amount": "0.001"}]}
     assert api("POST", f"/invoices/{row['id']}:credit", fine).status_code == 422
+    for form, start in (("pdf", b"%PDF-"), ("ubl", b"<?xml"), ("html", b"<!doctype")):
+        paper = api("GET", f"/credit-notes/{note['id']}/paper?format={form}")
+        assert paper.content.startswith(start)
+        assert note["number"] in paper.headers["content-disposition"]
+    assert api("GET", f"/credit-notes/{note['id']}/paper?format=events").status_code == 422
     assert api("POST", f"/invoices/{row['id']}:void").json()["code"] == "invoice_final"
     [listed] = api("GET", "/invoices").json()["invoices"]
     assert (listed["credited"], listed["open"]) == ("2.98", "2.97")
+
+
+def test_drafts_and_accounts_are_listed_and_settling_by_hand_comes_to_an_end(
+    api, charged, organization_id, hour
+):
+    until = (hour + timedelta(hours=1)).isoformat()
+    [draft] = api("POST", "/drafts", {"organization": organization_id, "until": until}).json()[
+        "invoices"
+    ]
+
+    assert api("GET", "/drafts").json() == {"invoices": [draft], "next": None}
+    assert api("GET", "/accounts").json() == {"accounts": [charged], "next": None}
+    assert api("POST", "/settlements").json() == {
+        "is_busy": False,
+        "hours": 0,
+        "lines": 0,
+        "entries": 0,
+    }
+
+
+def test_a_project_has_a_cost_centre_and_tags(api, first_run, database):
+    with database.transaction() as tx:
+        project_id = tx.execute(text("SELECT id FROM project LIMIT 1")).scalar_one()
+    body = {"cost_centre": "CC-7", "tags": {"team": "search"}}
+
+    assert api("PUT", f"/labels/{project_id}", body).json() == {"project": project_id, **body}
+
+    assert api("GET", "/labels").json() == {"labels": [{"project": project_id, **body}]}
+    many = {"tags": {f"t{at}": "" for at in range(17)}}
+    assert api("PUT", f"/labels/{project_id}", many).status_code == 422
+    assert api("PUT", f"/labels/{project_id}", {"cost_centre": "\x07"}).status_code == 422
+    assert api("PUT", f"/labels/{project_id}", {}).status_code == 200
+    assert api("GET", "/labels").json() == {"labels": []}
 
 
 def test_settings_are_read_as_they_were_set_and_never_over_somebody_elses(

@@ -176,7 +176,7 @@ def test_an_administrator_of_an_organization_has_no_business_in_the_books(
         role = Role.ADMIN
 
         def may(self, permission):
-            return permission is not Permission.ACCOUNTS_WRITE
+            return permission is not Permission.PLATFORM_WRITE
 
     books, someone = Books(services.ledger), Someone()
     rate = FxRate("EUR", "USD", 1, "s", NOW)

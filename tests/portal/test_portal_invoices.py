@@ -110,6 +110,22 @@ def test_an_invoice_is_listed_with_its_lines_and_papers(browser, world, draft):
         assert browser.get(f"/invoices/{draft}/paper?format={form}").status_code == 200
 
 
+def test_a_credit_note_is_linked_and_taken_out(browser, world, draft):
+    with world.database.transaction() as tx:
+        row = world.billing.finalize(tx, draft)
+        note = world.billing.credit(tx, row.invoice_id, reason="outage", key="k")
+
+    shown = main_of(browser.get(f"/invoices/{draft}"))
+
+    paper = f"/credit-notes/{note.credit_note_id}/paper"
+    assert f'href="{paper}?format=ubl"' in shown
+    for form in ("pdf", "html", "ubl", "csv", "focus", "json"):
+        file = browser.get(f"{paper}?format={form}")
+        assert note.number in file.headers["content-disposition"]
+    assert browser.get(f"{paper}?format=events").status_code == 422
+    assert browser.get("/credit-notes/cn_x/paper").status_code == 404
+
+
 def test_an_invoice_that_is_not_there_is_not_found(browser):
     assert browser.get("/invoices/inv_x").status_code == 404
     assert browser.get("/invoices/inv_x/paper").status_code == 404

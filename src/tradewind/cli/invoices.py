@@ -28,7 +28,7 @@ def list_all(
     settings = load_settings(data=data)
     from tradewind.serve import billing as served  # noqa: PLC0415
 
-    rows = [_as_json(row) for row in served.list_invoices(settings, organization, limit)]
+    rows = [invoice_as_json(row) for row in served.list_invoices(settings, organization, limit)]
     if json:
         typer.echo(jsonlib.dumps({"invoices": rows}))
         return
@@ -41,7 +41,7 @@ def list_all(
 
 @invoices.command()
 def export(
-    invoice: Annotated[str, typer.Argument(help="Its id.")],
+    invoice: Annotated[str, typer.Argument(help="Its id, or that of a credit note.")],
     file: Annotated[Path, typer.Argument(help="A file that is not there yet.")],
     form: Annotated[
         str,
@@ -50,7 +50,7 @@ def export(
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write a finalized invoice, or what it was made from, to a file."""
+    """Write a finalized invoice, what it was made from, or a credit note to a file."""
     settings = load_settings(data=data)
     from tradewind.features.billing.papers.formats import PaperFormat  # noqa: PLC0415
     from tradewind.serve import billing as served  # noqa: PLC0415
@@ -59,7 +59,9 @@ def export(
         wanted = PaperFormat(form)
     except ValueError:
         raise typer.BadParameter(f"{form!r} is no format", param_hint="--format") from None
-    size = served.export(settings, invoice, wanted, file)
+    is_credit_note = invoice.startswith("cn_")
+    written = served.export_credit if is_credit_note else served.export
+    size = written(settings, invoice, wanted, file)
     if json:
         told = {"invoice": invoice, "format": form, "file": str(file), "bytes": size}
         typer.echo(jsonlib.dumps(told))
@@ -67,7 +69,7 @@ def export(
     typer.echo(f"{file} has {size:,} bytes.")
 
 
-def _as_json(row: "InvoiceRow") -> dict[str, Any]:
+def invoice_as_json(row: "InvoiceRow") -> dict[str, Any]:
     from tradewind.features.billing.drawing import amount  # noqa: PLC0415
 
     return {

@@ -1,7 +1,6 @@
 """What the routes of billing take and answer. Amounts are decimals of their currency."""
 
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -12,7 +11,7 @@ from tradewind.core.errors import InvalidInput
 from tradewind.core.ids import OrganizationId
 from tradewind.core.money import format_nanos
 from tradewind.features.billing.drawing import amount
-from tradewind.features.billing.rules.minor_units import minor_digits
+from tradewind.features.billing.rules.minor_units import minor_in
 from tradewind.features.billing.rules.taxes import TaxRule
 from tradewind.features.billing.schemas import (
     BillingAccount,
@@ -277,11 +276,7 @@ class CreditBody(Body):
             return None
         found: dict[int, int] = {}
         for line in self.lines:
-            exact = Decimal(line.amount).scaleb(minor_digits(currency))
-            # What is less than a cent would be lost without a word.
-            if exact != int(exact):
-                raise InvalidInput(f"{line.amount} cannot be paid in {currency}")
-            found[line.seq] = int(exact)
+            found[line.seq] = minor_in(line.amount, currency)
         if len(found) != len(self.lines):
             raise InvalidInput("a line is named twice")
         return found

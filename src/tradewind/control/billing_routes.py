@@ -24,6 +24,13 @@ from tradewind.control.billing_answers import (
     TaxRuleBody,
     TaxRuleList,
 )
+from tradewind.control.billing_labels import (
+    AccountPage,
+    LabelAnswer,
+    LabelBody,
+    LabelList,
+    SettledAnswer,
+)
 from tradewind.control.pages import After, Limit
 from tradewind.control.services import ControlServices
 from tradewind.control.span import in_utc
@@ -97,12 +104,44 @@ def _add_for_members(routes: Routes, office: Office) -> None:
                 data = events_csv(call.tx, invoice_id).encode()
             case _:
                 data = paper(frozen, form)
-        name = f"{frozen.content.number}.{form.suffix}"
-        return Response(
-            data,
-            media_type=form.media_type,
-            headers={"content-disposition": f'attachment; filename="{name}"'},
-        )
+        return _file(frozen.content.number, form, data)
+
+    @routes.get(
+        "/billing/credit-notes/{credit_note_id}/paper",
+        permission=reads,
+        summary="A credit note as a file; it has no settlement lines and no calls of its own",
+    )
+    def credit_file(
+        call: Call,
+        credit_note_id: _Id,
+        form: Annotated[PaperFormat, Query(alias="format")] = PaperFormat.PDF,
+    ) -> Response:
+        frozen = office.frozen_credit(call.tx, call.holder, credit_note_id)
+        return _file(frozen.content.number, form, paper(frozen, form))
+
+    @routes.get(
+        "/billing/labels", permission=reads, summary="Cost centres and tags of the projects"
+    )
+    def labels(call: Call) -> LabelList:
+        return LabelList.of(office.own_labels(call.tx, call.holder))
+
+    @routes.put(
+        "/billing/labels/{project_id}",
+        permission=Permission.BILLING_WRITE,
+        summary="Say which cost centre and tags the usage of a project carries from now on",
+    )
+    def set_label(call: Call, project_id: _Id, body: LabelBody) -> LabelAnswer:
+        label = body.to_label()
+        office.set_own_label(call.tx, call.holder, project_id, label)
+        return LabelAnswer.of(project_id, label)
+
+
+def _file(number: str, form: PaperFormat, data: bytes) -> Response:
+    return Response(
+        data,
+        media_type=form.media_type,
+        headers={"content-disposition": f'attachment; filename="{number}.{form.suffix}"'},
+    )
 
 
 def _add_settings(routes: Routes, office: Office) -> None:
@@ -121,6 +160,15 @@ def _add_settings(routes: Routes, office: Office) -> None:
     def set_issuer(call: Call, body: IssuerBody) -> IssuerBody:
         office.set_issuer(call.tx, call.holder, body.to_issuer())
         return body
+
+    @routes.get("/billing/accounts", permission=reads, summary="Everybody's billing accounts")
+    def all_accounts(call: Call, limit: Limit = 100, after: After = None) -> AccountPage:
+        rows = office.accounts(call.tx, call.holder, after=after or "", limit=limit + 1)
+        shown = rows[:limit]
+        return AccountPage(
+            accounts=[AccountAnswer.of(row) for row in shown],
+            next=shown[-1].organization_id if len(rows) > limit else None,
+        )
 
     @routes.get(
         "/billing/accounts/{organization_id}", permission=reads, summary="A billing account"
@@ -160,6 +208,23 @@ def _add_settings(routes: Routes, office: Office) -> None:
 
 def _add_writing(routes: Routes, office: Office) -> None:
     reads, writes = Permission.FINANCE_READ, Permission.FINANCE_WRITE
+
+    @routes.post(
+        "/billing/settlements",
+        permission=writes,
+        summary="Take changed hours into the ledger now; call it until none is left",
+    )
+    def settle(call: Call) -> SettledAnswer:
+        return SettledAnswer.of(office.settle(call.tx, call.holder))
+
+    @routes.get("/billing/drafts", permission=reads, summary="Everybody's drafts")
+    def drafts(call: Call, limit: Limit = 100, after: After = None) -> InvoicePage:
+        rows = office.drafts(call.tx, call.holder, before=after, limit=limit + 1)
+        shown = rows[:limit]
+        return InvoicePage(
+            invoices=[InvoiceAnswer.of(row) for row in shown],
+            next=shown[-1].invoice_id if len(rows) > limit else None,
+        )
 
     @routes.post(
         "/billing/drafts",

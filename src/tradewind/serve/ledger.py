@@ -19,6 +19,8 @@ from tradewind.features.ledger.schemas import (
     WholeEntry,
 )
 from tradewind.features.ledger.service import Ledger
+from tradewind.features.payouts.checks import payout_checks
+from tradewind.readmodels.archive_checks import archive_checks
 from tradewind.readmodels.receipt_checks import receipt_checks
 from tradewind.serve.resting_platform import any_database
 
@@ -31,7 +33,7 @@ def further_checks() -> Sequence[NamedCheck]:
 
     Whatever posts adds its own here.
     """
-    return (*billing_checks(), *receipt_checks())
+    return (*billing_checks(), *payout_checks(), *receipt_checks(), *archive_checks())
 
 
 def verify(settings: Settings, progress: Progress) -> Verification:

@@ -1,4 +1,4 @@
-"""Settles hours that are over, and closes months whose time of grace is over."""
+"""Settles hours that are over, earns what was paid ahead, closes months whose grace is over."""
 
 import logging
 import threading
@@ -36,6 +36,7 @@ class BillingUpkeep:
         while not stop.is_set():
             try:
                 self.settle(stop)
+                self.earn(stop)
                 self.close(stop)
             except (Conflict, Unavailable) as error:
                 _log.warning("billing stands still: %s", error)
@@ -48,6 +49,13 @@ class BillingUpkeep:
             with self._database.transaction() as tx:
                 done = self._billing.settle(tx)
             hours = 0 if done is None else done.hours
+
+    def earn(self, stop: threading.Event) -> None:
+        """Enter what was paid ahead and is earned by now."""
+        lines = 1
+        while lines and not stop.is_set():
+            with self._database.transaction() as tx:
+                lines = self._billing.earn(tx)
 
     def close(self, stop: threading.Event) -> None:
         """Go on with the close that is under way, or begin the one that is due.

@@ -22,7 +22,8 @@ from tradewind.features.billing.schemas import (
     Party,
     TaxTreatment,
 )
-from tradewind.features.billing.service import Billing, TaxTable
+from tradewind.features.billing.service import Billing
+from tradewind.features.billing.tax_table import TaxTable
 from tradewind.features.catalog.builtin import SMOLLM2
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.ledger.schemas import AccountKind, AccountRef
@@ -94,7 +95,7 @@ class World:
             create_default_partition(connection, "usage_event")
         return world
 
-    def add_price(self, *, seller="", is_charged=True, currency="USD") -> str:
+    def add_price(self, *, seller="", is_charged=True, currency="USD", meters=None) -> str:
         price_id = str(PriceId.new())
         with self.database.transaction() as tx:
             tx.execute(
@@ -109,6 +110,7 @@ class World:
                     effective_at=MARCH,
                     seller=seller,
                     is_charged=is_charged,
+                    meters=meters or {},
                 )
             )
         return price_id

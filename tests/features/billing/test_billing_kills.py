@@ -27,7 +27,16 @@ def busy(database):
     buyers = [world.add_buyer() for _ in range(ORGANIZATIONS)]
     world.use(
         *(
-            event(each, price, MARCH + at * HOUR, cost_nanos=1_000_000_001)
+            event(
+                each,
+                price,
+                MARCH + at * HOUR,
+                cost_nanos=1_000_000_001,
+                meters={"images": 3},
+                provider_cost_nanos=700,
+                provider_currency="EUR",
+                host="openai",
+            )
             for each in buyers
             for at in range(HOURS)
         )
@@ -73,4 +82,10 @@ def test_killed_runs_go_on_and_settle_and_invoice_everything_once(busy, database
     assert busy.balance(AccountKind.PAYABLE, "mistral") == -(
         ORGANIZATIONS * HOURS * (1_000_000_001 - 30_000_000)
     )
+    hosts = ORGANIZATIONS * HOURS * 700
+    assert busy.balance(AccountKind.PROVIDER_COST, "openai", "EUR") == hosts
+    assert busy.balance(AccountKind.PROVIDER_PAYABLE, "openai", "EUR") == -hosts
+    with busy.database.transaction() as tx:
+        lines = [line for row in rows for line, _ in busy.billing.lines(tx, row.invoice_id)]
+    assert {line.evidence.quantities["images"] for line in lines} == {3 * HOURS}
     assert busy.differences() == []

@@ -3,12 +3,15 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
+import zlib
 from decimal import Decimal
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 
 from tests.features.billing.billing_parts import HOUR, MARCH, event
@@ -16,7 +19,10 @@ from tradewind.features.billing.papers.page import page
 from tradewind.features.billing.papers.pdf import pdf
 from tradewind.features.billing.papers.tables import FOCUS_COLUMNS, focus_csv, lines_csv, table
 from tradewind.features.billing.papers.ubl import CAC, CBC, CREDIT_NOTE, INVOICE, ubl
+from tradewind.gateway.record import cost_nanos
 from tradewind.readmodels.invoice_evidence import events_csv, settlement_csv
+from tradewind.snapshot.contents import Price
+from tradewind.usage.event import Usage, UsageSource
 
 pytestmark = pytest.mark.postgres
 SCRIPT = Path(__file__).parents[3] / "bench" / "recompute_invoice.py"
@@ -103,6 +109,22 @@ def test_the_pdf_is_the_same_each_time_and_has_every_line(frozen):
     assert len(data) > 1_500
 
 
+def printed(data):
+    """What stands in the streams of a PDF."""
+    streams = re.findall(rb"stream\n(.*?)\nendstream", data, re.DOTALL)
+    return b"".join(zlib.decompress(stream) for stream in streams)
+
+
+def test_a_pdf_says_that_it_cannot_show_a_name(frozen):
+    party = msgspec.structs.replace(
+        frozen.content.buyer, legal_name="\u03a9\u03bc\u03b5\u03b3\u03b1"
+    )
+    other = msgspec.structs.replace(frozen.content, buyer=party)
+
+    assert b"question" in printed(pdf(other))
+    assert b"question" not in printed(pdf(frozen.content))
+
+
 def test_the_e_invoice_keeps_the_rules_of_its_sums(frozen, credit):
     for document, name in ((frozen, INVOICE), (credit, CREDIT_NOTE)):
         root = ET.fromstring(ubl(document.content))
@@ -139,6 +161,54 @@ def test_the_e_invoice_keeps_the_rules_of_its_sums(frozen, credit):
         assert root.findtext("cbc:BuyerReference", None, NAMES) == "PO-7"
     reference = "cac:BillingReference/cac:InvoiceDocumentReference/cbc:ID"
     assert root.findtext(reference, None, NAMES) == frozen.content.number
+
+
+def test_a_stranger_recomputes_rarer_meters_and_leaves_corrections_alone(world, tmp_path):
+    usd = 10**9
+    meters = {
+        "images": 40_000 * usd,
+        "reasoning_tokens": 9 * usd,
+        "audio_input_tokens": 3 * usd,
+        "requests": 100 * usd,
+    }
+    acme, price_id = world.add_buyer(), world.add_price(meters=meters)
+    used = Usage(
+        input_tokens=1_000,
+        cached_input_tokens=100,
+        output_tokens=500,
+        source=UsageSource.UPSTREAM,
+        cache_write_tokens=7,
+        reasoning_tokens=200,
+        audio_input_tokens=50,
+        meters={"images": 2},
+    )
+    price = Price(price_id, "USD", 2 * usd, 6 * usd, usd // 2, meters=meters)
+    plain = Usage(1_000, 0, 500, UsageSource.NONE)
+    call = event(
+        acme,
+        price_id,
+        MARCH,
+        cost_nanos=cost_nanos(used, price),
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        cached_input_tokens=used.cached_input_tokens,
+        cache_write_tokens=used.cache_write_tokens,
+        usage_source="upstream",
+        meters={"images": 2, "reasoning_tokens": 200, "audio_input_tokens": 50},
+    )
+    fix = event(acme, price_id, MARCH, cost_nanos=-1, input_tokens=-1, corrects=call.event_id)
+    world.use(call, fix, event(acme, price_id, MARCH, cost_nanos=cost_nanos(plain, price)))
+    row = world.invoice(acme)
+    with world.database.transaction() as tx:
+        settlement = settlement_csv(world.billing.evidence(tx, row.invoice_id))
+        events = events_csv(tx, row.invoice_id)
+        (tmp_path / "j").write_bytes(world.billing.frozen(tx, row.invoice_id).data)
+    (tmp_path / "s").write_text(settlement, newline="")
+    (tmp_path / "e").write_text(events, newline="")
+
+    done = recompute(tmp_path)
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture

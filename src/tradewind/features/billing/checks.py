@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row
 
 from tradewind.core.money import format_nanos
 from tradewind.features.billing.drawing import freeze, minor_of, thaw
-from tradewind.features.billing.repository import invoices, settling
+from tradewind.features.billing.repository import deferrals, invoice_checks, settling, settling_more
 from tradewind.features.billing.rules.minor_units import nanos_per_minor
 from tradewind.features.ledger.schemas import Difference, NamedCheck, Tell
 
@@ -22,7 +22,10 @@ def billing_checks() -> tuple[NamedCheck, ...]:
         NamedCheck("usage", _usage),
         NamedCheck("settlement", _settlement),
         NamedCheck("settled", _settled),
+        NamedCheck("meters", _meters),
+        NamedCheck("hosts", _hosts),
         NamedCheck("unbilled", _unbilled),
+        NamedCheck("deferred", _deferred),
         NamedCheck("invoices", _invoices),
         NamedCheck("numbers", _numbers),
     )
@@ -61,8 +64,40 @@ def _settled(tx: Connection, tell: Tell) -> Iterator[Difference]:
     tell(1, 1)
 
 
+def _meters(tx: Connection, tell: Tell) -> Iterator[Difference]:
+    for row in settling_more.unsettled_meters(tx):
+        yield Difference(
+            "meters",
+            f"{row.organization_id} {row.hour.isoformat()}",
+            f"{row.meter} of {row.model}, key {row.key_id}, differs from what is settled by"
+            f" {int(row.quantity):+}",
+        )
+    tell(1, 1)
+
+
+def _hosts(tx: Connection, tell: Tell) -> Iterator[Difference]:
+    for row in settling_more.unsettled_hosts(tx):
+        yield Difference(
+            "hosts",
+            f"{row.organization_id} {row.hour.isoformat()}",
+            f"what {row.host} took differs from what is settled by {int(row.cost_nanos):+} nanos of"
+            f" {row.currency}, {int(row.requests):+} requests",
+            int(row.cost_nanos),
+        )
+    tell(1, 2)
+    for row in settling_more.unentered_hosts(tx):
+        yield Difference(
+            "hosts",
+            row.subject,
+            f"{row.kind} {row.owner} {row.currency}: the ledger differs from the settlement by"
+            f" {format_nanos(int(row.nanos))}",
+            int(row.nanos),
+        )
+    tell(2, 2)
+
+
 def _unbilled(tx: Connection, tell: Tell) -> Iterator[Difference]:
-    for row in invoices.uninvoiced(tx):
+    for row in invoice_checks.uninvoiced(tx):
         yield Difference(
             "unbilled",
             row.owner,
@@ -73,8 +108,20 @@ def _unbilled(tx: Connection, tell: Tell) -> Iterator[Difference]:
     tell(1, 1)
 
 
+def _deferred(tx: Connection, tell: Tell) -> Iterator[Difference]:
+    for row in deferrals.unmatched(tx):
+        yield Difference(
+            "deferred",
+            row.owner,
+            f"the balance in {row.currency} differs from what is not earned yet by"
+            f" {format_nanos(int(row.nanos))}",
+            int(row.nanos),
+        )
+    tell(1, 1)
+
+
 def _invoices(tx: Connection, tell: Tell) -> Iterator[Difference]:
-    for row in invoices.entered_invoices(tx):
+    for row in invoice_checks.entered_invoices(tx):
         for words, nanos in _wrong(row):
             yield Difference("invoices", row.number, words, nanos)
     tell(1, 1)
@@ -108,7 +155,7 @@ def _wrong(row: Row[Any]) -> Iterator[tuple[str, int]]:
 
 
 def _numbers(tx: Connection, tell: Tell) -> Iterator[Difference]:
-    for row in invoices.gaps(tx):
+    for row in invoice_checks.gaps(tx):
         yield Difference(
             "numbers", row.series, f"{row.last} numbers were taken, and {row.count} are used"
         )

@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from tradewind.features.billing.rules.minor_units import nanos_per_minor
 from tradewind.features.billing.schemas import DraftLine, LineKind
@@ -14,6 +15,9 @@ PLANS = "plans"
 """Owners of REVENUE: what was earned by the call, and what by plans."""
 _SELLERS_AN_ENTRY = 90
 """With UNBILLED, REVENUE and FEE within the ledger's hundred postings."""
+
+_HOSTS_AN_ENTRY = 50
+PROVIDER_SETTLEMENT = "provider_settlement"
 
 Sums = Mapping[AccountRef, int]
 
@@ -28,6 +32,19 @@ class SettledSum(NamedTuple):
     """Empty is the platform itself."""
     cost_nanos: int
     fee_nanos: int
+
+
+class HostCost(Protocol):
+    """What one host took for an hour of an organization, in its own currency."""
+
+    @property
+    def hour(self) -> datetime: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def currency(self) -> str: ...
+    @property
+    def cost_nanos(self) -> int: ...
 
 
 def settlement_drafts(settlement_id: str, sums: Iterable[SettledSum]) -> list[EntryDraft]:
@@ -52,6 +69,30 @@ def settlement_drafts(settlement_id: str, sums: Iterable[SettledSum]) -> list[En
                 totals,
                 subject=settlement_id,
             )
+            if draft is not None:
+                drafts.append(draft)
+    return drafts
+
+
+def host_drafts(settlement_id: str, sums: Iterable[HostCost]) -> list[EntryDraft]:
+    """Return what hosts took, one entry an hour and currency; more where many hosts answered.
+
+    It is owed to them, whoever is charged for it. A correction takes it back by the other sign.
+    """
+    by_hour: dict[tuple[datetime, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for each in sums:
+        by_hour[each.hour, each.currency][each.host] += each.cost_nanos
+    drafts: list[EntryDraft] = []
+    for (hour, currency), hosts in by_hour.items():
+        names = sorted(hosts)
+        for at, start in enumerate(range(0, len(names), _HOSTS_AN_ENTRY)):
+            totals: dict[AccountRef, int] = {}
+            for host in names[start : start + _HOSTS_AN_ENTRY]:
+                totals[AccountRef(AccountKind.PROVIDER_COST, host, currency)] = hosts[host]
+                totals[AccountRef(AccountKind.PROVIDER_PAYABLE, host, currency)] = -hosts[host]
+            stamp = hour.astimezone(UTC).strftime("%Y%m%dT%H")
+            key = f"settlement:{settlement_id}:hosts:{stamp}:{currency}:{at}"
+            draft = _draft(key, PROVIDER_SETTLEMENT, hour, totals, subject=settlement_id)
             if draft is not None:
                 drafts.append(draft)
     return drafts
@@ -82,20 +123,26 @@ class InvoiceSums(NamedTuple):
     jurisdiction: str
     tax_minor: int
     total_minor: int
+    paid_ahead: AbstractSet[int] = frozenset()
+    """Numbers of the lines that are earned month by month."""
 
 
 def invoice_draft(sums: InvoiceSums) -> EntryDraft | None:
     """Return the entry of a finalized invoice; None where every amount is zero.
 
     Usage was entered exactly when it was settled and leaves UNBILLED exactly; what plans charge is
-    entered now. What lies between the exact sum and the paper is ROUNDING.
+    entered now, and what is paid ahead is DEFERRED. What lies between the exact sum and the paper
+    is ROUNDING.
     """
     currency, unit = sums.currency, nanos_per_minor(sums.currency)
     totals: dict[AccountRef, int] = defaultdict(int)
     usage = sum(line.exact_nanos for line in sums.lines if line.kind is LineKind.USAGE)
     totals[AccountRef(AccountKind.UNBILLED, sums.organization_id, currency)] = -usage
-    for line in sums.lines:
-        if line.kind is not LineKind.USAGE:
+    for seq, line in enumerate(sums.lines, start=1):
+        if seq in sums.paid_ahead:
+            deferred = AccountRef(AccountKind.DEFERRED, sums.organization_id, currency)
+            totals[deferred] -= line.exact_nanos
+        elif line.kind is not LineKind.USAGE:
             revenue = AccountRef(AccountKind.REVENUE, PLANS, currency)
             add_sale(totals, line.seller, revenue, line.exact_nanos, line.fee_nanos)
     totals[AccountRef(AccountKind.RECEIVABLE, sums.organization_id, currency)] = (
@@ -110,6 +157,32 @@ def invoice_draft(sums: InvoiceSums) -> EntryDraft | None:
         totals,
         memo=f"invoice {sums.number}",
         subject=sums.invoice_id,
+    )
+
+
+class EarnedSum(NamedTuple):
+    """Whose line is earned, by whom, and up to when."""
+
+    invoice_id: str
+    seq: int
+    organization_id: str
+    currency: str
+    seller: str
+    at: datetime
+
+
+def earned_draft(earned: EarnedSum, nanos: int, fee_nanos: int) -> EntryDraft | None:
+    """Return the entry of a month of what was paid ahead; None where it is less than a nano."""
+    totals: dict[AccountRef, int] = defaultdict(int)
+    totals[AccountRef(AccountKind.DEFERRED, earned.organization_id, earned.currency)] = nanos
+    revenue = AccountRef(AccountKind.REVENUE, PLANS, earned.currency)
+    add_sale(totals, earned.seller, revenue, nanos, fee_nanos)
+    return _draft(
+        f"earned:{earned.invoice_id}:{earned.seq}:{earned.at:%Y%m%dT%H%M%S}",
+        "earned",
+        earned.at,
+        totals,
+        subject=earned.invoice_id,
     )
 
 
@@ -152,20 +225,26 @@ class CreditSums(NamedTuple):
     jurisdiction: str
     tax_minor: int
     is_goodwill: bool
+    unearned: Sequence[int]
+    """For each line, how much of it is still deferred, in nanos."""
 
 
 def credit_draft(credit: CreditSums) -> EntryDraft:
     """Return the entry of a credit note: whoever earned gives back; goodwill is the platform's."""
     currency, unit = credit.currency, nanos_per_minor(credit.currency)
     totals: dict[AccountRef, int] = defaultdict(int)
-    for line, minor in credit.lines:
+    deferred = AccountRef(AccountKind.DEFERRED, credit.organization_id, currency)
+    for (line, minor), unearned in zip(credit.lines, credit.unearned, strict=True):
         nanos = minor * unit
         if credit.is_goodwill:
             totals[AccountRef(AccountKind.CREDIT, "", currency)] += nanos
             continue
+        # What nobody earned yet is given back by nobody.
+        totals[deferred] += unearned
+        earned = nanos - unearned
         what = USAGE if line.kind is LineKind.USAGE else PLANS
         revenue = AccountRef(AccountKind.REVENUE, what, currency)
-        add_sale(totals, line.seller, revenue, -nanos, -_part_of_fee(line, nanos))
+        add_sale(totals, line.seller, revenue, -earned, -_part_of_fee(line, earned))
     totals[AccountRef(AccountKind.TAX, credit.jurisdiction, currency)] += credit.tax_minor * unit
     receivable = AccountRef(AccountKind.RECEIVABLE, credit.organization_id, currency)
     totals[receivable] = -sum(totals.values())

@@ -5,7 +5,7 @@ everybody's.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -25,6 +25,8 @@ from tradewind.features.billing.schemas import (
     InvoiceRow,
     InvoiceState,
     Issuer,
+    Label,
+    Settled,
 )
 from tradewind.features.billing.service import Billing
 
@@ -72,13 +74,30 @@ class Office:
         """Raises NotFound, InvoiceNotFinal."""
         return self._billing.frozen(tx, self._seen(tx, actor, invoice_id).invoice_id)
 
+    def frozen_credit(self, tx: Connection, actor: Actor, credit_note_id: str) -> Frozen:
+        """Raises NotFound."""
+        require(actor, Permission.BILLING_READ)
+        found = self._billing.frozen_credit(tx, credit_note_id)
+        if found.content.organization != actor.organization_id and not _runs_the_platform(actor):
+            raise NotFound(f"there is no credit note {credit_note_id[:64]!r}")
+        return found
+
+    def own_labels(self, tx: Connection, actor: Actor) -> dict[str, Label]:
+        """Return cost centres and tags of the organization's projects, by the project's id."""
+        require(actor, Permission.BILLING_READ)
+        return self._billing.labels(tx, str(actor.organization_id))
+
+    def set_own_label(self, tx: Connection, actor: Actor, project_id: str, label: Label) -> None:
+        """As `Billing.set_label`."""
+        require(actor, Permission.BILLING_WRITE)
+        self._billing.set_label(tx, str(actor.organization_id), project_id, label)
+
     def evidence(self, tx: Connection, actor: Actor, invoice_id: str) -> Iterator[Row[Any]]:
         return self._billing.evidence(tx, self._seen(tx, actor, invoice_id).invoice_id)
 
     def _seen(self, tx: Connection, actor: Actor, invoice_id: str) -> InvoiceRow:
         require(actor, Permission.BILLING_READ)
-        runs_the_platform = actor.may(Permission.FINANCE_READ) and is_platform_administrator(actor)
-        whose = None if runs_the_platform else str(actor.organization_id)
+        whose = None if _runs_the_platform(actor) else str(actor.organization_id)
         return self._billing.invoice(tx, invoice_id, whose)
 
     # --- what whoever runs the platform does -------------------------------------------------
@@ -90,6 +109,25 @@ class Office:
         if found is None:
             raise NotFound(f"{organization_id[:64]} has no billing account")
         return found
+
+    def accounts(
+        self, tx: Connection, actor: Actor, *, after: str = "", limit: int = 100
+    ) -> list[BillingAccount]:
+        """Return billing accounts in the order of their organizations."""
+        _finance(actor, Permission.FINANCE_READ)
+        return self._billing.accounts(tx, after=after, limit=limit)
+
+    def drafts(
+        self, tx: Connection, actor: Actor, *, before: str | None = None, limit: int = 100
+    ) -> list[InvoiceRow]:
+        """Return everybody's drafts, the newest first."""
+        _finance(actor, Permission.FINANCE_READ)
+        return self._billing.list_invoices(tx, state=InvoiceState.DRAFT, before=before, limit=limit)
+
+    def settle(self, tx: Connection, actor: Actor) -> Settled | None:
+        """As `Billing.settle`."""
+        _finance(actor, Permission.FINANCE_WRITE)
+        return self._billing.settle(tx)
 
     def set_account(
         self, tx: Connection, actor: Actor, account: BillingAccount
@@ -114,6 +152,11 @@ class Office:
     def add_tax_rule(self, tx: Connection, actor: Actor, rule: TaxRule) -> TaxRuleId:
         _finance(actor, Permission.FINANCE_WRITE)
         return self._billing.add_tax_rule(tx, rule)
+
+    def end_tax_rule(self, tx: Connection, actor: Actor, rule_id: str, valid_until: date) -> None:
+        """As `Billing.end_tax_rule`."""
+        _finance(actor, Permission.FINANCE_WRITE)
+        self._billing.end_tax_rule(tx, rule_id, valid_until)
 
     def remove_tax_rule(self, tx: Connection, actor: Actor, rule_id: str) -> None:
         """Raises NotFound."""
@@ -173,6 +216,10 @@ class Office:
         """Return closes, the newest first."""
         _finance(actor, Permission.FINANCE_READ)
         return list(self._closing.recent(tx))
+
+
+def _runs_the_platform(actor: Actor) -> bool:
+    return actor.may(Permission.FINANCE_READ) and is_platform_administrator(actor)
 
 
 def _finance(actor: Actor, permission: Permission) -> None:

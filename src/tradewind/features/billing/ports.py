@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from sqlalchemy import Connection
 
 from tradewind.core.pricing.charges import PlanTerms
+from tradewind.core.pricing.rating import Used
 from tradewind.features.billing.schemas import BuyerKind, Tax
 
 
@@ -51,12 +52,14 @@ class SubscribedTerm(NamedTuple):
     subscription_id: str
     organization_id: str
     models: tuple[str, ...]
-    """As usage names them."""
+    """As usage names them; empty for an application, whose meters are all reported."""
     terms: PlanTerms
     since: datetime
     until: datetime
     seller: str = ""
     fee_ppm: int = 0
+    metered: tuple[Used, ...] = ()
+    """What was reported of custom meters in this term, whenever it was reported."""
 
 
 class Subscriptions(Protocol):

@@ -1,6 +1,6 @@
 """What billing takes in and hands out. Nanos are exact, minor units what is on paper."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -93,6 +93,13 @@ class Issuer:
     payment_details: str
 
 
+class Label(NamedTuple):
+    """What the buyer's own books say of a project; usage on its invoices carries it."""
+
+    cost_centre: str = ""
+    tags: Mapping[str, str] = {}
+
+
 class Settled(NamedTuple):
     """What one settlement did."""
 
@@ -118,6 +125,10 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     subscription: str = ""
     rated: tuple[str, ...] = ()
     """What the plan charges, line by line, in words."""
+    cost_centre: str = ""
+    """Of the project, when the invoice was drawn up."""
+    tags: dict[str, str] = {}
+    """Of the project, likewise."""
 
 
 class DraftLine(NamedTuple):

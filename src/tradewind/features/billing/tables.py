@@ -12,11 +12,13 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
     LargeBinary,
     Numeric,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
@@ -66,9 +68,9 @@ billing_account = Table(
 settlement_due = Table(
     "settlement_due",
     metadata,
-    Column("organization_id", Text, primary_key=True),
-    Column("hour", DateTime(timezone=True), primary_key=True),
-    Index(None, "hour"),
+    Column("organization_id", Text, nullable=False),
+    Column("hour", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("hour", "organization_id"),
     comment="changed hours that were not compared with what is settled; by triggers",
 )
 
@@ -110,6 +112,34 @@ settlement_line = Table(
     Index(None, "organization_id", "number"),
     Index(None, "settlement"),
     comment="by how much an hour of usage differed from what was settled of it; never changed",
+)
+
+settlement_meter = Table(
+    "settlement_meter",
+    metadata,
+    Column("line", BigInteger, ForeignKey(settlement_line.c.number), primary_key=True),
+    Column("meter", Text, primary_key=True),
+    Column("is_batch", Boolean, primary_key=True),
+    Column("quantity", BigInteger, nullable=False),
+    Column("organization_id", Text, nullable=False, comment="of the line"),
+    Column("hour", DateTime(timezone=True), nullable=False, comment="of the line"),
+    Index(None, "organization_id", "hour"),
+    comment="what a line has of usage_hour_meter; never changed",
+)
+
+settlement_host = Table(
+    "settlement_host",
+    metadata,
+    Column("settlement", BigInteger, primary_key=True, comment="its number"),
+    Column("organization_id", Text, primary_key=True),
+    Column("hour", DateTime(timezone=True), primary_key=True),
+    Column("host", Text, primary_key=True),
+    Column("currency", Text, primary_key=True, comment="the host's"),
+    Column("requests", BigInteger, nullable=False),
+    Column("cost_nanos", Numeric(38, 0), nullable=False),
+    Index(None, "organization_id", "hour"),
+    comment="by how much what a host took for an hour differed from what was entered; never"
+    " changed",
 )
 
 invoice = Table(
@@ -257,6 +287,49 @@ credit_note_line = Table(
     Column("credit_note_id", Text, ForeignKey(credit_note.c.id), primary_key=True),
     Column("seq", Integer, primary_key=True, comment="of the invoice's line"),
     Column("minor", BigInteger, nullable=False),
+)
+
+deferral = Table(
+    "deferral",
+    metadata,
+    Column("invoice_id", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("organization_id", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("seller", Text, nullable=False, comment="who earns it; empty is the platform"),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("nanos", Numeric(38, 0), nullable=False),
+    Column("fee_nanos", Numeric(38, 0), nullable=False, comment="the platform's part of it"),
+    Column("earned_until", DateTime(timezone=True), nullable=False),
+    Column("left_nanos", Numeric(38, 0), nullable=False, comment="neither earned nor credited"),
+    Column("left_fee_nanos", Numeric(38, 0), nullable=False),
+    ForeignKeyConstraint(["invoice_id", "seq"], [invoice_line.c.invoice_id, invoice_line.c.seq]),
+    CheckConstraint("since <= earned_until AND earned_until <= until", name="span"),
+    CheckConstraint(
+        "left_nanos BETWEEN least(nanos, 0) AND greatest(nanos, 0)"
+        " AND left_fee_nanos BETWEEN least(fee_nanos, 0) AND greatest(fee_nanos, 0)",
+        name="left",
+    ),
+    Index(None, "earned_until", postgresql_where=text("left_nanos <> 0")),
+    Index(None, "organization_id"),
+    comment="a line that is paid ahead, and how much of it is not earned yet",
+)
+
+project_label = Table(
+    "project_label",
+    metadata,
+    Column("organization_id", Text, primary_key=True),
+    Column("project_id", Text, primary_key=True),
+    Column("cost_centre", Text, nullable=False, comment="as the buyer's own books name it"),
+    Column("tags", JSONB, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(
+        ["organization_id", "project_id"], ["project.organization_id", "project.id"]
+    ),
+    CheckConstraint("char_length(cost_centre) <= 100", name="cost_centre"),
+    CheckConstraint("jsonb_typeof(tags) = 'object'", name="tags"),
+    comment="what invoices and exports say of a project's usage beside its name",
 )
 
 tax_rule = Table(

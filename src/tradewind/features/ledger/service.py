@@ -29,6 +29,7 @@ from tradewind.features.ledger.schemas import (
     EntryDraft,
     FxRate,
     NamedCheck,
+    Posting,
     Progress,
     Seal,
     StatementPlace,
@@ -276,12 +277,29 @@ class Ledger:
         """Move `nanos` out of `source` into `target` of another currency, at the rate in force at
         `at`; see `rules.exchange_postings`. Raises NoRate and as `post`.
         """
-        rate = self.rate(tx, source.currency, target.currency, at)
-        postings = rules.exchange_postings(source, target, nanos, rate, minor_digits=minor_digits)
-        memo = rules.told(rate)
+        postings, memo = self.exchange_legs(
+            tx, source, target, nanos, at=at, minor_digits=minor_digits
+        )
         return self.post(
             tx, EntryDraft(key, rules.EXCHANGE, at, postings, memo=memo, subject=subject)
         )
+
+    def exchange_legs(
+        self,
+        tx: Connection,
+        source: AccountRef,
+        target: AccountRef,
+        nanos: int,
+        *,
+        at: datetime,
+        minor_digits: int | None = None,
+    ) -> tuple[tuple[Posting, ...], str]:
+        """Return the postings of an exchange and the rate in words, for an entry that is more than
+        one. Raises NoRate, EntryRefused.
+        """
+        rate = self.rate(tx, source.currency, target.currency, at)
+        postings = rules.exchange_postings(source, target, nanos, rate, minor_digits=minor_digits)
+        return postings, rules.told(rate)
 
     # --- seals and verification --------------------------------------------------------------
 

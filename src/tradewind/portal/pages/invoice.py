@@ -27,6 +27,9 @@ _PAPERS = (
     (PaperFormat.EVENTS, "Calls"),
 )
 
+_OF_CONTENT = 6
+"""So many of these are made from what a document says; a credit note has no others."""
+
 
 @dataclass(frozen=True, slots=True)
 class InvoicePage:
@@ -34,6 +37,7 @@ class InvoicePage:
     lines: Sequence[tuple[DraftLine, int]]
     credit_notes: Sequence[CreditNoteRow]
     papers: Sequence[tuple[PaperFormat, str]] = _PAPERS
+    credit_papers: Sequence[tuple[PaperFormat, str]] = _PAPERS[:_OF_CONTENT]
 
     def money(self, minor: int) -> str:
         return f"{amount(minor, self.row.currency)} {self.row.currency}"
@@ -75,11 +79,24 @@ def routes(portal: Portal) -> APIRouter:
                     data = events_csv(tx, invoice_id).encode()
                 case _:
                     data = paper(frozen, form)
-        name = f"{frozen.content.number}.{form.suffix}"
-        return Response(
-            data,
-            media_type=form.media_type,
-            headers={"content-disposition": f'attachment; filename="{name}"'},
-        )
+        return _file(frozen.content.number, form, data)
+
+    @router.get("/credit-notes/{credit_note_id}/paper")
+    def credit_file(
+        viewer: Annotated[Viewer, Depends(may_read)],
+        credit_note_id: Annotated[str, Path(max_length=100)],
+        form: Annotated[PaperFormat, Query(alias="format")] = PaperFormat.PDF,
+    ) -> Response:
+        with services.database.transaction() as tx:
+            frozen = services.office.frozen_credit(tx, viewer, credit_note_id)
+        return _file(frozen.content.number, form, paper(frozen, form))
 
     return router
+
+
+def _file(number: str, form: PaperFormat, data: bytes) -> Response:
+    return Response(
+        data,
+        media_type=form.media_type,
+        headers={"content-disposition": f'attachment; filename="{number}.{form.suffix}"'},
+    )

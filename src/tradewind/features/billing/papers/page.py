@@ -4,7 +4,12 @@ from collections.abc import Callable
 
 from jinja2 import Environment, StrictUndefined
 
-from tradewind.features.billing.papers.words import heading, party_lines, tax_words
+from tradewind.features.billing.papers.words import (
+    heading,
+    party_lines,
+    payment_reference,
+    tax_words,
+)
 from tradewind.features.billing.schemas import Content, LineContent
 
 LinkTo = Callable[[LineContent], str]
@@ -51,7 +56,8 @@ small { color: #555 } tfoot th, tfoot td { border: 0 } .total { font-weight: 700
 <tr class="total"><th colspan="4" class="n">Total</th>
 <td class="n">{{ it.total }} {{ it.currency }}</td></tr></tfoot></table></div>
 {% if it.payment_details and not it.credits %}<p>Please pay by
-{{ it.due_at.strftime("%Y-%m-%d") }}.<br>{{ it.payment_details }}</p>{% endif %}
+{{ it.due_at.strftime("%Y-%m-%d") }}.<br>{{ it.payment_details }}<br>
+Reference: {{ reference }}</p>{% endif %}
 <p><small>SHA-256 of the content: {{ sha256 }}</small></p>
 </main></body></html>
 """
@@ -62,6 +68,7 @@ def page(content: Content, sha256: bytes, link_to: LinkTo | None = None) -> str:
     return template.render(
         it=content,
         heading=heading(content),
+        reference=payment_reference(content),
         issuer=list(party_lines(content.issuer)),
         buyer=list(party_lines(content.buyer)),
         tax=tax_words(content),

@@ -1,7 +1,7 @@
 """A document as PDF, by fpdf2. The same content is the same bytes.
 
-The fonts that every reader has know Western European letters; others are printed as `?`, and the
-HTML page and the XML have them right.
+The fonts that every reader has know Western European letters. Others are printed as `?`; a paper on
+which that happens says so, and where they are right: on the HTML page and in the XML.
 """
 
 from collections.abc import Iterable
@@ -10,11 +10,20 @@ from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 from fpdf.fonts import FontFace
 
-from tradewind.features.billing.papers.words import heading, party_lines, tax_words
+from tradewind.features.billing.papers.words import (
+    heading,
+    party_lines,
+    payment_reference,
+    tax_words,
+)
 from tradewind.features.billing.schemas import Content
 
 _FONT = "Helvetica"
 _MARGIN_MM = 18
+_NOT_PRINTED = (
+    "Letters that this format cannot show stand as question marks. The web page, the XML and the"
+    " JSON of this document have them."
+)
 _GREY = (90, 90, 90)
 
 
@@ -56,7 +65,12 @@ def pdf(content: Content) -> bytes:
     _totals(paper, content)
     if content.payment_details and content.document == "invoice":
         paper.ln(6)
-        _write(paper, [f"Please pay by {content.due_at:%Y-%m-%d}.", content.payment_details])
+        by, reference = f"Please pay by {content.due_at:%Y-%m-%d}.", payment_reference(content)
+        _write(paper, [by, content.payment_details, f"Reference: {reference}"])
+    if not _is_printable(content):
+        paper.ln(6)
+        paper.set_font(_FONT, size=8)
+        _write(paper, [_NOT_PRINTED])
     return bytes(paper.output())
 
 
@@ -97,6 +111,17 @@ def _totals(paper: FPDF, content: Content) -> None:
 def _write(paper: FPDF, texts: Iterable[str]) -> None:
     for text in texts:
         paper.multi_cell(0, None, _latin(text), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+
+def _is_printable(content: Content) -> bool:
+    words = [
+        *party_lines(content.issuer),
+        *party_lines(content.buyer),
+        *(line.description for line in content.lines),
+        *(content.number, content.payment_details, content.buyer_reference, content.reason),
+        tax_words(content),
+    ]
+    return all(_latin(text) == text for text in words)
 
 
 def _latin(text: str) -> str:

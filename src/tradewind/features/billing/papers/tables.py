@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tradewind.features.billing.drawing import amount, minor_of
-from tradewind.features.billing.schemas import Content, LineContent, LineKind
+from tradewind.features.billing.schemas import Content, LineKind
 
 LINE_COLUMNS = (
     "document",
@@ -29,6 +29,8 @@ LINE_COLUMNS = (
     "hour_to",
     "is_late",
     "quantities",
+    "cost_centre",
+    "tags",
 )
 
 FOCUS_COLUMNS = (
@@ -65,9 +67,11 @@ FOCUS_COLUMNS = (
     "SkuPriceId",
     "SubAccountId",
     "Tags",
+    "x_CostCentre",
+    "x_Quantities",
 )
 """Of the FinOps Open Cost and Usage Specification 1.2 (focus.finops.org), those that say something
-here; a column that is missing is one that would be null in every row."""
+here; a column that is missing is one that would be null in every row. Those with x_ are ours."""
 
 _CATEGORIES = {
     LineKind.USAGE: "Usage",
@@ -99,6 +103,8 @@ def lines_csv(content: Content) -> str:
             "hour_to": _time(line.hour_to),
             "is_late": str(line.evidence.is_late).lower(),
             "quantities": json.dumps(line.evidence.quantities, sort_keys=True),
+            "cost_centre": line.evidence.cost_centre,
+            "tags": json.dumps(line.evidence.tags, sort_keys=True),
         }
         for line in content.lines
     )
@@ -139,7 +145,9 @@ def _focus_lines(content: Content) -> Iterable[Mapping[str, Any]]:
             "SkuId": f"{line.model}:{line.operation}" if is_usage else line.kind.value,
             "SkuPriceId": line.price,
             "SubAccountId": line.project,
-            "Tags": json.dumps(_tags(line), sort_keys=True),
+            "Tags": json.dumps(line.evidence.tags, sort_keys=True),
+            "x_CostCentre": line.evidence.cost_centre,
+            "x_Quantities": json.dumps(line.evidence.quantities, sort_keys=True),
         }
 
 
@@ -176,10 +184,6 @@ def _focus_heads(content: Content) -> dict[str, Any]:
         "ProviderName": content.issuer.legal_name,
         "ServiceCategory": "AI and Machine Learning",
     }
-
-
-def _tags(line: LineContent) -> dict[str, str]:
-    return {meter: str(quantity) for meter, quantity in line.evidence.quantities.items()}
 
 
 def _is_credit(content: Content) -> bool:

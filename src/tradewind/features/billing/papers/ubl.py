@@ -2,14 +2,16 @@
 
 docs.peppol.eu/poacc/billing/3.0: element by element as its syntax pages have them, in their order,
 which UBL's schema fixes. What makes a document valid in a country beyond that (CIUS) is not here. A
-party without a tax number has no electronic address; such a document is UBL, and no network takes
-it.
+party without a VAT number has no electronic address; such a document is UBL, and no network takes
+it. Nor does one in a currency with three decimals, which the norm does not know (BR-DEC).
 """
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from decimal import Decimal
 from xml.etree.ElementTree import Element, SubElement, register_namespace, tostring
 
+from tradewind.core.creditor_references import reference_of_invoice
 from tradewind.features.billing.drawing import amount, minor_of
 from tradewind.features.billing.schemas import Content, LineContent, Party, TaxContent
 
@@ -22,6 +24,8 @@ PROFILE = "urn:fdc:peppol.eu:2017:poacc:billing:01:1.0"
 _PIECE = "C62"
 """Unit code "one" (UN/ECE Recommendation 20): quantities of calls have no price of their own."""
 _CREDIT_TRANSFER = "30"
+_OUTSIDE = "O"
+"""Outside the scope of the tax."""
 _VAT_ADDRESSES = {
     "AT": "9914",
     "BE": "9925",
@@ -72,19 +76,28 @@ def ubl(content: Content) -> bytes:
         _text(root, "InvoiceTypeCode", "380")
     _text(root, "DocumentCurrencyCode", content.currency)
     _text(root, "BuyerReference", content.buyer_reference or content.organization)
-    period = _part(root, "InvoicePeriod")
-    _text(period, "StartDate", f"{content.period_start:%Y-%m-%d}")
-    _text(period, "EndDate", f"{content.period_end:%Y-%m-%d}")
+    # Late usage and fees paid ahead lie outside of the month; the period of a document holds those
+    # of its lines (PEPPOL-EN16931-R110, R111).
+    begins = min([content.period_start, *(line.hour_from for line in content.lines)])
+    ends = max([content.period_end, *(line.hour_to for line in content.lines)])
+    _period(root, begins, ends)
     if is_credit:
         reference = _part(_part(root, "BillingReference"), "InvoiceDocumentReference")
         _text(reference, "ID", content.credits)
-    _party(_part(root, "AccountingSupplierParty"), content.issuer)
-    _party(_part(root, "AccountingCustomerParty"), content.buyer)
+    is_taxed = content.tax.treatment != _OUTSIDE
+    for name, party in (
+        ("AccountingSupplierParty", content.issuer),
+        ("AccountingCustomerParty", content.buyer),
+    ):
+        _party(_part(root, name), party, is_taxed=is_taxed)
     if content.payment_details and not is_credit:
         means = _part(root, "PaymentMeans")
         _text(means, "PaymentMeansCode", _CREDIT_TRANSFER)
-        _text(means, "PaymentID", content.number)
+        _text(means, "PaymentID", reference_of_invoice(content.number))
         _text(_part(means, "PayeeFinancialAccount"), "ID", _account(content.payment_details))
+    if is_credit:
+        # Something has to say when an amount is due (BR-CO-25).
+        _text(_part(root, "PaymentTerms"), "Note", f"Set off against invoice {content.credits}")
     _tax(root, content)
     total = _part(root, "LegalMonetaryTotal")
     _amount(total, "LineExtensionAmount", content.net, content.currency)
@@ -96,10 +109,11 @@ def ubl(content: Content) -> bytes:
     return tostring(root, encoding="UTF-8", xml_declaration=True)
 
 
-def _party(parent: Element, party: Party) -> None:
+def _party(parent: Element, party: Party, *, is_taxed: bool) -> None:
     inside = _part(parent, "Party")
     scheme = _VAT_ADDRESSES.get(party.country)
-    if party.tax_id and scheme:
+    is_vat = _is_vat_number(party)
+    if is_vat and scheme:
         _text(inside, "EndpointID", party.tax_id, schemeID=scheme)
     address = _part(inside, "PostalAddress")
     for name, value in (
@@ -110,13 +124,32 @@ def _party(parent: Element, party: Party) -> None:
         if value:
             _text(address, name, value)
     _text(_part(address, "Country"), "IdentificationCode", party.country)
-    if party.tax_id:
+    # Outside the scope of the tax nobody has a VAT number (BR-O-02).
+    as_vat = is_vat and is_taxed
+    if as_vat:
         scheme_of = _part(inside, "PartyTaxScheme")
         _text(scheme_of, "CompanyID", party.tax_id)
         _text(_part(scheme_of, "TaxScheme"), "ID", "VAT")
-    _text(_part(inside, "PartyLegalEntity"), "RegistrationName", party.legal_name)
+    legal = _part(inside, "PartyLegalEntity")
+    _text(legal, "RegistrationName", party.legal_name)
+    if party.tax_id and not as_vat:
+        _text(legal, "CompanyID", party.tax_id)
     if party.email:
         _text(_part(inside, "Contact"), "ElectronicMail", party.email)
+
+
+def _is_vat_number(party: Party) -> bool:
+    """Say whether it begins with its country, as VAT numbers do (BR-CO-09); Greece's with EL."""
+    prefix = "EL" if party.country == "GR" else party.country
+    return party.tax_id.upper().startswith(prefix)
+
+
+def _period(parent: Element, since: datetime, until: datetime) -> None:
+    period = _part(parent, "InvoicePeriod")
+    _text(period, "StartDate", f"{since:%Y-%m-%d}")
+    # The last day that is in it: ours end with the first moment that is not.
+    last = max(since, until - timedelta.resolution)
+    _text(period, "EndDate", f"{last:%Y-%m-%d}")
 
 
 def _tax(root: Element, content: Content) -> None:
@@ -134,7 +167,7 @@ def _tax(root: Element, content: Content) -> None:
 def _category(category: Element, tax: TaxContent) -> Element:
     _text(category, "ID", tax.treatment)
     # Outside the scope of the tax no rate is named (BR-O-05).
-    if tax.treatment != "O":
+    if tax.treatment != _OUTSIDE:
         _text(category, "Percent", format(Decimal(tax.rate_ppm).scaleb(-4).normalize(), "f"))
     return category
 
@@ -148,9 +181,7 @@ def _line(root: Element, line: LineContent, content: Content, *, is_credit: bool
     quantity = "CreditedQuantity" if is_credit else "InvoicedQuantity"
     _text(part, quantity, "-1" if minor < 0 else "1", unitCode=_PIECE)
     _amount(part, "LineExtensionAmount", line.amount, content.currency)
-    period = _part(part, "InvoicePeriod")
-    _text(period, "StartDate", f"{line.hour_from:%Y-%m-%d}")
-    _text(period, "EndDate", f"{line.hour_to:%Y-%m-%d}")
+    _period(part, line.hour_from, line.hour_to)
     item = _part(part, "Item")
     if line.unit:
         _text(item, "Description", f"{line.quantity} {line.unit}")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
+from tradewind.core.creditor_references import printed, reference_of_invoice
 from tradewind.features.billing.schemas import Content, Party
 
 
@@ -17,6 +18,11 @@ def party_lines(party: Party) -> Iterator[str]:
     yield " ".join(filter(None, (party.postal_code, party.city, party.country)))
     if party.tax_id:
         yield f"Tax number {party.tax_id}"
+
+
+def payment_reference(content: Content) -> str:
+    """Return what a transfer has to carry, so that it finds its way to the invoice."""
+    return printed(reference_of_invoice(content.number))
 
 
 def tax_words(content: Content) -> str:

@@ -29,6 +29,12 @@ def find_account(
     return None if row is None else _account(row)
 
 
+def list_accounts(tx: Connection, after: str, limit: int) -> list[BillingAccount]:
+    found = select(billing_account).where(billing_account.c.organization_id > after)
+    rows = tx.execute(found.order_by(billing_account.c.organization_id).limit(limit))
+    return [_account(row) for row in rows]
+
+
 def is_organization(tx: Connection, organization_id: str) -> bool:
     found = text("SELECT EXISTS (SELECT FROM organization WHERE id = :id)")
     return bool(tx.execute(found, {"id": organization_id}).scalar())
@@ -178,3 +184,7 @@ def add_tax_rule(tx: Connection, rule_id: str, rule: TaxRule, now: datetime) -> 
 
 def remove_tax_rule(tx: Connection, rule_id: str) -> bool:
     return tx.execute(delete(tax_rule).where(tax_rule.c.id == rule_id)).rowcount == 1
+
+
+def end_tax_rule(tx: Connection, rule_id: str, valid_until: date) -> None:
+    tx.execute(update(tax_rule).where(tax_rule.c.id == rule_id).values(valid_until=valid_until))

@@ -139,6 +139,8 @@ class Due(NamedTuple):
     """Of the same length: hours of organizations that are charged."""
     taken: int
     """How many changed hours are taken, those of others among them."""
+    everybody: tuple[Sequence[str], Sequence[datetime]] = ((), ())
+    """All changed hours that are taken: hosts take their part of them, whoever is charged."""
 
 
 def try_settler_lock(tx: Connection) -> bool:
@@ -149,7 +151,12 @@ def try_settler_lock(tx: Connection) -> bool:
 def take_due(tx: Connection, before: datetime, most: int) -> Due:
     rows = tx.execute(_TAKE_DUE, {"before": before, "most": most}).all()
     charged = [row for row in rows if row.is_charged]
-    return Due([row.organization_id for row in charged], [row.hour for row in charged], len(rows))
+    return Due(
+        [row.organization_id for row in charged],
+        [row.hour for row in charged],
+        len(rows),
+        ([row.organization_id for row in rows], [row.hour for row in rows]),
+    )
 
 
 def is_any_due(tx: Connection, before: datetime) -> bool:
@@ -229,18 +236,23 @@ _UNSETTLED = text(f"""
     {_DIFFERENCES}
     ORDER BY {_KEYS}
 """)
-# Days whose events are kept: older ones are only in the sums.
+# Days whose events are in the tables: those of others are in files, or only in the sums.
 _UNROLLED = text(f"""
     WITH kept AS (
         SELECT date_trunc('day', min(at), 'UTC') AS since FROM usage_event
+    ), gone AS (
+        SELECT DISTINCT day FROM usage_archive WHERE state IN ('detached', 'dropped')
     ), summed AS (
-        SELECT organization_id, date_trunc('hour', at, 'UTC') AS hour, project_id, key_id, model,
+        SELECT organization_id, date_bin('1 hour', at, 'epoch') AS hour, project_id, key_id, model,
             operation, price_id, currency, count(*) FILTER (WHERE corrects IS NULL) AS requests,
             {", ".join(f"sum({name}) AS {name}" for name in MEASURES if name != "requests")}
         FROM usage_event
+        WHERE CAST(at AT TIME ZONE 'UTC' AS date) NOT IN (SELECT day FROM gone)
         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
     ), rolled AS (
-        SELECT usage_hour.* FROM usage_hour, kept WHERE usage_hour.hour >= kept.since
+        SELECT usage_hour.* FROM usage_hour, kept
+        WHERE usage_hour.hour >= kept.since
+            AND CAST(usage_hour.hour AT TIME ZONE 'UTC' AS date) NOT IN (SELECT day FROM gone)
     )
     SELECT {_KEYS}, {_each("coalesce(rolled.{name}, 0) - coalesce(summed.{name}, 0) AS {name}")}
     FROM rolled FULL JOIN summed USING ({_KEYS})

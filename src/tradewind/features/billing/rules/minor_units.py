@@ -4,8 +4,11 @@ The sum is rounded once, half-even, and the lines are made to add up to it by la
 nobody has to explain why three lines of 0.33 come to 1.00.
 """
 
+import re
 from collections.abc import Sequence
+from decimal import Decimal
 
+from tradewind.core.errors import InvalidInput
 from tradewind.core.money import NANOS_PER_UNIT
 
 # ISO 4217:2015, list one: the currencies whose minor unit is not a hundredth.
@@ -31,6 +34,7 @@ _WITHOUT_DIGITS = frozenset(
     }
 )
 _WITH_THREE_DIGITS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+_WRITTEN = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,4})?")
 _WITH_FOUR_DIGITS = frozenset({"CLF", "UYW"})
 
 
@@ -46,6 +50,17 @@ def minor_digits(currency: str) -> int:
 def nanos_per_minor(currency: str) -> int:
     """Return the smallest payable amount in nanos: 10,000,000 for a cent."""
     return NANOS_PER_UNIT // 10 ** minor_digits(currency)
+
+
+def minor_in(text: str, currency: str) -> int:
+    """Return what somebody wrote, as 12.34, in minor units. Raises InvalidInput."""
+    if not _WRITTEN.fullmatch(text):
+        raise InvalidInput(f"{text[:32]!r} is no amount", hint="write it like 12.34")
+    exact = Decimal(text).scaleb(minor_digits(currency))
+    # What is less than a cent would be lost without a word.
+    if exact != int(exact):
+        raise InvalidInput(f"{text} cannot be paid in {currency}")
+    return int(exact)
 
 
 def to_minor(nanos: int, currency: str) -> int:
