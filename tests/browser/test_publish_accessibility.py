@@ -147,6 +147,26 @@ def test_full_pages(*, portal, open_tab, signed_in, theme, viewport):
     assert tab.complaints == []
 
 
+def test_the_end_of_a_model(*, portal, open_tab, signed_in, theme, viewport):
+    desk = Desk(portal.world, signed_in.viewer)
+    desk.apply("acme", decision=True)
+    listed = desk.submit("small")
+    desk.validate()
+    desk.approve(listed)
+    tab = open_tab(session_token=signed_in.session_token, theme=theme, viewport=viewport)
+    problems = {}
+    page = tab.open(f"/publish/listings/{listed}")
+    problems["generally available"] = look(tab)
+    page.get_by_role("button", name="Make it legacy").click()
+    page.get_by_label("Deprecated from the day").fill("2099-01-01")
+    problems["legacy"] = look(tab)
+    page.get_by_role("button", name="Announce its end").click()
+    page.get_by_role("alert").wait_for()
+    problems["refused"] = look(tab)
+
+    assert {name: found for name, found in problems.items() if found} == {}
+
+
 def test_empty_pages_and_pages_with_errors(*, portal, open_tab, signed_in, theme, viewport):
     tab = open_tab(session_token=signed_in.session_token, theme=theme, viewport=viewport)
     problems = {}

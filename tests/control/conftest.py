@@ -175,6 +175,7 @@ def administrator(first_run: FirstRun) -> Viewer:
         project_id=first_run.project_id,
         project_name="",
         role=Role.ADMIN,
+        is_of_platform=True,
         has_password=False,
         csrf_token="",
     )

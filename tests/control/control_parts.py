@@ -11,6 +11,7 @@ from tradewind.core.clock import Clock
 from tradewind.db.database import Database
 from tradewind.db.sealing import HeldKeys
 from tradewind.db.vault import Vault
+from tradewind.features.accounts.people import People
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.artifacts.manifest import PlatformSigner
 from tradewind.features.artifacts.services import build_artifact_services
@@ -19,11 +20,14 @@ from tradewind.features.publishing.services import build_publishing
 from tradewind.features.receipts.corrections import Corrections
 from tradewind.features.receipts.service import Receipts
 from tradewind.features.receipts.signing import ReceiptSigner
+from tradewind.features.reconciliation.service import Reconciliation
 from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.readmodels.catalog_search.live import CatalogSearch
 from tradewind.readmodels.receipt_facts import read_calls
 from tradewind.readmodels.spend import read_spends
 from tradewind.serve.deployment_orders import build_deployment_orders
+from tradewind.serve.marketplace import build_marketplace
+from tradewind.serve.payouts import build_payout_services
 from tradewind.serve.price_services import build_price_services
 from tradewind.serve.selling import build_sale_offers
 from tradewind.serve.services import Services
@@ -56,6 +60,7 @@ def control_services(
         yield ControlServices(
             database=database,
             accounts=accounts,
+            people=People(bytes(32), clock, accounts),
             providers=built.providers,
             endpoints=built.endpoints,
             call_throughs=built.call_throughs,
@@ -67,14 +72,20 @@ def control_services(
             sale_offers=build_sale_offers(
                 built.catalog, clock, PlatformSigner(secrets.token_bytes(32))
             ),
+            marketplace=build_marketplace(
+                built.sales, KEYS, PlatformSigner(secrets.token_bytes(32)), bytes(32), clock
+            ),
+            payers=built.payers,
             billing=built.billing,
             closing=built.closing,
             wallets=built.wallets,
             bank_transfers=built.bank_transfers,
+            payouts=build_payout_services(built.clock, built.ledger, built.catalog),
             card_payments=handed_in.pop("card_payments", None),
             prices=build_price_services(built.market, built.clock),
             receipts=Receipts(clock, ReceiptSigner(bytes(32)), read_calls),
             corrections=Corrections(clock, read_calls),
+            reconciliation=Reconciliation(clock),
             webhooks=built.webhooks,
             artifacts=artifacts,
             publishing=build_publishing(

@@ -25,6 +25,7 @@ def create_key(database, accounts, first_run):
         project_id=first_run.project_id,
         project_name="",
         role=Role.ADMIN,
+        is_of_platform=True,
         has_password=False,
         csrf_token="",
     )

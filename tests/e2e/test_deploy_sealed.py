@@ -109,6 +109,7 @@ def management_key(platform: RunningPlatform) -> str:
         project_id=ProjectId(project),
         project_name="",
         role=Role.ADMIN,
+        is_of_platform=True,
         has_password=False,
         csrf_token="",
     )

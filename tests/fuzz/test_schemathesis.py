@@ -171,6 +171,7 @@ def key_of_a_stranger(database, accounts):
         project_id=project_id,
         project_name="Else",
         role=Role.ADMIN,
+        is_of_platform=False,
         has_password=False,
         csrf_token="",
     )

@@ -65,6 +65,18 @@ def test_a_model_that_is_sold_by_subscription_is_for_those_who_have_one():
     assert find_endpoint(view_of(sold, subscribed), GRANT, "p/m").endpoint is sold
 
 
+def test_charged_calls_wait_until_somebody_confirmed_who_pays():
+    error = refusal(PLAIN, Terms("org_a", needs_payer=True))
+    assert (error.status, error.code) == (403, "payer_not_confirmed")
+    assert "/api/billing/payer" in error.message
+    assert find_endpoint(view_of(PLAIN, Terms("org_a")), GRANT, "p/m").endpoint is PLAIN
+    assert find_endpoint(view_of(PLAIN), GRANT, "p/m").endpoint is PLAIN
+    shown_only = msgspec.structs.replace(PLAIN.price, is_charged=False)
+    free = msgspec.structs.replace(PLAIN, price=shown_only)
+    waiting = view_of(free, Terms("org_a", needs_payer=True))
+    assert find_endpoint(waiting, GRANT, "p/m").endpoint is free
+
+
 def test_a_snapshot_of_before_knows_of_no_endings():
     packed = msgspec.msgpack.decode(msgspec.msgpack.encode(PLAIN))
     former = msgspec.msgpack.encode(packed[:-4])

@@ -184,6 +184,7 @@ def _admin_beside(world: PortalWorld, tx) -> Viewer:
         project_id=ProjectId.new(),
         project_name="",
         role=Role.ADMIN,
+        is_of_platform=False,
         has_password=True,
         csrf_token="x",
     )

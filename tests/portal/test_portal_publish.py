@@ -10,6 +10,8 @@ from starlette.testclient import TestClient
 
 from tradewind.core.permissions import Role
 from tradewind.features.accounts.schemas import SignedIn, Viewer
+from tradewind.features.catalog.rules.lifecycle import Lifecycle
+from tradewind.features.catalog.tables import model
 from tradewind.features.publishing.schemas import (
     By,
     Check,
@@ -459,3 +461,80 @@ def test_forms_of_other_sites_change_nothing(browser, path):
 )
 def test_what_is_not_there_is_404(browser, path):
     assert browser.get(path).status_code == 404
+
+
+def life_of(world: PortalWorld):
+    with world.database.transaction() as tx:
+        return world.services.lives.show(tx, "acme/small")[0]
+
+
+def make_legacy_long_ago(world: PortalWorld) -> None:
+    since = datetime.now(UTC) - timedelta(days=800)
+    with world.database.transaction() as tx:
+        tx.execute(
+            update(model)
+            .where(model.c.slug == "small")
+            .values(lifecycle="legacy", lifecycle_since=since, ga_since=since)
+        )
+
+
+def test_the_end_of_a_model_is_told_only_after_it_is_legacy(browser, world, send, listed):
+    place = f"/publish/listings/{listed}"
+    page = main_of(browser.get(place).text)
+    assert "stays legacy for at least 30 days" in page
+    assert "Announce its end" not in page
+    assert send(f"{place}/actions/legacy").status_code == 303
+    assert life_of(world).state is Lifecycle.LEGACY
+    assert "Announce its end" in main_of(browser.get(place).text)
+    answer = send(f"{place}/actions/announce", deprecates_on=str(datetime.now(UTC).date()))
+    assert answer.status_code == 422
+    assert "at the earliest" in main_of(answer.text)
+
+
+def test_a_deprecation_is_announced_ahead_with_its_last_day(browser, world, send, listed):
+    make_legacy_long_ago(world)
+    place = f"/publish/listings/{listed}"
+    today = datetime.now(UTC).date()
+    ends, last = today + timedelta(days=10), today + timedelta(days=200)
+    days = {"deprecates_on": str(ends), "retires_on": str(last)}
+    world.deploy("other")
+
+    answer = send(f"{place}/actions/announce", **days, replacement="tw/other")
+
+    assert answer.status_code == 303, main_of(answer.text)
+    life = life_of(world)
+    assert (life.deprecates_on, life.retires_on, life.is_announced) == (ends, last, True)
+    page = main_of(browser.get(place).text)
+    assert f"becomes deprecated on {ends} and stops answering after {last}" in page
+    sooner = send(f"{place}/actions/announce", deprecates_on=str(today + timedelta(days=5)))
+    assert sooner.status_code == 422
+    assert life_of(world).deprecates_on == ends
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"deprecates_on": ""}, "The day is missing"),
+        ({"deprecates_on": "soon"}, "This is no day"),
+        ({"retires_on": "later"}, "This is no day"),
+        ({"retires_on": "2000-01-01"}, "at the earliest"),
+        ({"replacement": "acme/small"}, "cannot replace itself"),
+        ({"replacement": "acme/none"}, "There is no model"),
+    ],
+)
+def test_an_end_that_cannot_be_is_told_in_its_place(world, send, listed, fields, words):
+    make_legacy_long_ago(world)
+    day = str(datetime.now(UTC).date() + timedelta(days=40))
+
+    answer = send(
+        f"/publish/listings/{listed}/actions/announce", **({"deprecates_on": day} | fields)
+    )
+
+    assert answer.status_code == 422
+    assert words in main_of(answer.text)
+    assert not life_of(world).is_announced
+
+
+def test_a_draft_has_no_end_to_announce(world, send, draft):
+    answer = send(f"/publish/listings/{draft}/actions/announce", deprecates_on="2099-01-01")
+    assert answer.status_code == 404

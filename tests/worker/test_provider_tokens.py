@@ -50,6 +50,7 @@ def operator(database, services):
         project_id=made.project_id,
         project_name="",
         role=Role.ADMIN,
+        is_of_platform=True,
         has_password=False,
         csrf_token="",
     )

@@ -17,10 +17,16 @@ from tradewind.cli.deployments import deploy, deployments, pull
 from tradewind.cli.invoices import invoices
 from tradewind.cli.ledger import ledger
 from tradewind.cli.models import models
+from tradewind.cli.payouts import payouts
+from tradewind.cli.people import members, organizations, projects
 from tradewind.cli.prices import prices
 from tradewind.cli.publish import publish
 from tradewind.cli.receipt import receipt
+from tradewind.cli.sales import offers, plans, subscriptions
 from tradewind.cli.settings import load_settings
+from tradewind.cli.sinks import sinks
+from tradewind.cli.usage import reconcile, usage
+from tradewind.cli.usage_archive import archives, export, query
 from tradewind.cli.wallet import wallet
 from tradewind.core.errors import TradewindError
 
@@ -69,7 +75,19 @@ cli.add_typer(receipt, name="receipt")
 cli.add_typer(prices, name="prices")
 cli.add_typer(billing, name="billing")
 cli.add_typer(wallet, name="wallet")
+cli.add_typer(organizations, name="organizations")
+cli.add_typer(members, name="members")
+cli.add_typer(projects, name="projects")
+cli.add_typer(sinks, name="sinks")
+cli.add_typer(offers, name="offers")
+cli.add_typer(plans, name="plans")
+cli.add_typer(subscriptions, name="subscriptions")
 cli.add_typer(invoices, name="invoices")
+cli.add_typer(payouts, name="payouts")
+for verb in (export, archives, query):
+    usage.command()(verb)
+cli.add_typer(usage, name="usage")
+cli.command()(reconcile)
 
 DataOption = Annotated[Path | None, typer.Option(help="Folder of everything the platform keeps.")]
 DryRunOption = Annotated[bool, typer.Option(help="Show the report and change nothing.")]

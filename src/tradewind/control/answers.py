@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field
 from tradewind.core.money import format_nanos
 from tradewind.features.accounts.schemas import KeyHolder, KeyRow
 from tradewind.readmodels.models import ServedModel
-from tradewind.readmodels.project_usage import UsageGroup, UsageLine
 
 
 class Health(BaseModel):
@@ -134,39 +133,3 @@ class Key(BaseModel):
 class KeyPage(BaseModel):
     keys: list[Key] = Field(description="Keys that are not revoked first, then the newest first.")
     next: str | None = Field(description="Send it as `after` for the next page; null at the end.")
-
-
-class UsageRow(BaseModel):
-    group: str = Field(description="A UTC time, a model or a key's id; empty for the total.")
-    requests: int
-    failed: int
-    cancelled: int
-    orphaned: int
-    input_tokens: int
-    cached_input_tokens: int = Field(description="Part of input_tokens.")
-    output_tokens: int
-    cost: str = Field(description="An exact decimal amount of `currency`.")
-    currency: str
-
-    @classmethod
-    def of(cls, line: UsageLine) -> Self:
-        return cls(
-            group=line.group,
-            requests=line.requests,
-            failed=line.failed,
-            cancelled=line.cancelled,
-            orphaned=line.orphaned,
-            input_tokens=line.input_tokens,
-            cached_input_tokens=line.cached_input_tokens,
-            output_tokens=line.output_tokens,
-            cost=format_nanos(line.cost_nanos),
-            currency=line.currency,
-        )
-
-
-class UsageReport(BaseModel):
-    since: datetime = Field(description="Inclusive; a whole hour of UTC.")
-    until: datetime = Field(description="Exclusive; a whole hour of UTC.")
-    group: UsageGroup
-    rows: list[UsageRow]
-    is_complete: bool = Field(description="False when the limit cut rows off; narrow the time.")

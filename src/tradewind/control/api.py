@@ -1,9 +1,8 @@
 """The routes of the control API."""
 
-from datetime import datetime
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Path
 
 from tradewind.control.access import PUBLIC, Call, Routes
 from tradewind.control.answers import (
@@ -12,8 +11,6 @@ from tradewind.control.answers import (
     KeyPage,
     Model,
     ModelPage,
-    UsageReport,
-    UsageRow,
     WhoAmI,
 )
 from tradewind.control.artifact_routes import add_artifact_routes
@@ -25,24 +22,28 @@ from tradewind.control.deployment_routes import add_deployment_routes
 from tradewind.control.endpoint_routes import add_endpoint_routes
 from tradewind.control.ledger_routes import add_ledger_routes
 from tradewind.control.limit_routes import add_limit_routes
+from tradewind.control.marketplace_app_routes import add_app_routes
+from tradewind.control.marketplace_saas_routes import add_saas_routes
+from tradewind.control.marketplace_usage_routes import add_usage_report_routes
 from tradewind.control.pages import After, Limit, page_of
 from tradewind.control.payment_card_routes import add_card_routes
 from tradewind.control.payment_routes import add_payment_routes
+from tradewind.control.payout_routes import add_payout_routes
+from tradewind.control.people_routes import add_people_routes
 from tradewind.control.price_routes import add_price_routes
 from tradewind.control.provider_routes import add_provider_routes
 from tradewind.control.publishing_routes import add_publishing_routes
 from tradewind.control.receipt_routes import add_receipt_routes
+from tradewind.control.reconciliation_routes import add_reconciliation_routes
 from tradewind.control.request_routes import add_request_routes
 from tradewind.control.sales_routes import add_sales_routes
 from tradewind.control.saved_view_routes import add_saved_view_routes
 from tradewind.control.services import ControlServices
-from tradewind.control.span import span_of
+from tradewind.control.sink_routes import add_sink_routes
 from tradewind.control.usage_event_routes import add_usage_event_routes
+from tradewind.control.usage_routes import add_usage_routes
 from tradewind.control.webhook_routes import add_webhook_routes
 from tradewind.core.permissions import Permission
-from tradewind.readmodels.project_usage import UsageGroup, UsageQuestion
-
-_MAX_USAGE_ROWS = 10_000
 
 
 def api_routes(services: ControlServices) -> Routes:
@@ -78,32 +79,6 @@ def api_routes(services: ControlServices) -> Routes:
     def key(call: Call, key_id: Annotated[str, Path(max_length=100)]) -> Key:
         return Key.of(services.accounts.get_key(call.tx, call.holder, key_id))
 
-    @routes.get("/usage", permission=Permission.USAGE_READ, summary="Usage of this project")
-    def usage(
-        call: Call,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        group: UsageGroup = UsageGroup.DAY,
-        limit: Annotated[int, Query(ge=1, le=_MAX_USAGE_ROWS)] = 1_000,
-    ) -> UsageReport:
-        span = span_of(since, until, services.clock.now())
-        question = UsageQuestion(
-            organization_id=call.holder.organization_id,
-            project_id=call.holder.project_id,
-            since=span.since,
-            until=span.until,
-            group=group,
-            limit=limit,
-        )
-        found = services.read_usage(call.tx, question)
-        return UsageReport(
-            since=span.since,
-            until=span.until,
-            group=group,
-            rows=[UsageRow.of(line) for line in found.lines],
-            is_complete=found.is_complete,
-        )
-
     add_provider_routes(routes, services)
     add_deployment_routes(routes, services)
     add_endpoint_routes(routes, services)
@@ -112,16 +87,24 @@ def api_routes(services: ControlServices) -> Routes:
     add_ledger_routes(routes, services)
     add_billing_routes(routes, services)
     add_payment_routes(routes, services)
+    add_payout_routes(routes, services)
     add_card_routes(routes, services)
     add_price_routes(routes, services)
     add_request_routes(routes, services.clock)
     add_receipt_routes(routes, services)
+    add_usage_routes(routes, services)
     add_usage_event_routes(routes, services)
+    add_reconciliation_routes(routes, services)
     add_webhook_routes(routes, services)
+    add_people_routes(routes, services)
     add_artifact_routes(routes, services)
     add_publishing_routes(routes, services)
     add_catalog_routes(routes, services)
     add_catalog_search_routes(routes, services)
     add_saved_view_routes(routes, services)
     add_sales_routes(routes, services)
+    add_usage_report_routes(routes, services)
+    add_saas_routes(routes, services)
+    add_app_routes(routes, services)
+    add_sink_routes(routes, services)
     return routes

@@ -5,6 +5,7 @@ from fastapi.responses import RedirectResponse
 
 from tradewind import __version__
 from tradewind.control.api import api_routes
+from tradewind.control.marketplace_wire import add_shaped_answers
 from tradewind.control.problems import add_problem_handlers
 from tradewind.control.receipt_routes import KEYS_PATH
 from tradewind.control.services import ControlServices
@@ -43,5 +44,6 @@ def create_api(services: ControlServices) -> FastAPI:
         redirect_slashes=False,
     )
     add_problem_handlers(api)
+    add_shaped_answers(api)
     api.include_router(api_routes(services).router)
     return api

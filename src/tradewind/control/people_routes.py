@@ -48,9 +48,7 @@ def _add_organizations(routes: Routes, services: ControlServices) -> None:
     def rename_organization(call: Call, body: NameBody) -> OrganizationAnswer:
         return OrganizationAnswer.of(people.rename_organization(call.tx, call.holder, body.name))
 
-    @routes.get(
-        "/organizations", permission=Permission.PLATFORM_READ, summary="All organizations"
-    )
+    @routes.get("/organizations", permission=Permission.PLATFORM_READ, summary="All organizations")
     def organizations(call: Call) -> OrganizationList:
         rows = people.list_organizations(call.tx, call.holder)
         return OrganizationList(organizations=[OrganizationAnswer.of(row) for row in rows])

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Path, Response
 
 from tradewind.control.access import AuthenticatedCall, Call, Routes
+from tradewind.control.acting import acting
 from tradewind.control.pages import After, Limit
 from tradewind.control.publishing_answers import (
     ApplicationAnswer,
@@ -227,11 +228,7 @@ def _add_review_routes(routes: Routes, services: ControlServices) -> None:
 
 
 def _by(services: ControlServices, call: AuthenticatedCall) -> By:
-    """Return the person who made the key, so that nobody reviews themselves by way of one."""
-    key = services.accounts.get_key(call.tx, call.holder, call.holder.key_id)
-    if key.created_by is None:
-        return By(key.key_id, f"the key {key.name}")
-    return By(key.created_by, f"{key.created_by_name or 'somebody'} (the key {key.name})")
+    return By(*acting(services, call))
 
 
 def _shown(detail: ListingDetail, response: Response) -> ListingDetailAnswer:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
 from tradewind.core.ids import OrganizationId
+from tradewind.features.accounts.people import People
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.artifacts.services import ArtifactServices
 from tradewind.features.billing.closing import Closing
@@ -25,14 +26,18 @@ from tradewind.features.endpoints.call_through import CallThroughs
 from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.ledger.service import Ledger
 from tradewind.features.market.services import PriceServices
+from tradewind.features.marketplace.services import MarketplaceServices
 from tradewind.features.payments.bank_transfers import BankTransfers
 from tradewind.features.payments.card_payments import CardPayments
 from tradewind.features.payments.service import Wallets
+from tradewind.features.payouts.services import PayoutServices
 from tradewind.features.providers.service import Providers
 from tradewind.features.publishing.services import PublishingServices
 from tradewind.features.receipts.corrections import Corrections
 from tradewind.features.receipts.service import Receipts
+from tradewind.features.reconciliation.service import Reconciliation
 from tradewind.features.sales.offers import SaleOffers
+from tradewind.features.sales.payers import Payers
 from tradewind.features.sales.service import Sales
 from tradewind.features.webhooks.service import Webhooks
 from tradewind.plugins.engines.engine_logs import EngineLogs
@@ -55,6 +60,7 @@ class ControlServices:
 
     database: Transactions
     accounts: Accounts
+    people: People
     providers: Providers
     endpoints: Endpoints
     call_throughs: CallThroughs
@@ -64,15 +70,19 @@ class ControlServices:
     ledger: Ledger
     sales: Sales
     sale_offers: SaleOffers
+    marketplace: MarketplaceServices
+    payers: Payers
     billing: Billing
     closing: Closing
     wallets: Wallets
     bank_transfers: BankTransfers
     card_payments: CardPayments | None
+    payouts: PayoutServices
     """None where no processor is set up: its routes are not there."""
     prices: PriceServices
     receipts: Receipts
     corrections: Corrections
+    reconciliation: Reconciliation
     webhooks: Webhooks
     artifacts: ArtifactServices
     publishing: PublishingServices

@@ -63,6 +63,11 @@ class DataFolder(NamedTuple):
         return self.root / "artifacts"
 
     @property
+    def archive(self) -> Path:
+        """Usage of days that are over, where there is no object store, and files on their way."""
+        return self.root / "archive"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

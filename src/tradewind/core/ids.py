@@ -106,6 +106,11 @@ class UserId(Id):
     prefix = "user_"
 
 
+class InvitationId(Id):
+    __slots__ = ()
+    prefix = "inv_"
+
+
 class ModelId(Id):
     __slots__ = ()
     prefix = "model_"
@@ -311,9 +316,59 @@ class RefundId(Id):
     prefix = "ref_"
 
 
+class ReconciliationRunId(Id):
+    __slots__ = ()
+    prefix = "rcr_"
+
+
+class ProviderStatementId(Id):
+    __slots__ = ()
+    prefix = "pvs_"
+
+
 class BankLineId(Id):
     __slots__ = ()
     prefix = "bln_"
+
+
+class ClawbackId(Id):
+    __slots__ = ()
+    prefix = "clw_"
+
+
+class PayoutRunId(Id):
+    __slots__ = ()
+    prefix = "prn_"
+
+
+class PayoutStatementId(Id):
+    __slots__ = ()
+    prefix = "pst_"
+
+
+class PayoutId(Id):
+    __slots__ = ()
+    prefix = "pyt_"
+
+
+class MeteredUsageId(Id):
+    __slots__ = ()
+    prefix = "mu_"
+
+
+class OperationId(Id):
+    __slots__ = ()
+    prefix = "op_"
+
+
+class SinkId(Id):
+    __slots__ = ()
+    prefix = "sink_"
+
+
+class SinkParcelId(Id):
+    __slots__ = ()
+    prefix = "prc_"
 
 
 def request_id(event_id: bytes) -> str:

@@ -7,6 +7,7 @@ that its process carries no pydantic.
 import os
 import re
 import socket
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 
@@ -101,7 +102,12 @@ class Settings(BaseSettings):
     accept_pickles: bool = False
     """Take pickled checkpoints whose operations look harmless, into quarantine."""
     request_log_days: int = Field(default=30, ge=1, le=3650)
-    """Days that the request log is kept; usage itself is kept for good."""
+    """Days that the request log is kept; usage itself is kept as `usage_days` says."""
+    archive_usage: bool = False
+    """Whether usage of each day that is over is written to a Parquet file: to the object store of
+    artifacts, or to the data folder."""
+    usage_days: int = Field(default=0, ge=0, le=36_500)
+    """Days that usage stays in the tables once it is archived; 0 is for good."""
     catalog_is_public: bool = False
     """Whether whoever is not signed in may read the catalog: models, prices, measured figures."""
     catalog_sync_hours: int = Field(default=0, ge=0, le=8760)
@@ -117,7 +123,19 @@ class Settings(BaseSettings):
     """Secret key of a Stripe account, for payments by card; without it, there are none."""
     stripe_webhook_secrets: str | None = Field(default=None, repr=False)
     """Signing secrets of Stripe's webhook, separated by commas: two while one is replaced."""
+    payout_self_approval: bool = False
+    """Whether who prepared a payout run may approve it, for a platform that one person runs; the
+    run and its trail say so."""
     price_notice_days: int = Field(default=30, ge=0, le=365)
     """Days between saying that a model will cost more and its costing more."""
+    platform_fee_percent: Decimal = Field(default=Decimal(3), ge=0, le=100, decimal_places=4)
+    """What the platform keeps of what publishers sell through it, in percent; an offer may have
+    its own."""
+    dunning_overdue_days: int = Field(default=0, ge=0, le=365)
+    """Days after an invoice was due that are forgiven before its subscriptions are past due."""
+    dunning_suspend_days: int = Field(default=14, ge=0, le=365)
+    """Days that a subscription may be past due before it is suspended."""
+    dunning_cancel_days: int = Field(default=44, ge=1, le=730)
+    """Days that a subscription may be past due before it is cancelled."""
     trace_share: float = Field(default=0.01, ge=0.0, le=1.0)
     """Share of calls that are exported as spans when their client's trace does not ask for it."""

@@ -107,11 +107,25 @@ def find_endpoint(view: SnapshotView, grant: Grant, name: str) -> Named:
         raise ApiError(
             403,
             f"'{endpoint.name}' is sold by subscription: '{offer}'. An administrator of the"
-            " organization subscribes with POST /api/subscriptions.",
+            " organization subscribes on /subscriptions, or with POST /api/subscriptions.",
             param="model",
             code="subscription_required",
         )
+    if endpoint.price.is_charged and _needs_payer(view, grant):
+        raise ApiError(
+            403,
+            f"Calls of '{endpoint.name}' are charged, and nobody has confirmed yet who pays: an"
+            " administrator of the organization does so on /subscriptions, or with PUT"
+            " /api/billing/payer.",
+            param="model",
+            code="payer_not_confirmed",
+        )
     return Named(endpoint, sort)
+
+
+def _needs_payer(view: SnapshotView, grant: Grant) -> bool:
+    terms = view.terms(grant.organization_id)
+    return terms is not None and terms.needs_payer
 
 
 def _may_pass(view: SnapshotView, grant: Grant, gate: str) -> bool:

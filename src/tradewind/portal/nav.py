@@ -31,8 +31,6 @@ NAV = (
         (
             NavItem("Home", "/", "home", None, "h"),
             NavItem("Models", "/models", "grid", Permission.MODELS_READ, "m"),
-            NavItem("Publish", "/publish", "send", Permission.PUBLISHING_READ, "i"),
-            NavItem("Reviews", "/reviews", "check", Permission.REVIEWS_READ, "t"),
             NavItem("Compare", "/compare", "columns", Permission.MODELS_READ, "c"),
             NavItem("Playground", "/playground", "chat", Permission.KEYS_WRITE, "p"),
         ),
@@ -49,15 +47,40 @@ NAV = (
             NavItem("Limits", "/limits", "gauge", Permission.LIMITS_READ, "l"),
             NavItem("Budgets", "/budgets", "wallet", Permission.LIMITS_READ, "b"),
             NavItem("Webhooks", "/webhooks", "bell", Permission.WEBHOOKS_READ, "w"),
+            NavItem("Sinks", "/sinks", "up", Permission.BILLING_READ, "j"),
+            NavItem("People", "/people", "person", Permission.ACCOUNTS_READ, "4"),
         ),
     ),
     NavGroup(
-        "Money",
+        "Buy",
         (
+            NavItem("Subscriptions", "/subscriptions", "tag", Permission.BILLING_READ, "s"),
             NavItem("Wallet", "/wallet", "wallet", Permission.BILLING_READ, "y"),
-            NavItem("Bank", "/bank", "list", Permission.FINANCE_READ, "z"),
             NavItem("Invoices", "/invoices", "list", Permission.BILLING_READ, "n"),
+        ),
+    ),
+    NavGroup(
+        "Sell",
+        (
+            NavItem("Publish", "/publish", "send", Permission.PUBLISHING_READ, "i"),
+            NavItem("Sales", "/sales", "tag", Permission.SALES_READ, "a"),
+            NavItem("Earnings", "/earnings", "chart", Permission.SALES_READ, "x"),
+        ),
+    ),
+    NavGroup(
+        "Run the platform",
+        (
+            NavItem("Organizations", "/organizations", "grid", Permission.PLATFORM_READ, "7"),
+            NavItem("Reviews", "/reviews", "check", Permission.REVIEWS_READ, "t"),
             NavItem("Price book", "/prices", "tag", Permission.FINANCE_READ, "o"),
+            NavItem("Margins", "/margins", "gauge", Permission.FINANCE_READ, "5"),
+            NavItem("Price keys", "/price-keys", "key", Permission.FINANCE_READ, "6"),
+            NavItem("Billing runs", "/billing", "play", Permission.FINANCE_READ, "1"),
+            NavItem("Taxes", "/taxes", "check", Permission.FINANCE_READ, "2"),
+            NavItem("Exchange rates", "/fx", "columns", Permission.FINANCE_READ, "3"),
+            NavItem("Bank", "/bank", "list", Permission.FINANCE_READ, "z"),
+            NavItem("Payouts", "/payouts", "send", Permission.FINANCE_READ, "f"),
+            NavItem("Reconciliation", "/reconciliation", "check", Permission.FINANCE_READ, "q"),
         ),
     ),
 )

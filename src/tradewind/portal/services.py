@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from tradewind.core.clock import Clock
 from tradewind.core.ids import OrganizationId
 from tradewind.db.database import Database
+from tradewind.features.accounts.people import People
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.artifacts.service import Artifacts
 from tradewind.features.artifacts.uploads import Uploads
@@ -17,17 +18,26 @@ from tradewind.features.billing.office import Office
 from tradewind.features.budgets.service import Budgets
 from tradewind.features.catalog.calendars import CalendarLinks
 from tradewind.features.catalog.licences import Licences
+from tradewind.features.catalog.lives import Lives
 from tradewind.features.catalog.saved_views import SavedViews
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.deployments.orders import DeploymentOrders
 from tradewind.features.endpoints.call_through import CallThroughs
 from tradewind.features.endpoints.service import Endpoints
+from tradewind.features.ledger.books import Books
 from tradewind.features.market.services import PriceServices
+from tradewind.features.marketplace.sinks import Sinks
 from tradewind.features.payments.bank_transfers import BankTransfers
+from tradewind.features.payments.card_payments import CardPayments
 from tradewind.features.payments.service import Wallets
+from tradewind.features.payouts.services import PayoutServices
 from tradewind.features.providers.service import Providers
 from tradewind.features.publishing.services import PublishingServices
 from tradewind.features.receipts.service import Receipts
+from tradewind.features.reconciliation.service import Reconciliation
+from tradewind.features.sales.offers import SaleOffers
+from tradewind.features.sales.payers import Payers
+from tradewind.features.sales.service import Sales
 from tradewind.features.webhooks.service import Webhooks
 from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.portal.live_tail import LiveTails
@@ -56,6 +66,7 @@ class PortalServices:
 
     database: Database
     accounts: Accounts
+    people: People
     providers: Providers
     endpoints: Endpoints
     call_throughs: CallThroughs
@@ -64,14 +75,24 @@ class PortalServices:
     budgets: Budgets
     wallets: Wallets
     bank_transfers: BankTransfers
+    payouts: PayoutServices
+    card_payments: CardPayments | None
+    """None without a processor: then there is no trace of cards on any page."""
+    sales: Sales
+    sale_offers: SaleOffers
+    payers: Payers
+    sinks: Sinks
     prices: PriceServices
     office: Office
+    books: Books
     receipts: Receipts
+    reconciliation: Reconciliation
     webhooks: Webhooks
     publishing: PublishingServices
     artifacts: Artifacts
     uploads: Uploads
     catalog: Catalog
+    lives: Lives
     calendar_links: CalendarLinks
     licences: Licences
     saved_views: SavedViews

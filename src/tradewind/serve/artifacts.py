@@ -26,14 +26,14 @@ def build_artifacts(
         Vault(keys, clock),
         clock,
         PlatformSigner(load_or_create_signing_key(folder.secrets)),
-        store=_object_store(settings),
+        store=object_store(settings),
         accepts_pickles=settings.accept_pickles,
         users=(listings_with_artifact, deployments_with_artifact),
     )
 
 
-def _object_store(settings: Settings) -> Store | None:
-    """Return what TRADEWIND_ARTIFACT_STORE names; None for this disk."""
+def object_store(settings: Settings) -> Store | None:
+    """Return what TRADEWIND_ARTIFACT_STORE names; None for this disk. Raises StartupError."""
     if settings.artifact_store is None:
         return None
     url = urlsplit(settings.artifact_store)

@@ -25,8 +25,10 @@ from tradewind.db.database import Database, Timeouts
 from tradewind.features.artifacts.manifest import PlatformSigner
 from tradewind.features.billing.office import Office
 from tradewind.features.catalog.licences import Licences
+from tradewind.features.ledger.books import Books
 from tradewind.features.publishing.services import build_publishing
 from tradewind.features.receipts.corrections import Corrections
+from tradewind.features.reconciliation.service import Reconciliation
 from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.portal.app import create_portal
 from tradewind.portal.services import PortalServices
@@ -38,6 +40,8 @@ from tradewind.serve.artifacts import build_artifacts
 from tradewind.serve.backstage import backstage_served
 from tradewind.serve.card_payments import build_card_payments
 from tradewind.serve.deployment_orders import build_deployment_orders
+from tradewind.serve.marketplace import build_marketplace
+from tradewind.serve.payouts import build_payout_services
 from tradewind.serve.price_services import build_price_services
 from tradewind.serve.private_socket import private_socket
 from tradewind.serve.receipts import build_receipts
@@ -46,7 +50,7 @@ from tradewind.serve.secret_files import (
     load_or_create_pepper,
     load_or_create_signing_key,
 )
-from tradewind.serve.selling import build_sale_offers
+from tradewind.serve.selling import build_sale_offers, selling_terms
 from tradewind.serve.services import build_services
 from tradewind.telemetry.logs import log_to_stderr
 
@@ -107,7 +111,9 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
         timeouts=Timeouts(statement_s=10),
     )
     services = build_services(
-        load_or_create_pepper(folder.secrets), load_or_create_key_encryption(folder.secrets)
+        load_or_create_pepper(folder.secrets),
+        load_or_create_key_encryption(folder.secrets),
+        selling_terms(settings),
     )
     search = CatalogSearch(database, currency=settings.currency)
     # Built while the first page is on its way, never before the port is open.
@@ -116,6 +122,7 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
     orders = build_deployment_orders(services, artifacts.artifacts, currency=settings.currency)
     engine_logs = EngineLogs(folder.logs)
     receipts = build_receipts(folder, services.clock)
+    card_payments = build_card_payments(settings, database, services, public_url=public_url)
     publishing = build_publishing(
         services.catalog,
         services.providers,
@@ -125,30 +132,52 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
         allows_self_review=settings.self_review,
     )
     prices = build_price_services(
-        services.market, services.clock, notice_days=settings.price_notice_days
+        services.market,
+        services.clock,
+        notice_days=settings.price_notice_days,
+        currency=settings.currency,
+    )
+    sale_offers = build_sale_offers(
+        services.catalog,
+        services.clock,
+        PlatformSigner(load_or_create_signing_key(folder.secrets)),
+    )
+    marketplace = build_marketplace(
+        services.sales,
+        load_or_create_key_encryption(folder.secrets),
+        PlatformSigner(load_or_create_signing_key(folder.secrets)),
+        load_or_create_pepper(folder.secrets),
+        services.clock,
+    )
+    payouts = build_payout_services(
+        services.clock,
+        services.ledger,
+        services.catalog,
+        allows_self_approval=settings.payout_self_approval,
     )
     app = create_app(
         ControlServices(
             database=database,
             accounts=services.accounts,
+            people=services.people,
             providers=services.providers,
             endpoints=services.endpoints,
             call_throughs=services.call_throughs,
             budgets=services.budgets,
             ledger=services.ledger,
             sales=services.sales,
-            sale_offers=build_sale_offers(
-                services.catalog,
-                services.clock,
-                PlatformSigner(load_or_create_signing_key(folder.secrets)),
-            ),
+            sale_offers=sale_offers,
+            marketplace=marketplace,
+            payers=services.payers,
             billing=services.billing,
             closing=services.closing,
             wallets=services.wallets,
             bank_transfers=services.bank_transfers,
-            card_payments=build_card_payments(settings, database, services, public_url=public_url),
+            payouts=payouts,
+            card_payments=card_payments,
             prices=prices,
             receipts=receipts,
+            reconciliation=Reconciliation(services.clock),
             corrections=Corrections(services.clock, read_calls),
             webhooks=services.webhooks,
             artifacts=artifacts,
@@ -173,6 +202,7 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
         PortalServices(
             database=database,
             accounts=services.accounts,
+            people=services.people,
             providers=services.providers,
             endpoints=services.endpoints,
             call_throughs=services.call_throughs,
@@ -181,14 +211,23 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
             budgets=services.budgets,
             wallets=services.wallets,
             bank_transfers=services.bank_transfers,
+            payouts=payouts,
+            card_payments=card_payments,
+            sales=services.sales,
+            sale_offers=sale_offers,
+            payers=services.payers,
+            sinks=marketplace.sinks,
             prices=prices,
             office=Office(services.billing, services.closing),
+            books=Books(services.ledger),
             receipts=receipts,
+            reconciliation=Reconciliation(services.clock),
             webhooks=services.webhooks,
             publishing=publishing,
             artifacts=artifacts.artifacts,
             uploads=artifacts.uploads,
             catalog=services.catalog,
+            lives=services.lives,
             calendar_links=services.calendar_links,
             licences=Licences(services.clock),
             saved_views=services.saved_views,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from tradewind.core.clock import Clock, SystemClock
 from tradewind.db.sealing import KeyEncryption
 from tradewind.db.vault import Vault
+from tradewind.features.accounts.people import People
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.billing.closing import Closing
 from tradewind.features.billing.service import Billing
@@ -23,8 +24,11 @@ from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.ledger.service import Ledger
 from tradewind.features.market.service import Market
 from tradewind.features.payments.bank_transfers import BankTransfers
+from tradewind.features.payments.open_invoices import OpenInvoices
 from tradewind.features.payments.service import Wallets
 from tradewind.features.providers.service import Providers
+from tradewind.features.sales.dunning import Dunning
+from tradewind.features.sales.payers import Payers
 from tradewind.features.sales.service import Sales
 from tradewind.features.webhooks.courier import Courier
 from tradewind.features.webhooks.service import Webhooks
@@ -38,11 +42,13 @@ from tradewind.readmodels.spend import (
 )
 from tradewind.readmodels.wallets import BilledOrganizations
 from tradewind.serve.billing import build_billing
+from tradewind.serve.selling import SellingTerms, build_dunning
 
 
 class Services(NamedTuple):
     clock: Clock
     accounts: Accounts
+    people: People
     catalog: Catalog
     syncs: Syncs
     lives: Lives
@@ -58,16 +64,22 @@ class Services(NamedTuple):
     budgets: Budgets
     budget_upkeep: Upkeep
     sales: Sales
+    payers: Payers
+    dunning: Dunning
     billing: Billing
     closing: Closing
     wallets: Wallets
     bank_transfers: BankTransfers
+    open_invoices: OpenInvoices
     webhooks: Webhooks
     courier: Courier
 
 
-def build_services(pepper: bytes, keys: KeyEncryption) -> Services:
+def build_services(
+    pepper: bytes, keys: KeyEncryption, selling: SellingTerms | None = None
+) -> Services:
     """`pepper` is what API keys are hashed under, `keys` wrap the keys that seal credentials."""
+    selling = SellingTerms() if selling is None else selling
     clock = SystemClock()
     catalog, market = Catalog(clock), Market(clock)
     vault = Vault(keys, clock)
@@ -77,12 +89,14 @@ def build_services(pepper: bytes, keys: KeyEncryption) -> Services:
     endpoints = Endpoints(catalog, market, providers, deployments, clock)
     licences = Licences(clock)
     ledger = Ledger(clock)
-    billing = build_billing(clock, ledger)
+    billing = build_billing(clock, ledger, fee_ppm=selling.fee_ppm)
     bills = BilledOrganizations(billing)
+    sales = Sales(clock, policy=selling.policy, platform_fee_ppm=selling.fee_ppm)
     wallets = Wallets(clock, ledger, WalletBudgets(clock, read_spend), bills)
     return Services(
         clock=clock,
         accounts=accounts,
+        people=People(pepper, clock, accounts),
         catalog=catalog,
         syncs=Syncs(clock),
         lives=Lives(clock, organizations_using),
@@ -97,11 +111,14 @@ def build_services(pepper: bytes, keys: KeyEncryption) -> Services:
         call_throughs=CallThroughs(catalog, licences, market, providers, endpoints),
         budgets=Budgets(accounts, clock, read_spends),
         budget_upkeep=Upkeep(clock, read_spend, find_writer_end, read_writer_spend),
-        sales=Sales(clock),
+        sales=sales,
+        payers=Payers(clock),
+        dunning=build_dunning(sales, clock, selling),
         billing=billing,
         closing=Closing(billing, clock),
         wallets=wallets,
         bank_transfers=BankTransfers(clock, wallets, bills),
+        open_invoices=OpenInvoices(clock, ledger, wallets, bills),
         webhooks=Webhooks(vault, clock),
         courier=Courier(vault, clock),
     )

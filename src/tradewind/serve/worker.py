@@ -1,11 +1,13 @@
 """The worker's process: `python -m tradewind.serve.worker`."""
 
 import argparse
+import gc
 import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from types import FrameType
 
@@ -18,6 +20,7 @@ from tradewind.db.database import Database
 from tradewind.db.node_roll import Node, NodeRefused
 from tradewind.db.notify import SNAPSHOT_CHANNEL, Listener
 from tradewind.db.outbox import OUTBOX_CHANNEL
+from tradewind.features.artifacts.manifest import PlatformSigner
 from tradewind.features.catalog.sync import CATALOG_CHANNEL
 from tradewind.features.files import service as files
 from tradewind.features.metering.rules import EventRow, LogRow
@@ -27,23 +30,34 @@ from tradewind.features.publishing.publishers import Publishers
 from tradewind.features.responses import service as responses
 from tradewind.features.webhooks.schemas import EventKind
 from tradewind.features.webhooks.service import WEBHOOKS_CHANNEL
+from tradewind.plugins.sinks.registry import sinks
 from tradewind.readmodels.catalog_search.keeping import Keeper
 from tradewind.readmodels.first_organization import find_first_organization
 from tradewind.readmodels.snapshot import compile_endpoints
 from tradewind.readmodels.terms import compile_budgets, compile_terms, with_key_budgets
+from tradewind.serve.archiving import archive_in_a_process, build_archiver, check_archive
 from tradewind.serve.artifacts import build_artifacts
 from tradewind.serve.card_payments import build_card_payments
 from tradewind.serve.catalog_import import import_in_a_process
 from tradewind.serve.gateway_configs import METRICS_FOLDER
+from tradewind.serve.marketplace import build_marketplace
 from tradewind.serve.node_entry import node_of
+from tradewind.serve.payouts import build_payout_services, build_processor_payouts
 from tradewind.serve.price_services import build_price_services
 from tradewind.serve.receipts import build_receipts
+from tradewind.serve.reconciliation import open_reconciler
 from tradewind.serve.search_filling import fill_in_a_process
-from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
+from tradewind.serve.secret_files import (
+    load_or_create_key_encryption,
+    load_or_create_pepper,
+    load_or_create_signing_key,
+)
+from tradewind.serve.selling import selling_terms
 from tradewind.serve.services import build_services
 from tradewind.serve.validation import build_validator
 from tradewind.telemetry.families import WORKER_TEXT
 from tradewind.telemetry.logs import log_to_stderr
+from tradewind.worker.archive import keep_archive
 from tradewind.worker.artifacts import look_after_artifacts
 from tradewind.worker.billing import BillingUpkeep
 from tradewind.worker.budgets import look_after_budgets
@@ -54,9 +68,11 @@ from tradewind.worker.content import ship_contents, sweep_contents
 from tradewind.worker.dns_txt import NameServers, system_servers
 from tradewind.worker.expiry import sweep_expired
 from tradewind.worker.fetch import Fetcher
+from tradewind.worker.marketplace import MarketplaceUpkeep
 from tradewind.worker.node_roll import stay_on_roll
 from tradewind.worker.offer_stats import OfferStats
 from tradewind.worker.outbox import relay_messages
+from tradewind.worker.payouts import look_after_payouts
 from tradewind.worker.prices import PriceUpkeep
 from tradewind.worker.provider_tokens import keep_tokens
 from tradewind.worker.publish import Publisher
@@ -84,16 +100,23 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _setter(stop))
+    # A batch is tens of thousands of objects, none in a cycle: looking for some after every
+    # thousand would be a third of what shipping costs.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
     run_worker(Settings(), stop)
 
 
 def run_worker(settings: Settings, stop: threading.Event) -> None:
     """Run until `stop` is set. Raises what a loop died of."""
     assert settings.database_url is not None, "whoever starts the worker hands it the database"
+    check_archive(settings)
     folder = DataFolder(settings.data.resolve())
     database = Database(settings.database_url, application_name="tradewind-worker", pool_size=8)
     pepper = load_or_create_pepper(folder.secrets)
-    services = build_services(pepper, load_or_create_key_encryption(folder.secrets))
+    services = build_services(
+        pepper, load_or_create_key_encryption(folder.secrets), selling_terms(settings)
+    )
     artifacts = build_artifacts(settings, folder, load_or_create_key_encryption(folder.secrets))
     arrivals = artifacts.arrivals
     node = node_of(settings, folder, pepper)
@@ -138,16 +161,38 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
         database,
         services.market,
         build_price_services(
-            services.market, services.clock, notice_days=settings.price_notice_days
-        ).book,
+            services.market,
+            services.clock,
+            notice_days=settings.price_notice_days,
+            currency=settings.currency,
+        ).margins,
         services.clock,
         platform=find_first_organization,
     )
-    cards = build_card_payments(settings, database, services, public_url="")
+    public_url = settings.public_url or ""
+    cards = build_card_payments(settings, database, services, public_url=public_url)
+    payouts = build_payout_services(services.clock, services.ledger, services.catalog)
+    by_processor = build_processor_payouts(settings, database, payouts.runs)
     billing = BillingUpkeep(database, services.billing, services.closing, services.clock)
+    patient = ExitStack()
+    reconciler = patient.enter_context(
+        open_reconciler(settings.database_url, services.clock, services.ledger)
+    )
     lines = RequestLines(folder.logs / "requests.jsonl")
     spans = open_spans(os.environ, share=settings.trace_share)
 
+    marketplace = MarketplaceUpkeep(
+        database,
+        build_marketplace(
+            services.sales,
+            load_or_create_key_encryption(folder.secrets),
+            PlatformSigner(load_or_create_signing_key(folder.secrets)),
+            pepper,
+            services.clock,
+        ),
+        sinks(),
+        poster,
+    )
     report = WorkerReport(folder.run / METRICS_FOLDER / WORKER_TEXT, publisher, services.clock)
 
     offer_stats = OfferStats(database, services.clock)
@@ -212,9 +257,20 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
         loop("billing", lambda: billing.run(stop)),
         loop(
             "sales",
-            lambda: advance_subscriptions(database, services.sales, services.clock, stop),
+            lambda: advance_subscriptions(
+                database, services.sales, services.dunning, services.clock, stop
+            ),
         ),
-        loop("wallets", lambda: look_after_wallets(database, services.wallets, cards, stop)),
+        loop(
+            "payouts",
+            lambda: look_after_payouts(database, payouts.runs, by_processor, stop),
+        ),
+        loop(
+            "wallets",
+            lambda: look_after_wallets(
+                database, services.wallets, services.open_invoices, cards, stop
+            ),
+        ),
         loop("offer-stats", lambda: offer_stats.run(stop)),
         loop("connection-health", lambda: connection_health.run(stop)),
         loop(
@@ -242,6 +298,9 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
         ),
         loop("proofs", lambda: look_for_proofs(database, publishers, poster, records, stop)),
         loop("receipts", lambda: keep_receipts(database, receipts, stop)),
+        loop("reconciliation", lambda: reconciler.run(stop)),
+        loop("marketplace", lambda: marketplace.run(stop)),
+        *_archive(settings, database, environment, loop, stop),
         loop("outbox", lambda: relay_messages(database, handlers, messages.wait, stop)),
         loop("webhooks", lambda: deliveries.run(to_deliver.wait, stop)),
     ]
@@ -251,11 +310,30 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
     for each in (listener, messages, to_deliver, to_sync, names):
         each.close()
     lines.close()
+    patient.close()
     if spans is not None:
         spans.close()
     database.close()
     if died:
         raise died[0]
+
+
+def _archive(
+    settings: Settings,
+    database: Database,
+    environment: Mapping[str, str],
+    loop: Callable[[str, Callable[[], None]], threading.Thread],
+    stop: threading.Event,
+) -> list[threading.Thread]:
+    if not settings.archive_usage:
+        return []
+    archiver = build_archiver(settings, database)
+    return [
+        loop(
+            "archive",
+            lambda: keep_archive(archiver, lambda: archive_in_a_process(environment, stop), stop),
+        )
+    ]
 
 
 def _stay_on_roll(

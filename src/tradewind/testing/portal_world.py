@@ -29,6 +29,7 @@ from tradewind.db.database import Database
 from tradewind.db.sealing import HeldKeys, Secret
 from tradewind.db.vault import Vault
 from tradewind.features.accounts.passwords import Passwords
+from tradewind.features.accounts.people import People
 from tradewind.features.accounts.schemas import SignedIn, Viewer
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.accounts.tables import membership
@@ -38,13 +39,16 @@ from tradewind.features.artifacts.stores.base import Store
 from tradewind.features.billing.closing import Closing
 from tradewind.features.billing.office import Office
 from tradewind.features.billing.ports import NoSubscriptions, SameFee
-from tradewind.features.billing.service import Billing, TaxTable
+from tradewind.features.billing.rules.minor_units import minor_digits
+from tradewind.features.billing.service import Billing
+from tradewind.features.billing.tax_table import TaxTable
 from tradewind.features.budgets.schemas import BudgetRow, NewBudget, PeriodKind
 from tradewind.features.budgets.service import Budgets
 from tradewind.features.budgets.wallets import WalletBudgets
 from tradewind.features.catalog.builtin import SMOLLM2
 from tradewind.features.catalog.calendars import CalendarLinks
 from tradewind.features.catalog.licences import Licences
+from tradewind.features.catalog.lives import Lives
 from tradewind.features.catalog.saved_views import SavedViews
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.deployments.fit import Machine
@@ -55,22 +59,33 @@ from tradewind.features.deployments.weighing import weigher
 from tradewind.features.endpoints.call_through import CallThroughs
 from tradewind.features.endpoints.schemas import EndpointRow, HostedModel, HostedModels
 from tradewind.features.endpoints.service import Endpoints
+from tradewind.features.ledger.books import Books
 from tradewind.features.ledger.service import Ledger
-from tradewind.features.market.price_book import PriceReaders
+from tradewind.features.market.ports import PriceReaders
 from tradewind.features.market.service import Market
 from tradewind.features.market.services import build_prices
+from tradewind.features.marketplace.sinks import Sinks
 from tradewind.features.metering.tables import usage_hour
 from tradewind.features.payments.bank_transfers import BankTransfers
+from tradewind.features.payments.card_payments import CardPayments
 from tradewind.features.payments.service import Wallets
+from tradewind.features.payouts.services import build_payouts
 from tradewind.features.providers.schemas import ConnectionRow, NewConnection
 from tradewind.features.providers.service import Providers
+from tradewind.features.publishing.publishers import Publishers
 from tradewind.features.publishing.services import build_publishing
 from tradewind.features.receipts.service import Receipts
 from tradewind.features.receipts.signing import ReceiptSigner
+from tradewind.features.reconciliation.service import Reconciliation
+from tradewind.features.sales.offers import SaleOffers
+from tradewind.features.sales.payers import Payers
+from tradewind.features.sales.service import Sales
 from tradewind.features.webhooks.courier import Courier
 from tradewind.features.webhooks.schemas import DestinationRow, NewDestination, Outcome
 from tradewind.features.webhooks.service import Webhooks
 from tradewind.plugins.engines.engine_logs import EngineLogs
+from tradewind.plugins.payments.base import Processor
+from tradewind.plugins.sinks.registry import sinks
 from tradewind.portal.app import create_portal
 from tradewind.portal.live_tail import LiveTails
 from tradewind.portal.services import PortalServices
@@ -79,9 +94,13 @@ from tradewind.readmodels.catalog_search.fit import Fit
 from tradewind.readmodels.catalog_search.live import CatalogSearch
 from tradewind.readmodels.catalog_search.query import CatalogQuery
 from tradewind.readmodels.catalog_search.rows import Card, CatalogPage, Reader
+from tradewind.readmodels.disputed_invoices import DisputedInvoices
+from tradewind.readmodels.earnings import PostedEarnings
+from tradewind.readmodels.exchange_rates import StoredRates
+from tradewind.readmodels.model_users import organizations_using
 from tradewind.readmodels.models import ServedModel
 from tradewind.readmodels.past_usage import past_use
-from tradewind.readmodels.prices import model_ids, publishers_of
+from tradewind.readmodels.prices import find_model, model_ids, publishers_of
 from tradewind.readmodels.provider_costs import provider_costs
 from tradewind.readmodels.receipt_facts import read_calls
 from tradewind.readmodels.spend import read_spend, read_spends
@@ -173,11 +192,14 @@ class PortalWorld:
     artifacts_folder: Path = Path("/nonexistent")
     """Of uploads and, without `store`, of what they bring."""
     store: Store | None = None
+    processor: Processor | None = None
+    """Of card payments; without one there are none."""
 
     def __post_init__(self) -> None:
         # The weakest argon2 there is: what these tests are about is not how long a hash takes.
         hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         self.accounts = Accounts(_PEPPER, SystemClock(), Passwords(hasher))
+        self.people = People(_PEPPER, SystemClock(), self.accounts, Passwords(hasher))
         clock = SystemClock()
         self.catalog, self.market = Catalog(clock), Market(clock)
         vault = Vault(HeldKeys([bytes(32)]), clock)
@@ -202,10 +224,18 @@ class PortalWorld:
         bills = BilledOrganizations(self.billing)
         self.wallets = Wallets(clock, Ledger(clock), WalletBudgets(clock, read_spend), bills)
         self.office = Office(self.billing, Closing(self.billing, clock))
+        self.payouts = build_payouts(
+            clock,
+            Ledger(clock),
+            self.catalog,
+            Publishers(self.catalog, clock),
+            PostedEarnings(minor_digits),
+            minor_digits,
+        )
         self.prices = build_prices(
             self.market,
             clock,
-            PriceReaders(model_ids, provider_costs),
+            PriceReaders(model_ids, provider_costs, StoredRates(Ledger(clock))),
             past_use,
             publishers_of,
         )
@@ -226,9 +256,26 @@ class PortalWorld:
         self.publishing = build_publishing(
             self.catalog, self.providers, self.endpoints, clock, artifacts=artifacts
         )
+        self.sales = Sales(clock)
+        self.sale_offers = SaleOffers(
+            Publishers(self.catalog, clock), find_model, PlatformSigner(bytes(32)), clock
+        )
+        self.card_payments: CardPayments | None = None
+        if self.processor is not None:
+            self.card_payments = CardPayments(
+                self.database,
+                clock,
+                Ledger(clock),
+                self.wallets,
+                bills,
+                DisputedInvoices(self.sales),
+                self.processor,
+                back_url=lambda: f"{self.public_url}/wallet",
+            )
         self.services = PortalServices(
             database=self.database,
             accounts=self.accounts,
+            people=self.people,
             providers=self.providers,
             endpoints=self.endpoints,
             call_throughs=self.call_throughs,
@@ -237,14 +284,23 @@ class PortalWorld:
             budgets=self.budgets,
             wallets=self.wallets,
             bank_transfers=BankTransfers(clock, self.wallets, bills),
+            payouts=self.payouts,
+            card_payments=self.card_payments,
+            sales=self.sales,
+            sale_offers=self.sale_offers,
+            payers=Payers(clock),
             prices=self.prices,
             office=self.office,
+            books=Books(Ledger(clock)),
             receipts=Receipts(clock, ReceiptSigner(bytes(32)), read_calls),
+            reconciliation=Reconciliation(clock),
             webhooks=self.webhooks,
+            sinks=Sinks(vault, sinks(), clock),
             publishing=self.publishing,
             artifacts=artifacts,
             uploads=self.artifact_services.uploads,
             catalog=self.catalog,
+            lives=Lives(clock, organizations_using),
             calendar_links=CalendarLinks(clock, is_member),
             licences=Licences(clock),
             saved_views=SavedViews(clock),

@@ -34,8 +34,8 @@ from tradewind.features.receipts.schemas import (
 )
 from tradewind.features.receipts.signing import ReceiptSigner
 
-MOST_NEWS = 50
-"""Batches of events that one transaction makes receipts of; each has at most 5,000 of them."""
+MOST_NEWS = 16
+"""Batches of events that one transaction makes receipts of; each has at most 15,000 of them."""
 MOST_HEADS = 1000
 MOST_BETWEEN = 1000
 """Receipts between one and its head that are told with it; beyond that, an export is what to ask

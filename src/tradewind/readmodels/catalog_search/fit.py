@@ -1,8 +1,9 @@
 """`Fit`: what a model must be to work for a project: where it is answered, and at which price.
 
-Both are looked at for themselves: a model with an offer in an allowed region is kept at the lowest
-price that is known of it anywhere. A price is compared as the search compares prices (three parts
-of input and one of output), times the tokens of a *typical chat*.
+The index knows the regions of a model and its lowest price, and not which price is of which region.
+Where both are asked for, whoever resolves the condition names the models of which one place meets
+both, and no region and price. A price is compared as the search compares prices (three parts of
+input and one of output), times the tokens of a *typical chat*.
 """
 
 from bisect import bisect_right

@@ -80,21 +80,6 @@ def report(folded: Folded) -> dict[str, Any]:
     }
 
 
-def report_text(folded: Folded) -> str:
-    """Return the report for people."""
-    told = report(folded)
-    summary = (
-        f"{told['models']} models of {told['publishers']} publishers, "
-        f"{told['offers']} offers at {told['providers']} providers, "
-        f"{told['unfolded']} entries not folded"
-    )
-    lines = [summary]
-    for reason, left in told["reasons"].items():
-        lines += ["", f"{len(left)}: {reason}"]
-        lines += [f"  {entry['host'] or '-'}  {entry['upstream_id']}" for entry in left]
-    return "\n".join(lines) + "\n"
-
-
 def _distinct(entries: Iterable[SourceEntry]) -> Iterable[SourceEntry]:
     """Return one entry for each source, host and id: lists name some twice."""
     found: dict[tuple[str, str, str], SourceEntry] = {}

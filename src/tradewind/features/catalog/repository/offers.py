@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, or_, select, update
 
-from tradewind.core.ids import ModelId, OfferId
+from tradewind.core.ids import OfferId
 from tradewind.features.catalog.repository.batches import run_batched, run_on_ids
 from tradewind.features.catalog.rules.said import OfferKey, Prices, StoredOffer, Terms
 from tradewind.features.catalog.rules.sync_plan import OfferValues, prices_as_json, prices_of_json
@@ -194,14 +194,3 @@ def _stored(row: Row[Any]) -> StoredOffer:
         row.source,
         row.price_source,
     )
-
-
-def model_ids_at(tx: Connection, host: str, limit: int) -> Sequence[ModelId]:
-    """Return the models that a host offers."""
-    rows = tx.execute(
-        select(offer.c.model_id)
-        .where(offer.c.host == host, offer.c.status != "vanished")
-        .distinct()
-        .limit(limit)
-    )
-    return [ModelId(row.model_id) for row in rows]

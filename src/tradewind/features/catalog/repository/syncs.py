@@ -200,14 +200,6 @@ def put_unfolded(
     )
 
 
-def list_unfolded(tx: Connection, limit: int) -> Sequence[Row[Any]]:
-    return tx.execute(
-        select(unfolded)
-        .order_by(unfolded.c.source, unfolded.c.host, unfolded.c.upstream_model)
-        .limit(limit)
-    ).all()
-
-
 def analyze(tx: Connection) -> None:
     """Tell the planner of what was just imported, which otherwise takes it a minute to find out."""
     tx.execute(text("ANALYZE model, offer, model_fact, model_alias"))

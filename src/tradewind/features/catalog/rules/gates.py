@@ -7,7 +7,3 @@ def gate_of(model: str, licence: str) -> str:
     The licence is part of it: when a model gets another one, nobody has accepted that.
     """
     return f"{model} {licence}"
-
-
-def model_of_gate(gate: str) -> str:
-    return gate.partition(" ")[0]
