@@ -152,6 +152,13 @@ def test_the_keyboard_leads_to_pages_and_to_the_search_and_can_be_told_not_to(ta
     expect(page.get_by_label("Search all models")).not_to_be_focused()
 
 
+def test_the_open_page_is_in_sight_in_a_rail_that_is_longer_than_the_window(open_tab, signed_in):
+    tab = open_tab(session_token=signed_in.session_token, viewport={"width": 1200, "height": 500})
+    page = tab.open("/reconciliation")
+    expect(page.locator(".rail-link[aria-current]")).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("heading", name="Reconciliation", level=1)).to_be_in_viewport()
+
+
 def test_a_narrow_window_has_its_navigation_in_a_sheet(open_tab, signed_in):
     tab = open_tab(session_token=signed_in.session_token, viewport=NARROW)
     page = tab.open("/")
