@@ -17,13 +17,9 @@ from typing import Any
 import openai
 import pytest
 
+from tests.e2e.management_keys import make_key
 from tests.e2e.running_platform import RunningPlatform
 from tests.e2e.test_deploy_gguf import Command
-from tradewind.core.ids import OrganizationId, ProjectId, UserId
-from tradewind.core.permissions import Role
-from tradewind.core.settings import Settings
-from tradewind.features.accounts.schemas import KeyPurpose, Viewer
-from tradewind.serve.operating import operating
 
 pytestmark = [pytest.mark.platform, pytest.mark.timeout(1200), pytest.mark.enable_socket]
 
@@ -92,31 +88,6 @@ def until_ready(command: Command) -> None:
         lambda: command.json("deployments", "show", MODEL)["state"] == "ready",
         "the deployment does not become ready",
     )
-
-
-def management_key(platform: RunningPlatform) -> str:
-    """Return a key with every permission that a program can have."""
-    [(user, organization, project)] = platform.query(
-        "SELECT user_id, membership.organization_id, project.id FROM membership"
-        " JOIN project USING (organization_id) LIMIT 1"
-    )
-    administrator = Viewer(
-        user_id=UserId(user),
-        email="admin@localhost",
-        name="Administrator",
-        organization_id=OrganizationId(organization),
-        organization_name="",
-        project_id=ProjectId(project),
-        project_name="",
-        role=Role.ADMIN,
-        is_of_platform=True,
-        has_password=False,
-        csrf_token="",
-    )
-    with operating(Settings(data=platform.data)) as at, at.database.transaction() as tx:
-        return at.services.accounts.create_key(
-            tx, administrator, name="All", purpose=KeyPurpose.MANAGEMENT
-        ).text
 
 
 def fetch(url: str, key: str) -> tuple[int, bytes]:
@@ -276,7 +247,7 @@ def no_route_gives_it(platform: RunningPlatform, digest: str, pieces: list[bytes
         " JOIN artifact_blob ON artifact_blob.id = blob_id WHERE digest = %s",
         digest,
     )
-    key, root = management_key(platform), platform.base_url.removesuffix("/v1")
+    key, root = make_key(platform), platform.base_url.removesuffix("/v1")
     status, description = fetch(f"{root}/api/openapi.json", key)
     assert status == 200
     paths = set(re.findall(r'"(/[^"]*\{[^"]*\}[^"]*)":', description.decode()))
