@@ -180,6 +180,16 @@ def test_from_an_invitation_to_a_call_that_is_sold(platform: RunningPlatform) ->
     while platform.query(events, buyer.organization) != [(buyer.answered,)]:
         assert time.monotonic() < end, "the calls do not reach the books"
         time.sleep(0.5)
-    run(platform, "billing", "settle")
+    assert run(platform, "billing", "settle")["lines"] >= 0
     verified = run(platform, "ledger", "verify")
     assert (verified["differences"], verified["checks"]["receipts"]) == (0, 0)
+
+    # Nobody of the platform's own organization has subscribed: its first call is refused, which
+    # keeps nothing else from starting.
+    assert platform.stop() == 0
+    again = RunningPlatform(platform.data)
+    try:
+        assert "is sold by subscription" in again.light["refusal"]
+        assert "answer" not in again.light
+    finally:
+        assert again.stop() == 0

@@ -33,6 +33,10 @@ class FirstCall:
     """From sending the request that was answered to its first token."""
 
 
+class CallRefused(StartupError):
+    """The gateway answers, and this call is refused: the model is not for it."""
+
+
 class _NotAnswered(Exception):
     """This try brought no whole answer; another one may."""
 
@@ -55,7 +59,7 @@ def make_first_call(
 
     `certificate` is that of the port, when it speaks TLS: it and nothing else is trusted. `go_on`
     is called before each try and while one waits; None is returned once it says no. Raises
-    StartupError with the last refusal when the model never answers.
+    CallRefused, and StartupError with the last refusal when the model never answers.
     """
     refusal = "nothing answered"
     while time.monotonic() < deadline:
@@ -115,7 +119,7 @@ def _ask(
             raise _NotAnswered(response.read(4096).decode("utf-8", "replace"))
         if response.status != 200:
             text = response.read(4096).decode("utf-8", "replace")
-            raise StartupError(f"the first call was refused with {response.status}: {text}")
+            raise CallRefused(f"the first call was refused with {response.status}: {_reason(text)}")
         answer, usage, first_at = "", dict[str, Any](), None
         for event in _events(response):
             if "error" in event:
@@ -136,6 +140,14 @@ def _ask(
         )
     finally:
         connection.close()
+
+
+def _reason(text: str) -> str:
+    """Return what an error says for people, or all of it."""
+    try:
+        return str(json.loads(text)["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return text
 
 
 def _await_answer(

@@ -22,7 +22,7 @@ from tradewind.core.settings import Settings
 from tradewind.db.database import Database
 from tradewind.features.catalog.builtin import SMOLLM2
 from tradewind.readmodels.events import cost_of_event
-from tradewind.serve.first_call import FirstCall, make_first_call
+from tradewind.serve.first_call import CallRefused, FirstCall, make_first_call
 from tradewind.serve.guard import make_data_folder
 from tradewind.serve.platform import Platform
 from tradewind.serve.prepare import Prepared
@@ -38,29 +38,44 @@ _MODEL = f"{SMOLLM2.publisher}/{SMOLLM2.slug}"
 
 
 @dataclass(frozen=True, slots=True)
-class Light:
+class Answered:
     """What the first call has shown."""
 
-    ready_s: float
     call: FirstCall
     cost: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    ready_s: float
+    answered: Answered | None
+    """None when the call was refused."""
     prepared: Prepared
     base_url: str
+    refusal: str = ""
 
     @property
     def sign_in_url(self) -> str:
         return f"{self.base_url}/sign-in?code={self.prepared.sign_in_code}"
 
     def as_json(self) -> dict[str, Any]:
+        answered = self.answered
+        shown = (
+            {"refusal": self.refusal}
+            if answered is None
+            else {
+                "ttft_ms": answered.call.ttft_ms,
+                "model": answered.call.model,
+                "question": answered.call.question,
+                "answer": answered.call.answer,
+                "usage": answered.call.usage,
+                "cost": format_nanos(answered.cost.nanos),
+                "currency": answered.cost.currency,
+            }
+        )
         return {
             "ready_s": round(self.ready_s, 3),
-            "ttft_ms": self.call.ttft_ms,
-            "model": self.call.model,
-            "question": self.call.question,
-            "answer": self.call.answer,
-            "usage": self.call.usage,
-            "cost": format_nanos(self.cost.nanos),
-            "currency": self.cost.currency,
+            **shown,
             "base_url": f"{self.base_url}/v1",
             "portal_url": self.base_url,
             "sign_in_url": self.sign_in_url,
@@ -143,25 +158,37 @@ def _light(
         platform.check()
         return not stop.is_set()
 
-    call = make_first_call(
-        platform.local_host,
-        platform.port,
-        prepared.start_up_key,
-        _MODEL,
-        deadline=time.monotonic() + _FIRST_CALL_WAIT_S,
-        go_on=go_on,
-        certificate=platform.certificate,
-    )
-    if call is None:
-        return None
-    _log.info("first call answered after %.2f s", time.monotonic() - began)
+    call, refusal = None, ""
+    try:
+        call = make_first_call(
+            platform.local_host,
+            platform.port,
+            prepared.start_up_key,
+            _MODEL,
+            deadline=time.monotonic() + _FIRST_CALL_WAIT_S,
+            go_on=go_on,
+            certificate=platform.certificate,
+        )
+        if call is None:
+            return None
+    except CallRefused as refused:
+        # Nothing refuses it but what people decided since: the model is sold, retired, switched
+        # off, a budget is spent. That is no reason to keep everything else from starting.
+        if prepared.first_key is not None:
+            raise
+        refusal = refused.message
+        _log.warning("%s", refusal)
+    _log.info("first call came back after %.2f s", time.monotonic() - began)
     platform.await_portal(time.monotonic() + _PORTAL_WAIT_S)
     _log.info("portal answers after %.2f s", time.monotonic() - began)
-    assert platform.database is not None
-    cost = _recorded_cost(platform.database, call, time.monotonic() + _COST_WAIT_S, go_on)
-    if cost is None:
-        return None
-    return Light(time.monotonic() - began, call, cost, prepared, platform.base_url)
+    answered = None
+    if call is not None:
+        assert platform.database is not None
+        cost = _recorded_cost(platform.database, call, time.monotonic() + _COST_WAIT_S, go_on)
+        if cost is None:
+            return None
+        answered = Answered(call, cost)
+    return Light(time.monotonic() - began, answered, prepared, platform.base_url, refusal)
 
 
 def _recorded_cost(
@@ -189,14 +216,9 @@ def _recorded_cost(
 
 
 def _show(console: Console, light: Light) -> None:
-    call, usage = light.call, light.call.usage
     console.print(f"\n[bold]Tradewind is up[/] after {light.ready_s:.1f} s\n")
     rows = [
-        ("Question", escape(call.question)),
-        ("Answer", escape(_folded(call.answer, console.width))),
-        ("Tokens", f"{usage.get('prompt_tokens')} in, {usage.get('completion_tokens')} out"),
-        ("Price", str(light.cost)),
-        ("First token", f"after {call.ttft_ms:.0f} ms, by {escape(call.model)}"),
+        *_rows_of_call(light, console.width),
         ("", ""),
         ("Sign in", f"{light.sign_in_url}  [dim](once, within an hour)[/]"),
         ("Base URL", f"{light.base_url}/v1"),
@@ -215,6 +237,19 @@ def _show(console: Console, light: Light) -> None:
     console.print("\n[dim]Ctrl-C stops it.[/]")
 
 
+def _rows_of_call(light: Light, width: int) -> list[tuple[str, str]]:
+    if light.answered is None:
+        return [("No answer", escape(_folded(light.refusal, width)))]
+    call, usage = light.answered.call, light.answered.call.usage
+    return [
+        ("Question", escape(call.question)),
+        ("Answer", escape(_folded(call.answer, width))),
+        ("Tokens", f"{usage.get('prompt_tokens')} in, {usage.get('completion_tokens')} out"),
+        ("Price", str(light.answered.cost)),
+        ("First token", f"after {call.ttft_ms:.0f} ms, by {escape(call.model)}"),
+    ]
+
+
 def _folded(answer: str, width: int) -> str:
     lines = textwrap.wrap(answer, max(20, width - _LABEL_WIDTH))
     return ("\n" + " " * _LABEL_WIDTH).join(lines)
@@ -224,7 +259,7 @@ def _curl_line(light: Light, key: str) -> str:
     # Without a limit, a very small model may go on for minutes, and curl shows nothing until then.
     body = json.dumps(
         {
-            "model": light.call.model,
+            "model": _MODEL,
             "messages": [{"role": "user", "content": "Say hello."}],
             "max_tokens": 64,
         }
