@@ -121,6 +121,7 @@ def test_a_month_is_closed_stopped_and_begun_again(browser, world, send, used):
     assert "0 of 1 organizations" in shown
     with world.database.transaction() as tx:
         running = closing.running(tx)
+        assert running is not None
         world.billing.settle(tx)
     assert send(f"/billing/closes/{running.close_id}/cancel").status_code == 303
     assert "cancelled" in main_of(browser.get("/billing"))
@@ -240,7 +241,30 @@ def test_a_file_with_something_wrong_stores_nothing(browser, send, content, said
     assert "There is no rate" in main_of(browser.get("/fx"))
 
 
+def test_in_whose_name_invoices_are_written_is_said_on_its_page(browser, send):
+    form = {
+        "legal_name": "Tradewind <GmbH>",
+        "country": "de",
+        "city": "Ulm",
+        "payment_details": "IBAN DE02\r\nBIC X",
+    }
+    assert 'href="/billing/issuer"' in main_of(browser.get("/billing"))
+    assert 'name="legal_name" value=""' in main_of(browser.get("/billing/issuer"))
+    for wrong in ({"country": "Germany"}, {"legal_name": ""}, {"payment_details": "x" * 1001}):
+        answer = send("/billing/issuer", **{**form, **wrong})
+        assert answer.status_code == 422
+        assert 'value="Ulm"' in answer.text
+    assert "Nobody said in whose name" in main_of(browser.get("/billing"))
+    assert send("/billing/issuer", **form).status_code == 303
+    page = browser.get("/billing/issuer")
+    assert "Tradewind &lt;GmbH&gt;" in page.text
+    assert 'name="country" value="DE"' in page.text
+    assert "IBAN DE02\nBIC X</textarea>" in page.text
+    assert "Nobody said in whose name" not in main_of(browser.get("/billing"))
+    assert browser.post("/billing/issuer", data=form).status_code == 403
+
+
 def test_only_finance_sees_these_pages(browser_of):
     developer = browser_of(Role.DEVELOPER)
-    for path in ("/billing", "/taxes", "/fx"):
+    for path in ("/billing", "/billing/issuer", "/taxes", "/fx"):
         assert developer.get(path).status_code == 403

@@ -11,8 +11,28 @@ from tradewind.core.permissions import Role
 from tradewind.features.billing.schemas import BillingAccount, BuyerKind, Mode
 from tradewind.features.market.tables import price
 from tradewind.features.metering.repository import create_default_partition, store_events
+from tradewind.plugins.payments.stripe import Stripe
+from tradewind.testing.fake_stripe import SECRET_KEY, fake_stripe
+from tradewind.testing.portal_world import PortalWorld
 
 pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def stripe():
+    with fake_stripe() as fake:
+        yield fake
+
+
+@pytest.fixture
+def has_cards(request):
+    return getattr(request, "param", False)
+
+
+@pytest.fixture
+def world(database, stripe, has_cards):
+    processor = Stripe(SECRET_KEY, ("whsec_x",), address=stripe.address) if has_cards else None
+    return PortalWorld(database, processor=processor)
 
 
 @pytest.fixture
@@ -133,5 +153,88 @@ def test_an_invoice_that_is_not_there_is_not_found(browser):
 
 def test_who_may_not_see_the_bills_does_not(browser_of):
     viewer = browser_of(Role.VIEWER)
-    for path in ("/invoices", "/invoices/inv_x", "/invoices/inv_x/paper"):
+    for path in ("/cost-centres", "/invoices", "/invoices/inv_x", "/invoices/inv_x/paper"):
         assert viewer.get(path).status_code == 403
+
+
+@pytest.mark.parametrize("has_cards", [True], indirect=True)
+def test_an_open_invoice_is_paid_by_card_from_its_page_once(
+    browser, world, signed_in, draft, stripe
+):
+    assert "by card" not in main_of(browser.get(f"/invoices/{draft}"))
+    with world.database.transaction() as tx:
+        row = world.billing.finalize(tx, draft)
+    shown = main_of(browser.get(f"/invoices/{draft}"))
+    assert "by card" in shown
+    key = shown.split('name="key" value="')[1].split('"')[0]
+    form = {"csrf_token": signed_in.viewer.csrf_token, "key": key}
+    path = f"/wallet/invoices/{draft}/pay"
+    assert browser.post(path, data={"key": key}).status_code == 403
+    [payment] = {browser.post(path, data=form).headers["location"] for _ in range(2)}
+    [session] = stripe.of_kind("checkout.session")
+    stripe.pay(session["id"])
+    browser.post(f"{payment}/look", data=form)
+    with world.database.transaction() as tx:
+        assert world.billing.invoice(tx, draft).paid_minor == row.total_minor
+    assert "by card" not in main_of(browser.get(f"/invoices/{draft}"))
+
+
+def test_without_a_processor_an_invoice_offers_no_card(browser, world, draft):
+    with world.database.transaction() as tx:
+        assert world.billing.finalize(tx, draft).open_minor > 0
+    assert "by card" not in main_of(browser.get(f"/invoices/{draft}"))
+
+
+# --- cost centres ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def project_id(browser):
+    return main_of(browser.get("/cost-centres")).split('action="/cost-centres/')[1].split('"')[0]
+
+
+@pytest.fixture
+def label(browser, signed_in, project_id):
+    def label(cost_centre, tags, project_id=project_id, token=None):
+        form = {"cost_centre": cost_centre, "tags": tags}
+        form["csrf_token"] = signed_in.viewer.csrf_token if token is None else token
+        return browser.post(f"/cost-centres/{project_id}", data=form)
+
+    return label
+
+
+def test_a_cost_centre_and_tags_are_set_and_taken_away(
+    browser, world, signed_in, project_id, label
+):
+    assert label("R&D 7", "team: research\r\n\r\nurl: a:b\r\n").status_code == 303
+    shown = main_of(browser.get("/cost-centres"))
+    assert 'value="R&D 7"' in shown
+    assert "team: research\nurl: a:b</textarea>" in shown
+    with world.database.transaction() as tx:
+        stored = world.billing.labels(tx, signed_in.viewer.organization_id)[project_id]
+    assert (stored.cost_centre, stored.tags) == ("R&D 7", {"team": "research", "url": "a:b"})
+    label("", "")
+    assert 'value="R&D 7"' not in main_of(browser.get("/cost-centres"))
+
+
+@pytest.mark.parametrize(
+    ("centre", "tags", "why"),
+    [
+        ("x" * 101, "", "longer than 100"),
+        ("", "team", "has no colon"),
+        ("", "a: 1\na: 2", "there twice"),
+        ("", ": 1", "has no name"),
+        ("", "\n".join(f"t{n}: 1" for n in range(17)), "more than 16"),
+    ],
+)
+def test_what_is_no_label_is_said_and_stays_in_the_form(browser, label, centre, tags, why):
+    answer = label(centre, tags)
+    assert answer.status_code == 422
+    shown = unescape(answer.text)
+    assert why in shown
+    assert (centre or tags.splitlines()[0]) in shown
+
+
+def test_labels_of_others_and_forms_of_others_change_nothing(label):
+    assert label("1", "", project_id="proj_x").status_code == 404
+    assert label("1", "", token="").status_code == 403

@@ -81,3 +81,31 @@ def test_without_a_processor_there_is_no_trace_of_cards(browser, send):
     for path in ("/wallet/card-top-ups", "/wallet/cards", "/wallet/cards/remove"):
         assert send(path, card_amount="5", currency="USD", key="k").status_code == 404
     assert browser.get("/wallet/payments/pay_1").status_code == 404
+
+
+def test_a_statement_is_taken_in_once_and_what_came_of_it_is_said(browser, send, viewer):
+    send("/wallet/bank-top-ups", amount="5", currency="USD", key="k")
+    page = main_of(browser.get("/wallet").text)
+    reference = page.split('<td class="mono small">')[1].split("<")[0]
+    data = statement(entry("5.00", reference), entry("7.00", "hello", bank="2"))
+
+    def upload(data):
+        form = {"csrf_token": viewer.csrf_token}
+        return browser.post("/bank/statements", data=form, files={"file": ("a.xml", data)})
+
+    first = main_of(upload(data).text)
+    assert "2 bookings were read" in first
+    assert "1 matched, 1 nobody's yet, 0 known before" in first
+    assert "7.00" in first.split("2 bookings were read")[1]
+    assert "0 matched, 0 nobody's yet, 2 known before" in main_of(upload(data).text)
+    for wrong in (b"no statement", b"x" * (1024 * 1024 + 1)):
+        answer = upload(wrong)
+        assert answer.status_code == 422
+        assert 'id="file-error"' in answer.text
+    assert upload(b"x" * (2 * 1024 * 1024)).status_code == 413
+
+
+def test_a_statement_without_the_token_of_the_page_is_not_taken_in(browser):
+    files = {"file": ("a.xml", statement(entry("5.00", "x")))}
+    assert browser.post("/bank/statements", files=files).status_code == 403
+    assert "Everything is matched" in browser.get("/bank").text

@@ -53,9 +53,10 @@ def top_up(browser, send, stripe):
 
 
 def test_a_form_leads_to_a_page_that_leads_to_stripe(browser, send, stripe):
-    for _ in range(2):
-        answer = send("/wallet/card-top-ups", card_amount="25", currency="usd", key="k")
-    path = answer.headers["location"]
+    [path] = {
+        send("/wallet/card-top-ups", card_amount="25", currency="usd", key="k").headers["location"]
+        for _ in range(2)
+    }
     [session] = stripe.of_kind("checkout.session")
     page = main_of(browser, path)
     assert f'href="{session["url"]}"' in page

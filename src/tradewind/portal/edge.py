@@ -14,6 +14,8 @@ from tradewind.core.ids import request_id, uuid7_bytes
 from tradewind.features.artifacts.schemas import PART_BYTES
 
 LARGEST_BODY_BYTES = 64 * 1024
+LARGEST_STATEMENT_BYTES = 1024 * 1024 + LARGEST_BODY_BYTES
+"""A bank's statement of the largest size that is read, and the form around it."""
 LARGEST_PART_BYTES = PART_BYTES
 """Of a part of an upload, which goes to disk as it comes."""
 
@@ -68,6 +70,8 @@ def _identifier(headers: Headers) -> str:
 
 def _most_bytes(scope: Scope) -> int:
     is_part = scope["method"] == "PUT" and _PART.fullmatch(scope["path"]) is not None
+    if scope["method"] == "POST" and scope["path"] == "/bank/statements":
+        return LARGEST_STATEMENT_BYTES
     return LARGEST_PART_BYTES if is_part else LARGEST_BODY_BYTES
 
 

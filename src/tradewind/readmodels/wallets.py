@@ -101,6 +101,20 @@ class BilledOrganizations:
     ) -> object:
         return self._billing.record_payment(tx, invoice_id, amount_minor, method, reference, key)
 
+    def take_back_payment(  # noqa: PLR0917  billing's own order
+        self,
+        tx: Connection,
+        invoice_id: str,
+        amount_minor: int,
+        method: str,
+        reference: str,
+        key: str,
+    ) -> object:
+        return self._billing.take_back_payment(tx, invoice_id, amount_minor, method, reference, key)
+
+    def paid_minor(self, tx: Connection, invoice_id: str, reference: str) -> int:
+        return self._billing.paid_minor(tx, invoice_id, reference)
+
 
 def _open(row: Row[Any] | None) -> OpenInvoice | None:
     if row is None:

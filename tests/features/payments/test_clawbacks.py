@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from tests.features.billing.billing_parts import APRIL, MARCH, event
 from tests.features.payments.payments_parts import ONE
-from tradewind.core.errors import Unavailable
+from tradewind.core.errors import InvalidInput, Unavailable
 from tradewind.db.outbox import outbox_message
+from tradewind.features.billing.errors import BillingKeyReused
 from tradewind.features.billing.schemas import Mode
 from tradewind.features.ledger.schemas import AccountKind
 from tradewind.features.payments.errors import WalletShort
@@ -175,6 +176,108 @@ def test_a_dispute_in_another_currency_is_nobodys_and_is_told_again(world, books
     with pytest.raises(Unavailable):
         world.tell("charge.dispute.created", dispute)
     assert books() == (25, 25, 0)
+
+
+@pytest.fixture
+def charged(world):
+    """Return an invoice of 1 USD that was paid by card, and its payment at the processor."""
+    paid = world.paid
+    later = paid.world.add_buyer(mode=Mode.POSTPAID)
+    paid.world.use(event(later, paid.world.add_price(), MARCH, cost_nanos=ONE))
+    invoice = paid.world.invoice(later)
+    payment, _ = world.cards.pay_invoice(paid.admin(later), invoice.invoice_id, key="k")
+    world.stripe.pay(payment.processor_id)
+    world.tell("checkout.session.completed", payment.processor_id)
+    [intent] = world.stripe.of_kind("payment_intent")
+    return Charged(world, invoice, intent["id"], intent["amount"])
+
+
+class Charged:
+    def __init__(self, world, invoice, intent_id, minor):
+        self.world, self.invoice, self.intent_id, self.minor = world, invoice, intent_id, minor
+        assert self.standing() == ("paid", 0, 0, 0)
+
+    def standing(self):
+        """Return its state, what is open, what is owed by the books, what is written off."""
+        paid, row = self.world.paid, self.row()
+        receivable = paid.balance(AccountKind.RECEIVABLE, row.organization_id)
+        lost = sum(paid.balance(AccountKind.WRITE_OFF, each) for each in ("disputes", "refunds"))
+        assert paid.world.differences() == []
+        return row.state.value, row.open_minor, receivable // (ONE // 100), lost
+
+    def row(self):
+        return self.world.paid.do(self.world.paid.world.billing.invoice, self.invoice.invoice_id)
+
+
+def test_an_invoice_is_owed_again_when_its_payment_is_denied_and_paid_when_that_is_won(
+    world, charged
+):
+    total = charged.minor
+    dispute = world.stripe.dispute(charged.intent_id)
+    for _ in range(2):
+        world.tell("charge.dispute.created", dispute)
+    assert charged.standing() == ("finalized", total, total, 0)
+    world.stripe.close_dispute(dispute, "won")
+    for _ in range(2):
+        world.tell("charge.dispute.closed", dispute)
+    assert charged.standing() == ("paid", 0, 0, 0)
+    # Networks open a case again.
+    world.stripe.close_dispute(dispute, "lost")
+    world.tell("charge.dispute.closed", dispute)
+    assert charged.standing() == ("finalized", total, total, 0)
+    assert world.paid.balance(AccountKind.CASH, "stripe") == 0
+
+
+def test_a_part_of_an_invoice_is_owed_again_when_a_part_is_sent_back_by_hand(world, charged):
+    refund = world.stripe.refund_by_hand(charged.intent_id, 40)
+    for _ in range(2):
+        world.tell("refund.created", refund)
+    assert charged.standing() == ("finalized", 40, 40, 0)
+    assert world.dunning.disputed == [(charged.invoice.invoice_id, True)]
+    dispute = world.stripe.dispute(charged.intent_id, charged.minor - 40)
+    world.tell("charge.dispute.created", dispute)
+    assert charged.standing() == ("finalized", charged.minor, charged.minor, 0)
+
+
+def test_what_a_credit_note_gave_back_is_sent_back_and_nothing_is_owed(world, charged):
+    billing = world.paid.world.billing
+    world.paid.do(billing.credit, charged.invoice.invoice_id, reason="not used", key="c")
+    assert charged.standing() == ("void", -charged.minor, -charged.minor, 0)
+    world.tell("refund.created", world.stripe.refund_by_hand(charged.intent_id, charged.minor))
+    assert charged.standing() == ("void", 0, 0, 0)
+    assert world.dunning.disputed == [(charged.invoice.invoice_id, False)]
+
+
+def test_a_won_dispute_fills_the_wallet_where_the_invoice_was_paid_meanwhile(world, charged):
+    paid, invoice_id = world.paid, charged.invoice.invoice_id
+    dispute = world.stripe.dispute(charged.intent_id)
+    world.tell("charge.dispute.created", dispute)
+    billing = paid.world.billing
+    paid.do(billing.record_payment, invoice_id, charged.minor, "bank", "", "by bank")
+    world.stripe.close_dispute(dispute, "won")
+    world.tell("charge.dispute.closed", dispute)
+    assert charged.standing() == ("paid", 0, 0, 0)
+    wallet = -paid.balance(AccountKind.WALLET, charged.row().organization_id)
+    assert wallet == charged.minor * (ONE // 100)
+    # What the bank transfer paid stays paid, and the wallet gives it back.
+    world.stripe.close_dispute(dispute, "lost")
+    world.tell("charge.dispute.closed", dispute)
+    assert charged.standing() == ("paid", 0, 0, 0)
+    assert paid.balance(AccountKind.WALLET, charged.row().organization_id) == 0
+
+
+def test_no_more_of_a_payment_is_taken_back_than_it_paid(world, charged):
+    take_back = world.paid.world.billing.take_back_payment
+    asked = (charged.invoice.invoice_id, charged.minor, "disputes", charged.intent_id, "x")
+    for _ in range(2):
+        world.paid.do(take_back, *asked)
+    for amount, key, refused in (
+        (charged.minor, "y", InvalidInput),
+        (0, "z", InvalidInput),
+        (charged.minor - 1, "x", BillingKeyReused),
+    ):
+        with pytest.raises(refused):
+            world.paid.do(take_back, asked[0], amount, "disputes", charged.intent_id, key)
 
 
 def test_subscriptions_hear_that_the_payment_of_an_invoice_is_denied(world):

@@ -13,6 +13,8 @@ from tradewind.features.ledger.schemas import AccountKind, AccountRef, EntryDraf
 USAGE = "usage"
 PLANS = "plans"
 """Owners of REVENUE: what was earned by the call, and what by plans."""
+WRITTEN_OFF = frozenset({"disputes", "refunds"})
+"""Owners of WRITE_OFF: what processors take back is lost by it until somebody owes it again."""
 _SELLERS_AN_ENTRY = 90
 """With UNBILLED, REVENUE and FEE within the ledger's hundred postings."""
 
@@ -202,9 +204,13 @@ def wallet_draft(paid: PaidSum) -> EntryDraft:
 
 
 def payment_draft(key: str, method: str, paid: PaidSum) -> EntryDraft:
-    """Return the entry of a payment that came in by `method`: where the cash lies."""
-    cash = AccountRef(AccountKind.CASH, method, paid.currency)
-    return _payment(f"invoice-payment:{key}", "invoice_payment", cash, paid)
+    """Return the entry of a payment that came in by `method`: where the cash lies, or where the
+    loss of one that was taken back is written off. Below zero is what is taken back.
+    """
+    kind = AccountKind.WRITE_OFF if method in WRITTEN_OFF else AccountKind.CASH
+    source = AccountRef(kind, method, paid.currency)
+    what = "invoice_payment" if paid.amount_minor > 0 else "invoice_payment_taken_back"
+    return _payment(f"invoice-payment:{key}", what, source, paid)
 
 
 def _payment(key: str, kind: str, source: AccountRef, paid: PaidSum) -> EntryDraft:

@@ -2,29 +2,24 @@
 the ledger at most once in it.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
 
 from tradewind.core.clock import Clock
 from tradewind.core.errors import InvalidInput, NotFound
-from tradewind.core.ids import CreditNoteId, InvoiceId, SettlementId, TaxRuleId
-from tradewind.db.change_feed import ChangeKind, record_change
-from tradewind.features.billing import drawing, earning, entries
+from tradewind.core.ids import CreditNoteId, InvoiceId, SettlementId
+from tradewind.features.billing import drawing, earning, entries, paying
 from tradewind.features.billing.errors import (
     BillingKeyReused,
     InvoiceFinal,
     InvoiceNotFinal,
-    InvoiceOverpaid,
     NoBillingAccount,
     NoIssuer,
     NothingToInvoice,
     PeriodOpen,
-    TaxRuleTaken,
 )
 from tradewind.features.billing.issuing import Issuing, Ready
 from tradewind.features.billing.ports import (
@@ -36,7 +31,6 @@ from tradewind.features.billing.repository import (
     accounts,
     drafts,
     invoices,
-    labels,
     settling,
     settling_more,
     taking,
@@ -44,9 +38,6 @@ from tradewind.features.billing.repository import (
 from tradewind.features.billing.repository.invoices import NewCredit, Payment
 from tradewind.features.billing.rules import periods
 from tradewind.features.billing.rules.credits import credit_of
-from tradewind.features.billing.rules.labels import check_label
-from tradewind.features.billing.rules.parties import check_party
-from tradewind.features.billing.rules.taxes import TaxRule
 from tradewind.features.billing.schemas import (
     BillingAccount,
     CreditNoteRow,
@@ -55,17 +46,13 @@ from tradewind.features.billing.schemas import (
     InvoiceRow,
     InvoiceState,
     Issuer,
-    Label,
-    Mode,
     Settled,
 )
-from tradewind.features.billing.tax_table import TAX_RULES_MAX
+from tradewind.features.billing.terms import PAGE_MAX, BillingTerms
 from tradewind.features.ledger.service import Ledger
 
 HOURS_AT_ONCE = 2_000
 """Of one settlement: as many entries, in one statement, and balances that stay locked for it."""
-PAGE_MAX = 1_000
-_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 class Issued(NamedTuple):
@@ -76,7 +63,7 @@ class Issued(NamedTuple):
     """(organization, why it has no invoice)."""
 
 
-class Billing:
+class Billing(BillingTerms):
     def __init__(
         self,
         clock: Clock,
@@ -86,103 +73,10 @@ class Billing:
         subscriptions: Subscriptions,
         taxes: TaxService,
     ) -> None:
-        self._clock = clock
+        super().__init__(clock)
         self._ledger = ledger
         self._fees = fees
         self._issuing = Issuing(clock, ledger, subscriptions, taxes)
-
-    # --- accounts, issuer, tax rules ---------------------------------------------------------
-
-    def account(self, tx: Connection, organization_id: str) -> BillingAccount | None:
-        return accounts.find_account(tx, organization_id)
-
-    def accounts(
-        self, tx: Connection, *, after: str = "", limit: int = 100
-    ) -> list[BillingAccount]:
-        """Return accounts in the order of their organizations' ids."""
-        return accounts.list_accounts(tx, after, min(limit, PAGE_MAX))
-
-    def set_account(self, tx: Connection, account: BillingAccount) -> BillingAccount | None:
-        """Store an account; `revision` is the one it was read with, 0 for a new one. None where
-        somebody else changed it meanwhile.
-
-        Usage from `billed_from` on is charged; what was used before the account was opened is
-        compared too. An earlier `billed_from` than before charges what was free: it only ever
-        moves forward.
-        """
-        check_party(account.party)
-        if not _CURRENCY.fullmatch(account.currency):
-            raise InvalidInput("`currency` is not three capital letters")
-        if not 0 <= account.payment_terms_days <= 365:
-            raise InvalidInput("`payment_terms_days` is not between 0 and 365")
-        if not accounts.is_organization(tx, account.organization_id):
-            raise NotFound(f"there is no organization {account.organization_id[:64]!r}")
-        now = self._clock.now()
-        former = accounts.find_account(tx, account.organization_id, for_update=True)
-        since = periods.hour_start(account.billed_from)
-        if former is not None and former.mode is not Mode.NONE:
-            since = max(since, former.billed_from)
-        stored = replace(account, billed_from=since, revision=account.revision + 1)
-        if not accounts.write_account(tx, stored, now):
-            return None
-        if stored.mode is not Mode.NONE and (former is None or former.mode is Mode.NONE):
-            settling.make_due(tx, account.organization_id, since)
-        # Gateways ask of whom is charged that somebody confirmed who pays.
-        record_change(tx, ChangeKind.TERMS, [account.organization_id])
-        return stored
-
-    def issuer(self, tx: Connection) -> Issuer | None:
-        return accounts.find_issuer(tx)
-
-    def set_issuer(self, tx: Connection, issuer: Issuer) -> None:
-        check_party(issuer.party)
-        if len(issuer.payment_details) > 1000:
-            raise InvalidInput("`payment_details` is longer than 1000 characters")
-        accounts.set_issuer(tx, issuer, self._clock.now())
-
-    def tax_rules(self, tx: Connection) -> list[tuple[str, TaxRule]]:
-        return accounts.list_tax_rules(tx, TAX_RULES_MAX)
-
-    def add_tax_rule(self, tx: Connection, rule: TaxRule) -> TaxRuleId:
-        """Raises TaxRuleTaken where there is one for the same countries, kind and first day."""
-        rule_id = TaxRuleId.new()
-        if not accounts.add_tax_rule(tx, rule_id, rule, self._clock.now()):
-            raise TaxRuleTaken(
-                f"sales from {rule.seller_country} to {rule.buyer_country} have a rule from that"
-                " day on",
-                hint="remove it first, or let this one begin another day",
-            )
-        return rule_id
-
-    def remove_tax_rule(self, tx: Connection, rule_id: str) -> None:
-        """Raises NotFound. Invoices keep the tax that they were finalized with."""
-        if not accounts.remove_tax_rule(tx, rule_id):
-            raise NotFound(f"there is no tax rule {rule_id[:64]!r}")
-
-    def end_tax_rule(self, tx: Connection, rule_id: str, valid_until: date) -> None:
-        """Let a rule hold until a day, the first on which it no longer does. Raises NotFound,
-        InvalidInput.
-        """
-        found = dict(accounts.list_tax_rules(tx, TAX_RULES_MAX)).get(rule_id)
-        if found is None:
-            raise NotFound(f"there is no tax rule {rule_id[:64]!r}")
-        if valid_until <= found.valid_from:
-            raise InvalidInput(f"this rule holds from {found.valid_from} on: it ends later")
-        accounts.end_tax_rule(tx, rule_id, valid_until)
-
-    def labels(self, tx: Connection, organization_id: str) -> dict[str, Label]:
-        """Return cost centres and tags of projects, by the project's id."""
-        found = labels.labels_of(tx, [organization_id])
-        return {project_id: label for (_, project_id), label in found.items()}
-
-    def set_label(
-        self, tx: Connection, organization_id: str, project_id: str, label: Label
-    ) -> None:
-        """Say what invoices carry beside a project from the next draft on. Raises NotFound."""
-        check_label(label)
-        if not labels.is_project(tx, organization_id, project_id):
-            raise NotFound(f"there is no project {project_id[:64]!r}")
-        labels.set_label(tx, organization_id, project_id, label, self._clock.now())
 
     # --- settlement --------------------------------------------------------------------------
 
@@ -315,31 +209,34 @@ class Billing:
         Raises NotFound, InvoiceNotFinal, InvoiceOverpaid, BillingKeyReused.
         """
         row = self._locked(tx, invoice_id)
-        former = invoices.find_payment(tx, key)
-        if former is not None:
-            same = (former.invoice_id, former.amount_minor) == (invoice_id, amount_minor)
-            if not same or former.method != method:
-                raise BillingKeyReused(f"the key {key[:64]!r} is another payment's")
-            return row
-        if amount_minor <= 0:
-            raise InvalidInput("a payment is above zero")
-        if row.number is None:
-            raise InvoiceNotFinal(f"{invoice_id} is a draft")
-        if amount_minor > row.open_minor:
-            raise InvoiceOverpaid(
-                f"{drawing.amount(row.open_minor, row.currency)} {row.currency} of {row.number}"
-                " are open",
-                hint="put the rest into the wallet",
-            )
-        now = self._clock.now()
-        state = InvoiceState.PAID if amount_minor == row.open_minor else row.state
-        payment = Payment(key, invoice_id, amount_minor, method, reference, now)
-        invoices.add_payment(tx, payment, state)
-        paid = entries.PaidSum(
-            invoice_id, row.organization_id, row.currency, amount_minor, now, row.number
-        )
-        self._ledger.post(tx, entries.payment_draft(key, method, paid))
+        payment = Payment(key, invoice_id, amount_minor, method, reference, self._clock.now())
+        paying.record(tx, self._ledger, row, payment)
         return self.invoice(tx, invoice_id)
+
+    def take_back_payment(  # noqa: PLR0917  as `record_payment`
+        self,
+        tx: Connection,
+        invoice_id: str,
+        amount_minor: int,
+        method: str,
+        reference: str,
+        key: str,
+    ) -> InvoiceRow:
+        """Enter that something that was paid of an invoice is with whoever paid it again; what is
+        open then is owed again. `reference` is the payment's, `method` is where the loss was
+        written off (disputes, refunds), and pays it again by `record_payment` if that is undone.
+        The same key again is the same one.
+
+        Raises NotFound, InvalidInput, BillingKeyReused.
+        """
+        row = self._locked(tx, invoice_id)
+        payment = Payment(key, invoice_id, -amount_minor, method, reference, self._clock.now())
+        paying.take_back(tx, self._ledger, row, payment)
+        return self.invoice(tx, invoice_id)
+
+    def paid_minor(self, tx: Connection, invoice_id: str, reference: str) -> int:
+        """Return what the payment with this reference still pays of an invoice."""
+        return invoices.paid_by(tx, invoice_id, reference)
 
     def credit(
         self,

@@ -83,7 +83,7 @@ class CardPayments:
         self._back_url = back_url
         self._book = PaymentBook(clock, wallets, bills, processor.name)
         self._refunds = Refunds(database, clock, wallets, processor)
-        self._clawbacks = Clawbacks(clock, ledger, wallets, dunning)
+        self._clawbacks = Clawbacks(clock, ledger, wallets, bills, dunning)
         self._automatic = AutomaticTopUps(database, clock, wallets, self._book, processor)
 
     # --- for members -------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """Clawbacks: money that the processor took back of a payment, by a dispute or at its own pages.
 
-What left the processor's account is written off at once, and taken out of the wallet as far as
-something is there, now or later; of a refund that somebody made at the processor, out of the
-payment's own money alone. When a dispute is won, the entry is reversed and the wallet gets back
-what was taken. An entry is known by the clawback and by how many there were before.
+What left the processor's account is written off at once. As far as the payment paid an invoice, the
+invoice owes it again; the rest is taken out of the wallet as far as something is there, now or
+later; of a refund that somebody made at the processor, out of the
+payment's own money alone. When a dispute is won, the entry is reversed and the invoice and the
+wallet get back what was taken. An entry is known by the clawback and by how many there were before.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,7 +19,7 @@ from tradewind.core.money import format_nanos
 from tradewind.db.outbox import enqueue
 from tradewind.features.ledger.schemas import AccountKind, AccountRef, EntryDraft, Posting
 from tradewind.features.ledger.service import Ledger
-from tradewind.features.payments.ports import Dunning
+from tradewind.features.payments.ports import Bills, Dunning
 from tradewind.features.payments.repository import clawbacks as clawbacks_sql
 from tradewind.features.payments.repository import wallets as wallets_sql
 from tradewind.features.payments.schemas import (
@@ -38,10 +40,13 @@ _REASON_MAX = 200
 
 
 class Clawbacks:
-    def __init__(self, clock: Clock, ledger: Ledger, wallets: Wallets, dunning: Dunning) -> None:
+    def __init__(
+        self, clock: Clock, ledger: Ledger, wallets: Wallets, bills: Bills, dunning: Dunning
+    ) -> None:
         self._clock = clock
         self._ledger = ledger
         self._wallets = wallets
+        self._bills = bills
         self._dunning = dunning
 
     def apply(self, tx: Connection, payment: Payment, told: TakenBack) -> None:
@@ -52,6 +57,7 @@ class Clawbacks:
         """
         if told.nanos <= 0 or told.currency != payment.currency:
             raise Unavailable("the processor took back what cannot be of this payment")
+        self._lock_invoice(tx, payment)
         clawbacks_sql.add(tx, self._values(payment, told))
         found = clawbacks_sql.lock(tx, payment.processor, told.processor_id)
         assert found is not None, "it was just added, or by another"
@@ -67,6 +73,7 @@ class Clawbacks:
         values: dict[str, Any] = {
             "amount_nanos": told.nanos,
             "taken_nanos": found.taken_nanos,
+            "invoice_nanos": found.invoice_nanos,
             "state": state.value,
             "reason": told.why[:_REASON_MAX],
             "moves": found.moves,
@@ -78,17 +85,37 @@ class Clawbacks:
             entry_id = self._write_off(tx, payment, found, told)
             values |= {"moves": found.moves + 1, "entry_id": entry_id}
         clawbacks_sql.change(tx, found.clawback_id, values)
-        self._tell(tx, payment, found, state, told)
         current = clawbacks_sql.lock(tx, payment.processor, told.processor_id)
         assert current is not None, "it is locked"
         self.collect(tx, payment, current)
+        self._tell(tx, payment, found, state, told)
 
     def collect(self, tx: Connection, payment: Payment, clawback: Clawback) -> None:
-        """Take what a wallet has of what is missing. The caller holds the payment's lock."""
+        """Let the invoice owe what was paid of it, and take what the wallet has of the rest.
+        The caller holds the payment's lock.
+        """
+        self._lock_invoice(tx, payment)
         current = clawbacks_sql.lock(tx, payment.processor, clawback.processor_id)
         assert current is not None, "clawbacks are never deleted"
         missing = current.amount_nanos - current.taken_nanos
         if not current.entry_id or not missing:
+            return
+        owed = self._take_of_invoice(tx, payment, current, missing)
+        if owed:
+            current = replace(
+                current,
+                taken_nanos=current.taken_nanos + owed,
+                invoice_nanos=current.invoice_nanos + owed,
+                moves=current.moves + 1,
+            )
+            values = {
+                "taken_nanos": current.taken_nanos,
+                "invoice_nanos": current.invoice_nanos,
+                "moves": current.moves,
+            }
+            clawbacks_sql.change(tx, current.clawback_id, values)
+            missing -= owed
+        if not missing:
             return
         taken = self._wallets.take_up_to(
             tx,
@@ -103,6 +130,54 @@ class Clawbacks:
         if taken:
             values = {"taken_nanos": current.taken_nanos + taken, "moves": current.moves + 1}
             clawbacks_sql.change(tx, current.clawback_id, values)
+
+    def _lock_invoice(self, tx: Connection, payment: Payment) -> None:
+        """Lock the invoice before the wallet, as whoever pays it does."""
+        if payment.invoice_id is not None:
+            self._bills.lock_invoice(tx, payment.invoice_id)
+
+    def _take_of_invoice(
+        self, tx: Connection, payment: Payment, clawback: Clawback, missing: int
+    ) -> int:
+        """Let the invoice owe what is missing, as far as this payment paid it; in nanos."""
+        invoice = None
+        if payment.invoice_id is not None:
+            invoice = self._bills.lock_invoice(tx, payment.invoice_id)
+        if invoice is None:
+            return 0
+        paid = self._bills.paid_minor(tx, invoice.invoice_id, payment.intent_id)
+        minor = min(paid, missing // invoice.nanos_per_minor)
+        if minor <= 0:
+            return 0
+        self._bills.take_back_payment(
+            tx,
+            invoice.invoice_id,
+            minor,
+            _OWNERS[clawback.kind],
+            payment.intent_id,
+            _key(clawback, clawback.moves),
+        )
+        return minor * invoice.nanos_per_minor
+
+    def _return_to_invoice(self, tx: Connection, payment: Payment, clawback: Clawback) -> int:
+        """Pay the invoice again, as far as nobody did meanwhile; return how much, in nanos."""
+        invoice = None
+        if payment.invoice_id is not None:
+            invoice = self._bills.lock_invoice(tx, payment.invoice_id)
+        if invoice is None:
+            return 0
+        minor = min(invoice.open_minor, clawback.invoice_nanos // invoice.nanos_per_minor)
+        if minor <= 0:
+            return 0
+        self._bills.record_payment(
+            tx,
+            invoice.invoice_id,
+            minor,
+            _OWNERS[clawback.kind],
+            payment.intent_id,
+            _key(clawback, clawback.moves + 2),
+        )
+        return minor * invoice.nanos_per_minor
 
     def _write_off(self, tx: Connection, payment: Payment, found: Clawback, told: TakenBack) -> str:
         lost = _written_off(found.kind, payment.currency)
@@ -130,13 +205,14 @@ class Clawbacks:
             key=_key(found, found.moves),
             reason=f"the {found.kind.value} is {state.value} now",
         )
-        if found.taken_nanos:
+        rest = found.taken_nanos - self._return_to_invoice(tx, payment, found)
+        if rest:
             self._wallets.pay_in(
                 tx,
                 PaidIn(
                     payment.organization_id,
                     payment.currency,
-                    found.taken_nanos,
+                    rest,
                     _written_off(found.kind, payment.currency),
                     key=_key(found, found.moves + 1),
                     kind=f"wallet_{found.kind.value}_returned",
@@ -148,8 +224,9 @@ class Clawbacks:
             )
         values = {
             "taken_nanos": 0,
+            "invoice_nanos": 0,
             "entry_id": "",
-            "moves": found.moves + 2,
+            "moves": found.moves + 3,
             "state": ClawbackState.NONE.value,
         }
         clawbacks_sql.change(tx, found.clawback_id, values)
@@ -165,15 +242,19 @@ class Clawbacks:
         state: ClawbackState,
         told: TakenBack,
     ) -> None:
-        if found.kind is not ClawbackKind.DISPUTE or state is ClawbackState.NONE:
+        if state is ClawbackState.NONE:
+            return
+        if payment.invoice_id is not None:
+            invoice = self._bills.invoice(tx, payment.invoice_id)
+            is_owed = invoice is not None and invoice.open_minor > 0
+            # What a credit note gave back is sent back without anything being owed again.
+            self._dunning.note_disputed(tx, payment.invoice_id, is_unpaid=is_owed)
+        if found.kind is not ClawbackKind.DISPUTE:
             return
         if state is ClawbackState.OPEN:
             # Whoever denies one charge of a card is not charged again without being asked.
             wallets_sql.lock_wallet(tx, payment.organization_id)
             wallets_sql.update_wallet(tx, payment.organization_id, wallets_sql.NO_AUTOMATIC_TOP_UP)
-        if payment.invoice_id is not None:
-            is_unpaid = state in _GONE
-            self._dunning.note_disputed(tx, payment.invoice_id, is_unpaid=is_unpaid)
         enqueue(
             tx,
             PAYMENT_DISPUTED,
@@ -199,6 +280,7 @@ class Clawbacks:
             "kind": kind.value,
             "amount_nanos": told.nanos,
             "taken_nanos": 0,
+            "invoice_nanos": 0,
             "currency": payment.currency,
             "state": ClawbackState.NONE.value,
             "reason": told.why[:_REASON_MAX],

@@ -70,6 +70,22 @@ class Bills(Protocol):
         key: str,
     ) -> object: ...
 
+    def take_back_payment(  # noqa: PLR0917  billing's own order
+        self,
+        tx: Connection,
+        invoice_id: str,
+        amount_minor: int,
+        method: str,
+        reference: str,
+        key: str,
+    ) -> object:
+        """Let an invoice owe again what a processor took back of a payment."""
+        ...
+
+    def paid_minor(self, tx: Connection, invoice_id: str, reference: str) -> int:
+        """Return what the payment with this reference still pays of an invoice."""
+        ...
+
 
 class Dunning(Protocol):
     """Who has to know that an invoice which was paid no longer is, or is again."""

@@ -129,7 +129,9 @@ class Clawback:
     kind: ClawbackKind
     amount_nanos: int
     taken_nanos: int
-    """The part that was taken out of the wallet; the rest the platform bears."""
+    """The part that an invoice owes again or that the wallet gave; the rest the platform bears."""
+    invoice_nanos: int
+    """What of that the invoice owes."""
     currency: str
     state: ClawbackState
     reason: str

@@ -1,5 +1,6 @@
 """One invoice: its lines, each with its usage, what became of it, and its papers."""
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -36,6 +37,9 @@ class InvoicePage:
     row: InvoiceRow
     lines: Sequence[tuple[DraftLine, int]]
     credit_notes: Sequence[CreditNoteRow]
+    pay_key: str = ""
+    """Sent with the form that pays it by card, so that one that is sent twice asks once; empty
+    where it cannot be paid here."""
     papers: Sequence[tuple[PaperFormat, str]] = _PAPERS
     credit_papers: Sequence[tuple[PaperFormat, str]] = _PAPERS[:_OF_CONTENT]
 
@@ -60,7 +64,11 @@ def routes(portal: Portal) -> APIRouter:
     ) -> Response:
         with services.database.transaction() as tx:
             row, lines, credit_notes = services.office.invoice(tx, viewer, invoice_id)
-        page = InvoicePage(row, lines, credit_notes)
+        is_own = row.organization_id == viewer.organization_id
+        is_owed = row.number is not None and row.open_minor > 0
+        may_pay = viewer.may(Permission.BILLING_WRITE) and services.card_payments is not None
+        key = secrets.token_hex(8) if is_own and is_owed and may_pay else ""
+        page = InvoicePage(row, lines, credit_notes, key)
         return portal.shell.page(request, "invoice.html", page, viewer=viewer)
 
     @router.get("/invoices/{invoice_id}/paper")

@@ -80,6 +80,14 @@ def find_payment(tx: Connection, key: str) -> Payment | None:
     return None if row is None else Payment(*row)
 
 
+def paid_by(tx: Connection, invoice_id: str, reference: str) -> int:
+    """Return what a payment pays of an invoice, less what was taken back of it."""
+    found = select(func.coalesce(func.sum(invoice_payment.c.amount_minor), 0)).where(
+        invoice_payment.c.invoice_id == invoice_id, invoice_payment.c.reference == reference
+    )
+    return int(tx.execute(found).scalar_one())
+
+
 def add_payment(tx: Connection, payment: Payment, state: InvoiceState) -> None:
     tx.execute(insert(invoice_payment).values(**payment._asdict()))
     tx.execute(

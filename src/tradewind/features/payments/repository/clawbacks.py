@@ -110,6 +110,7 @@ def _clawback(row: Row[Any]) -> Clawback:
         kind=ClawbackKind(row.kind),
         amount_nanos=row.amount_nanos,
         taken_nanos=row.taken_nanos,
+        invoice_nanos=row.invoice_nanos,
         currency=row.currency,
         state=ClawbackState(row.state),
         reason=row.reason,
