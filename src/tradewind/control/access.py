@@ -1,9 +1,10 @@
 """Who is calling, and may they: the one way to add a route to the control API."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
+from copy import copy
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Annotated, Any, NamedTuple, ParamSpec, TypeVar
+from typing import Annotated, Any, NamedTuple, ParamSpec, Self, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Security
 from fastapi.responses import JSONResponse, Response
@@ -23,6 +24,8 @@ from tradewind.features.accounts.schemas import KEY_PERMISSIONS, KeyHolder, KeyP
 
 P = ParamSpec("P")
 A = TypeVar("A")
+Answers = Mapping[int | str, dict[str, Any]]
+"""What is published of answers, by status."""
 
 # Each call holds one connection. The pool has to serve the portal too, so more calls than these
 # wait without holding anything.
@@ -85,6 +88,15 @@ class Routes:
         self.router = APIRouter()
         self.permissions: dict[tuple[str, str], Permission | Public] = {}
         """Of every route by its method and path, for the test that walks them."""
+        self._described: Answers | None = None
+
+    def answering(self, described: Answers) -> Self:
+        """Return what adds routes to the same table whose answers have another shape than ours:
+        another API's, by status. They answer 200 where nothing else is said.
+        """
+        other = copy(self)
+        other._described = described  # noqa: SLF001  of this class
+        return other
 
     def get(
         self,
@@ -152,6 +164,8 @@ class Routes:
                 return self._add_anonymous(method, path, summary, media_type)
             return self.router.api_route(path, methods=[method], summary=summary)
         answers = dict(PROBLEM_ANSWERS if method == "GET" else PROBLEM_ANSWERS_OF_CHANGES)
+        if self._described is not None:
+            status, answers = HTTPStatus.OK, dict(self._described)
         if media_type:
             answers[status.value] = {"content": {media_type: {"schema": {"type": "string"}}}}
         return self.router.api_route(

@@ -15,6 +15,7 @@ from tradewind.control.access import Call, Routes
 from tradewind.control.acting import acting
 from tradewind.control.marketplace_wire import (
     API_VERSION,
+    AZURE_ANSWERS,
     Asked,
     AzureCall,
     seats_of,
@@ -42,6 +43,7 @@ _OK = HTTPStatus.OK
 
 def add_saas_routes(routes: Routes, services: ControlServices) -> None:
     """Add everything below `/saas/subscriptions`."""
+    routes = routes.answering(AZURE_ANSWERS)
     _add_subscriptions(routes, services)
     _add_changes(routes, services)
     _add_operations(routes, services)

@@ -14,7 +14,7 @@ from fastapi.responses import Response
 
 from tradewind.control.access import Call, Routes
 from tradewind.control.acting import acting
-from tradewind.control.marketplace_wire import Asked, AzureCall, text_of
+from tradewind.control.marketplace_wire import AZURE_ANSWERS, Asked, AzureCall, text_of
 from tradewind.control.services import ControlServices
 from tradewind.core.errors import InvalidInput
 from tradewind.core.ids import OrganizationId
@@ -52,6 +52,7 @@ _Text = Annotated[str, Query(max_length=200)]
 
 def add_usage_report_routes(routes: Routes, services: ControlServices) -> None:
     """Add `/usageEvent`, `/batchUsageEvent`, `/usageEvents` and `/usageEvent:amend`."""
+    routes = routes.answering(AZURE_ANSWERS)
     metering = services.marketplace.metering
     reads, writes = Permission.SALES_READ, Permission.SALES_WRITE
 

@@ -15,7 +15,9 @@ from uuid import uuid4
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 
+from tradewind.control.problems import MEDIA_TYPE, PROBLEM_SCHEMA
 from tradewind.core.errors import InvalidInput, TradewindError
 
 API_VERSION = "2018-08-31"
@@ -26,6 +28,39 @@ _CODES = {
     HTTPStatus.FORBIDDEN: "Forbidden",
     HTTPStatus.NOT_FOUND: "EntityNotFound",
     HTTPStatus.CONFLICT: "Conflict",
+}
+
+
+class AzureDetail(BaseModel):
+    message: str
+    target: str
+    code: str
+
+
+class AzureError(BaseModel):
+    """How Azure's marketplace says what went wrong."""
+
+    message: str
+    target: str
+    details: list[AzureDetail] = []
+    code: str
+
+
+def _described(status: int) -> dict[str, Any]:
+    """Publish an error: of the marketplace, or of this API where a key or an address is wrong."""
+    return {
+        "model": AzureError,
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}},
+    }
+
+
+AZURE_ANSWERS: dict[int | str, dict[str, Any]] = {
+    **{
+        status: {"description": HTTPStatus(status).phrase, "content": {"application/json": {}}}
+        for status in (200, 202)
+    },
+    **{status: _described(status) for status in (400, 401, 403, 404, 409, 413, 422, 503)},
 }
 
 

@@ -53,6 +53,7 @@ def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 PROBLEM_ANSWERS = _answers(401, 403, 404, 422, 503)
+PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 PROBLEM_ANSWERS_OF_LINKS = _answers(404, 422, 429, 503)
 PROBLEM_ANSWERS_OF_CHANGES = _answers(401, 403, 404, 409, 412, 413, 422, 503)
 
