@@ -152,6 +152,7 @@ def test_a_close_by_keyboard_shows_how_far_it_is_by_itself(portal, open_tab, sig
     closing = Closing(world.billing, SystemClock())
     with world.database.transaction() as tx:
         running = closing.running(tx)
+        assert running is not None
         closing.step(tx, running.close_id, at_once=1)
     expect(page.get_by_text("1 of 2 organizations")).to_be_visible()
 

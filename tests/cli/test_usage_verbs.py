@@ -35,6 +35,7 @@ def run(tmp_path, database, database_url):
     }
     with database.transaction() as tx:
         made = Accounts(bytes(32), SystemClock()).first_run(tx)
+    assert made is not None
     of = {"organization_id": made.organization_id, "project_id": made.project_id}
     now = datetime.now(UTC)
     log_calls(database, ended_call(now - timedelta(days=1), cost_nanos=1_500_000_000, **of))

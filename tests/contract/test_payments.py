@@ -352,40 +352,44 @@ def test_without_both_secrets_there_is_no_processor(key, secrets):
 
 
 @pytest.fixture
-def post():
-    """Return a function that posts as the documentation shows it, and the small Stripe."""
+def stripe() -> Iterator[FakeStripe]:
     with fake_stripe() as fake:
+        yield fake
 
-        def post(path, form, key="k"):
-            connection = http.client.HTTPConnection(urlsplit(fake.address).netloc, timeout=60)
-            headers = {
-                "authorization": f"Bearer {SECRET_KEY}",
-                "content-type": "application/x-www-form-urlencoded",
-                "idempotency-key": key,
-            }
-            connection.request("POST", path, urlencode(form), headers)
-            answer = connection.getresponse()
-            body = json.loads(answer.read())
-            connection.close()
-            return answer.status, body
 
-        post.fake = fake
-        yield post
+@pytest.fixture
+def post(stripe):
+    """Return a function that posts to the small Stripe as the documentation shows it."""
+
+    def post(path, form, key="k"):
+        connection = http.client.HTTPConnection(urlsplit(stripe.address).netloc, timeout=60)
+        headers = {
+            "authorization": f"Bearer {SECRET_KEY}",
+            "content-type": "application/x-www-form-urlencoded",
+            "idempotency-key": key,
+        }
+        connection.request("POST", path, urlencode(form), headers)
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+        connection.close()
+        return answer.status, body
+
+    return post
 
 
 TRANSFER = {"amount": "5", "currency": "usd", "destination": "acct_1", "transfer_group": "g"}
 
 
-def test_a_key_is_one_answer_for_a_day(post):
+def test_a_key_is_one_answer_for_a_day(post, stripe):
     first = post("/v1/transfers", TRANSFER)
     assert first[0] == 200
-    post.fake.objects[first[1]["id"]]["reversed"] = True
+    stripe.objects[first[1]["id"]]["reversed"] = True
     assert post("/v1/transfers", TRANSFER) == first
-    post.fake.later_s = 24 * 3600 + 1
+    stripe.later_s = 24 * 3600 + 1
     assert post("/v1/transfers", TRANSFER)[1]["id"] != first[1]["id"]
 
 
-def test_a_key_with_another_body_or_path_is_an_error_and_changes_nothing(post):
+def test_a_key_with_another_body_or_path_is_an_error_and_changes_nothing(post, stripe):
     post("/v1/transfers", TRANSFER)
     for path, form in (
         ("/v1/transfers", TRANSFER | {"amount": "6"}),
@@ -393,7 +397,7 @@ def test_a_key_with_another_body_or_path_is_an_error_and_changes_nothing(post):
     ):
         status, body = post(path, form)
         assert (status, body["error"]["type"]) == (400, "idempotency_error")
-    assert len(post.fake.of_kind("transfer")) == 1
+    assert len(stripe.of_kind("transfer")) == 1
 
 
 def test_what_failed_validation_is_not_kept_for_its_key(post):

@@ -1,5 +1,6 @@
 """Azure's metering API: its bodies and statuses, and what usage comes to on an invoice."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -193,7 +194,7 @@ def test_a_suspended_resource_is_not_active(market, sold):
     assert market.report(sold[1], 5).json()["code"] == "ResourceNotActive"
 
 
-def spread(market, guid, *, month: int, emails_of_days: dict[int, float]) -> None:
+def spread(market, guid, *, month: int, emails_of_days: Mapping[int, float]) -> None:
     for day, quantity in emails_of_days.items():
         market.turn_to(datetime(2030, month, day, 12, tzinfo=UTC))
         assert market.report(guid, quantity).status_code == 200

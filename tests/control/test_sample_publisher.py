@@ -56,8 +56,8 @@ def publisher_process(platform: str, key: str, secret: str, *options: str):
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         yield process.stdout.readline().strip()
     finally:
         process.terminate()
@@ -77,8 +77,9 @@ def market(database, accounts, first_run, with_management_key, tmp_path):
 
 
 class Story:
-    def __init__(self, market, somebody, address):
+    def __init__(self, market, somebody, address, plans):
         self.market, self.somebody, self.address = market, somebody, address
+        self.plans = plans
         poster = Poster(FakeResolver({}), LoopConnector(), trusted(None))
         self.upkeep = MarketplaceUpkeep(
             market.database, market.services.marketplace, sinks(), poster
@@ -123,9 +124,7 @@ def story(market):
     ):
         app = NewApp(f"{address}/landing", f"{address}/webhook", True)
         market.do(fulfilment.set_app, market.seller, plans["offer"], app, turns_secret=False)
-        story = Story(market, market.buyer(), address)
-        story.plans = plans
-        yield story
+        yield Story(market, market.buyer(), address, plans)
 
 
 def test_a_publishers_program_goes_through_the_whole_life_of_a_subscription(story):

@@ -1,6 +1,7 @@
 """What works for a project: one place must be in an allowed region and within the budget."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -15,8 +16,8 @@ from tradewind.readmodels.catalog_search.query import CatalogQuery
 from tradewind.readmodels.catalog_search.rows import Reader
 from tradewind.snapshot.contents import Conditions
 
-CHEAP = {"input_nanos": 100_000_000, "output_nanos": 100_000_000}
-DEAR = {"input_nanos": 90_000_000_000, "output_nanos": 90_000_000_000}
+CHEAP: dict[str, Any] = {"input_nanos": 100_000_000, "output_nanos": 100_000_000}
+DEAR: dict[str, Any] = {"input_nanos": 90_000_000_000, "output_nanos": 90_000_000_000}
 LITTLE = {"amount_nanos": 10_000_000}
 """A typical chat of 1,300 tokens may cost 0.01: 7.69 for 1,000,000 of them."""
 

@@ -115,7 +115,7 @@ def test_roles_are_changed_and_people_and_invitations_go(
     assert stranger.get("/models").status_code == 303, "to the sign-in: they belong nowhere"
     other = invited("one@example.org")
     withdraw = re.search(
-        r'action="(/people/invitations/inv_\w+/withdraw)"', browser.get("/people").text
+        r'action="(/people/invitations/invite_\w+/withdraw)"', browser.get("/people").text
     )
     assert withdraw is not None
     assert send(withdraw[1]).status_code == 303

@@ -135,7 +135,7 @@ def test_whoever_may_not_change_providers_reads_where_calls_go_and_nothing_of_ac
 ):
     browser = browser_of(role)
     with world.database.transaction() as tx:
-        admin = _admin_beside(world, tx)
+        admin = _admin_beside(world, tx, is_of_platform=True)
         row = world.providers.add_connection(
             tx,
             admin,
@@ -169,7 +169,7 @@ def test_the_denial_names_the_right_and_the_role_that_has_it(
     assert "An administrator of My organization" in answer.text
 
 
-def _admin_beside(world: PortalWorld, tx) -> Viewer:
+def _admin_beside(world: PortalWorld, tx, *, is_of_platform: bool = False) -> Viewer:
     """Return an administrator of an organization of their own."""
     organization_id = OrganizationId.new()
     tx.execute(
@@ -184,7 +184,7 @@ def _admin_beside(world: PortalWorld, tx) -> Viewer:
         project_id=ProjectId.new(),
         project_name="",
         role=Role.ADMIN,
-        is_of_platform=False,
+        is_of_platform=is_of_platform,
         has_password=True,
         csrf_token="x",
     )

@@ -205,7 +205,8 @@ def test_of_a_wallet_only_that_is_spent_which_is_charged(tx, database):
     owner = OrganizationId.new()
     tx.execute(insert(organization).values(id=owner, name="Own", created_at=HOUR))
     shown.market.show_price(tx, added.model_id, owner, PriceTerms("USD", {"input_tokens": 7}))
-    only_shown = shown.market.shown_price_of(tx, added.model_id, owner).price_id
+    only_shown = shown.market.shown_price_of(tx, added.model_id, owner)
+    assert only_shown is not None
     there = {"organization_id": owner}
     writer = {
         "node": "gateway",
@@ -216,7 +217,7 @@ def test_of_a_wallet_only_that_is_spent_which_is_charged(tx, database):
         "key_id": "key1",
         "currency": "USD",
     }
-    for price_id, cost in ((charged, 1), (only_shown, 10), ("price_of_before", 100)):
+    for price_id, cost in ((charged, 1), (only_shown.price_id, 10), ("price_of_before", 100)):
         tx.execute(
             insert(usage_hour).values(**an_hour(**there, price_id=price_id, cost_nanos=cost))
         )

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tradewind.db.database import Database
 from tradewind.features.accounts.schemas import SignedIn
 from tradewind.readmodels import usage
-from tradewind.readmodels.usage import Grouping, Measure, Period, Scope, window_of
+from tradewind.readmodels.usage import Period, window_of
 from tradewind.readmodels.usage_export import export
+from tradewind.readmodels.usage_slices import Grouping, Measure, Scope
 from tradewind.testing.portal_world import PortalWorld
 
 NOW = datetime(2030, 1, 31, 12, 34, 56, tzinfo=UTC)

@@ -108,7 +108,7 @@ class UserId(Id):
 
 class InvitationId(Id):
     __slots__ = ()
-    prefix = "inv_"
+    prefix = "invite_"
 
 
 class ModelId(Id):

@@ -115,7 +115,9 @@ class World:
             )
         return price_id
 
-    def add_buyer(self, *, mode=Mode.POSTPAID, billed_from=MARCH, currency="USD", **more) -> str:
+    def add_buyer(
+        self, *, mode: Mode | None = Mode.POSTPAID, billed_from=MARCH, currency="USD", **more
+    ) -> str:
         organization_id = OrganizationId.new()
         with self.database.transaction() as tx:
             tx.execute(

@@ -44,7 +44,6 @@ def world(database):
     plans = Yearly()
     world = World.begin(database, plans)
     plans.organization_id = world.add_buyer()
-    world.plans = plans
     return world
 
 
@@ -59,7 +58,7 @@ def balances(world, owner):
 
 
 def test_a_year_is_earned_month_by_month_and_comes_out_to_the_nano(world):
-    acme = world.plans.organization_id
+    acme = world.subscriptions.organization_id
 
     row = world.invoice(acme)
 
@@ -79,7 +78,7 @@ def test_a_year_is_earned_month_by_month_and_comes_out_to_the_nano(world):
 
 
 def test_what_is_taken_back_comes_out_of_what_nobody_earned_yet(world):
-    acme = world.plans.organization_id
+    acme = world.subscriptions.organization_id
     row = world.invoice(acme)
     earn(world)
     _, earned, fee = balances(world, acme)
@@ -102,7 +101,7 @@ def test_what_is_taken_back_comes_out_of_what_nobody_earned_yet(world):
 
 
 def test_goodwill_is_the_platforms_and_the_rest_goes_on_being_earned(world):
-    acme = world.plans.organization_id
+    acme = world.subscriptions.organization_id
     row = world.invoice(acme)
 
     with world.database.transaction() as tx:

@@ -45,7 +45,8 @@ RATE = FxRate("EUR", "USD", 1_083_700_001, "bank", NOW)
 # A superuser may; what the ledger refuses to everybody is a test of its own.
 EMPTIED = """
     SET LOCAL session_replication_role = replica;
-    TRUNCATE ledger_account, ledger_entry, ledger_posting, ledger_balance, ledger_seal, fx_rate;
+    TRUNCATE ledger_account, ledger_entry, ledger_posting, ledger_balance, ledger_seal, fx_rate
+        CASCADE;
 """
 
 

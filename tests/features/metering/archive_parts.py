@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, LiteralString
 from uuid import UUID
 
-from tradewind.core.clock import Clock
+from tests.features.billing.billing_parts import TurnedClock
 from tradewind.core.ids import uuid7_bytes
 from tradewind.db.database import Database
 from tradewind.features.artifacts.stores.disk import DiskStore
@@ -19,17 +20,6 @@ from tradewind.features.metering.rules import EventRow
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 LATER = datetime(2026, 6, 1, tzinfo=UTC)
 ALL = Stretch(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
-
-
-class StandingClock(Clock):
-    def __init__(self, now: datetime = LATER) -> None:
-        self._now = now
-
-    def now(self) -> datetime:
-        return self._now
-
-    def unix_us(self) -> int:
-        return int(self._now.timestamp() * 1_000_000)
 
 
 def event(n: int, at: datetime, **changes: object) -> EventRow:
@@ -88,16 +78,16 @@ class Usage:
             self.database,
             self.store,
             self.folder / "spool",
-            StandingClock(now),
+            TurnedClock(now),
             keep_days=keep_days,
             tell=tell,
         )
 
-    def rows(self, text: str) -> list[tuple[object, ...]]:
+    def rows(self, text: LiteralString) -> list[tuple[Any, ...]]:
         with self.database.connect_raw(autocommit=True) as connection:
             return connection.execute(text).fetchall()
 
-    def states(self) -> list[tuple[object, ...]]:
+    def states(self) -> list[tuple[Any, ...]]:
         return self.rows("SELECT part, state, events FROM usage_archive ORDER BY day, part")
 
     def ask(self, statement: str, stretch: Stretch = ALL) -> Answer:

@@ -21,7 +21,7 @@ class Told:
     def __init__(self):
         self.disputed = []
 
-    def note_disputed(self, _tx, invoice_id, *, is_unpaid):
+    def note_disputed(self, tx, invoice_id, *, is_unpaid):
         self.disputed.append((invoice_id, is_unpaid))
 
 

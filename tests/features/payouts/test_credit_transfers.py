@@ -46,7 +46,7 @@ def reads(pattern: str, **attributes: str) -> Rule:
 
 
 def holds(*parts: tuple[str, Rule] | tuple[str, Rule, int, int]) -> Rule:
-    return Rule([(each[0], each[1], *(each[2:] or (1, 1))) for each in parts])
+    return Rule([(*each, 1, 1) if len(each) == 2 else each for each in parts])
 
 
 def max_text(longest: int) -> Rule:
@@ -176,8 +176,9 @@ def test_the_file_keeps_the_rules_of_its_schema(currency, bic):
 def test_the_rules_find_what_is_wrong():
     root = ET.fromstring(pain_001(instruction()))
     [payment] = root[0].findall(f"{{{NAMESPACE}}}PmtInf")
-    payment.remove(payment.find(f"{{{NAMESPACE}}}Dbtr"))
-    payment.find(f"{{{NAMESPACE}}}PmtMtd").text = "CHK"
+    [payer], [method] = (payment.findall(f"{{{NAMESPACE}}}{name}") for name in ("Dbtr", "PmtMtd"))
+    payment.remove(payer)
+    method.text = "CHK"
     assert broken(root, DOCUMENT) == [
         "Document/CstmrCdtTrfInitn/PmtInf/PmtMtd: 'CHK'",
         "Document/CstmrCdtTrfInitn/PmtInf/Dbtr: 0 times",

@@ -1,15 +1,16 @@
 """Runs and statements: asked for, run by one worker, kept as they ended."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from tests.features.billing.billing_parts import TurnedClock
+from tests.features.payments.payments_parts import Administrator
 from tradewind.core.errors import Conflict, Forbidden, NotFound
-from tradewind.core.ids import OrganizationId
-from tradewind.core.permissions import PERMISSIONS, Role
+from tradewind.core.ids import OrganizationId, ProjectId
+from tradewind.core.permissions import Role
 from tradewind.db.outbox import outbox_message
 from tradewind.features.accounts.tables import organization
 from tradewind.features.reconciliation.schemas import CheckOutcome, RunState
@@ -20,17 +21,7 @@ pytestmark = pytest.mark.postgres
 PLAIN = b"day,measure,quantity,currency\n2026-03-01,cost,1.5,usd\n"
 
 
-@dataclass
-class Person:
-    role: Role = Role.ADMIN
-    organization_id: str = "org_a"
-    project_id: str = "proj_a"
-
-    def may(self, permission):
-        return permission in PERMISSIONS[self.role]
-
-
-ADMIN = Person()
+ADMIN = Administrator(OrganizationId.new(), ProjectId.new())
 
 
 @pytest.fixture
@@ -86,11 +77,15 @@ def test_what_a_run_found_is_kept_and_told_once_a_day(database, reconciliation, 
     platform = OrganizationId.new()
     with database.transaction() as tx:
         tx.execute(organization.insert().values(id=platform, name="P", created_at=clock.now()))
-        for _ in range(2):
-            run_id = reconciliation.begin(tx, by="Ada")
-            ended = reconciliation.end(
-                tx, run_id, [outcome(), outcome(2, "providers")], platform=platform
+        _, ended = (
+            reconciliation.end(
+                tx,
+                reconciliation.begin(tx, by="Ada"),
+                [outcome(), outcome(2, "providers")],
+                platform=platform,
             )
+            for _ in range(2)
+        )
         messages = tx.execute(outbox_message.select()).all()
 
     assert not ended.is_clean
@@ -139,7 +134,7 @@ def test_the_same_file_is_one_statement(database, reconciliation):
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.DEVELOPER])
 def test_the_books_of_the_platform_are_for_its_administrators(database, reconciliation, role):
-    stranger = Person(role)
+    stranger = replace(ADMIN, role=role)
     with database.transaction() as tx:
         for act in (
             lambda: reconciliation.latest(tx, stranger),

@@ -44,7 +44,7 @@ def add_publisher(tx, organization_id, slug="acme", model_slug="small"):
 
 def sell(tx, offers, seller, terms=TERMS, **more):
     """Put a model up for sale with one plan; return the offer and the plan."""
-    new = NewOffer("acme", OfferKind.MODEL, "Small for all", **{"model": "acme/small"} | more)
+    new = NewOffer("acme", OfferKind.MODEL, "Small for all", model="acme/small", **more)
     offer = offers.create(tx, seller, ANN, new)
     plan = offers.put_plan(tx, seller, ANN, offer.offer_id, "Basic", terms)
     return offers.publish(tx, seller, offer.offer_id), plan

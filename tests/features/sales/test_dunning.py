@@ -34,7 +34,7 @@ class Platform:
         self.clock = self.world.clock
         self.sales = Sales(self.clock)
         self.dunning = Dunning(self.sales, OverdueInvoices(), self.clock, overdue_days=2)
-        self.seller, self.buyer = person(), None
+        self.seller = person()
         signer = PlatformSigner(secrets.token_bytes(32))
         self.offers = SaleOffers(
             Publishers(services.catalog, self.clock), find_model, signer, self.clock

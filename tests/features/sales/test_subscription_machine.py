@@ -234,10 +234,12 @@ def test_what_is_cancelled_moves_no_more():
 
 
 def test_paying_ends_no_suspension_for_something_else():
-    unpaid = rules.note_unpaid(active(), NOW + timedelta(days=1)).life
-    abused = rules.suspend(unpaid, NOW + timedelta(days=2), "abuse").life
-    paid = rules.note_paid(abused, NOW + timedelta(days=3), Offered()).life
-    assert (paid.state, paid.suspended_for, paid.past_due_since) == (
+    unpaid = rules.note_unpaid(active(), NOW + timedelta(days=1))
+    assert unpaid is not None
+    abused = rules.suspend(unpaid.life, NOW + timedelta(days=2), "abuse").life
+    paid = rules.note_paid(abused, NOW + timedelta(days=3), Offered())
+    assert paid is not None
+    assert (paid.life.state, paid.life.suspended_for, paid.life.past_due_since) == (
         State.SUSPENDED,
         "abuse",
         None,

@@ -16,12 +16,12 @@ from tradewind.readmodels.unpriced import alarmed_today
 from tradewind.readmodels.usage import (
     FirstSteps,
     Period,
-    Scope,
     Totals,
     read_first_steps,
     read_totals,
     window_of,
 )
+from tradewind.readmodels.usage_slices import Scope
 from tradewind.snapshot.contents import Operation
 
 _MOST_MODELS_SHOWN = 6

@@ -33,7 +33,8 @@ from tradewind.readmodels.connections import list_connections
 from tradewind.readmodels.endpoints import EndpointQuestion, EndpointView, list_endpoints
 from tradewind.readmodels.models import ServedModel
 from tradewind.readmodels.offer_stats.reading import AverageChat, read_average_chat, read_stats
-from tradewind.readmodels.usage import Period, Scope, Totals, read_totals, window_of
+from tradewind.readmodels.usage import Period, Totals, read_totals, window_of
+from tradewind.readmodels.usage_slices import Scope
 from tradewind.readmodels.validations import Validation, read_validation
 from tradewind.snapshot.contents import Operation
 
