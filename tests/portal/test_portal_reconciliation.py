@@ -84,6 +84,15 @@ def test_an_export_is_added_shown_and_deleted(browser, send):
     assert "costs.csv" not in main_of(browser.get("/reconciliation"))
 
 
+def test_an_export_may_be_as_long_as_the_page_says(send):
+    head, line = PLAIN.split(b"\n", 1)
+    long = head + b"\n" + line.rstrip(b"\n") + b"\n" + b"\n" * (1024 * 1024)
+    files = {"file": ("long.csv", long, "text/csv")}
+    assert send("/reconciliation/statements", files=files, host="openai").status_code == 303
+    too_long = {"file": ("long.csv", b"x" * (9 * 1024 * 1024), "text/csv")}
+    assert send("/reconciliation/statements", files=too_long, host="openai").status_code == 413
+
+
 def test_what_is_no_export_is_said_beside_the_file(send):
     files = {"file": ("a.csv", b"a,b\n1,2\n", "text/csv")}
     answer = send("/reconciliation/statements", files=files, host="openai")

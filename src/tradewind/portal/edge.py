@@ -12,10 +12,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tradewind.core.ids import request_id, uuid7_bytes
 from tradewind.features.artifacts.schemas import PART_BYTES
+from tradewind.features.payments.rules.camt import FILE_MAX_BYTES
+from tradewind.features.reconciliation.statements import MOST_BYTES
 
 LARGEST_BODY_BYTES = 64 * 1024
-LARGEST_STATEMENT_BYTES = 1024 * 1024 + LARGEST_BODY_BYTES
-"""A bank's statement of the largest size that is read, and the form around it."""
+_FILES = {
+    "/bank/statements": FILE_MAX_BYTES,
+    "/reconciliation/statements": MOST_BYTES,
+}
+"""How long a file may be that a form sends to these."""
 LARGEST_PART_BYTES = PART_BYTES
 """Of a part of an upload, which goes to disk as it comes."""
 
@@ -70,9 +75,10 @@ def _identifier(headers: Headers) -> str:
 
 def _most_bytes(scope: Scope) -> int:
     is_part = scope["method"] == "PUT" and _PART.fullmatch(scope["path"]) is not None
-    if scope["method"] == "POST" and scope["path"] == "/bank/statements":
-        return LARGEST_STATEMENT_BYTES
-    return LARGEST_PART_BYTES if is_part else LARGEST_BODY_BYTES
+    if is_part:
+        return LARGEST_PART_BYTES
+    # The form around a file is no longer than any other.
+    return LARGEST_BODY_BYTES + (_FILES.get(scope["path"], 0) if scope["method"] == "POST" else 0)
 
 
 def _bounded(receive: Receive, most: int) -> Receive:
