@@ -15,6 +15,8 @@ import pytest
 PATIENCE_S = 180
 COMMAND = (sys.executable, "-m", "tradewind.cli")
 NOBODY = 65534
+# Started by the worker for one job each; they come and go.
+_JOBS = ("serve.catalog_import", "serve.search_filling", "serve.archiving")
 # Lets a plain user read the interpreter and the checkout where these lie in root's home.
 _READ_ALL = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
 
@@ -60,6 +62,12 @@ def processes_of(data: Path) -> dict[int, str]:
         except OSError:
             continue
     return found
+
+
+def lasting_processes_of(data: Path) -> dict[int, str]:
+    """Return those that are there for as long as the platform is: no child with one job."""
+    found = processes_of(data).items()
+    return {pid: line for pid, line in found if not any(job in line for job in _JOBS)}
 
 
 def await_no_process_of(data: Path) -> None:

@@ -27,6 +27,7 @@ from tests.e2e.starting_parts import (
     PATIENCE_S,
     Ended,
     await_no_process_of,
+    lasting_processes_of,
     plain_user,
     processes_of,
     tradewind,
@@ -270,14 +271,14 @@ def test_a_port_in_use_is_one_line(data_root: Path):
 
 
 def test_a_data_folder_in_use_is_one_line_and_its_platform_goes_on(platform: RunningPlatform):
-    before = processes_of(platform.data)
+    before = lasting_processes_of(platform.data)
     ended = tradewind("up", "--port", "0", "--data", platform.data)
     assert (ended.status, ended.stdout) == (1, "")
     assert ended.stderr == (
         f"tradewind: the data folder {platform.data} is in use by process {platform.process.pid}"
         " (stop that one or choose another with --data)\n"
     )
-    assert processes_of(platform.data) == before
+    assert lasting_processes_of(platform.data) == before
     assert call(platform.base_url, platform.api_key).status == 200
 
 
