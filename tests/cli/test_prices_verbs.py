@@ -104,3 +104,27 @@ def test_what_has_no_price_and_what_a_plan_would_bring_is_told(run, tmp_path):
     assert (found["plan"], found["models"]) == ("0", [])
     (tmp_path / "terms.json").write_text('{"currency": 1}', encoding="utf-8")
     assert run("simulate", "terms.json").returncode == 1
+
+
+def test_a_margin_is_tried_set_and_stopped(run):
+    tried = told(run("margins", "preview", "all", "--percent", "12.5", "--json"))
+    assert tried == {"outcomes": [], "left": 0}, "nothing is called at a provider"
+    made = told(run("margins", "set", "all", "--percent", "12.5", "--json"))
+    assert (made["percent"], made["is_enabled"]) == ("12.5", True)
+    [listed] = told(run("margins", "list", "--json"))["margins"]
+    assert listed == made
+    assert "12.5 %" in run("margins", "list").stdout
+    told(run("margins", "stop", made["id"], "--json"))
+    [stopped] = told(run("margins", "list", "--json"))["margins"]
+    assert not stopped["is_enabled"]
+    wrong = run("margins", "set", "all", "--percent", "1.234")
+    assert wrong.returncode == 1
+    assert "at most two decimals" in wrong.stderr
+
+
+def test_prices_that_wait_are_listed_and_decided_by_id(run):
+    assert told(run("proposals", "list", "--json")) == {"proposals": []}
+    assert run("proposals", "list").stdout == "No price waits.\n"
+    missing = run("proposals", "accept", "prop_nothing")
+    assert missing.returncode == 1
+    assert "there is no price" in missing.stderr

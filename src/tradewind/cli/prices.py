@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tradewind.cli.prices_margins import margins, proposals
 from tradewind.cli.settings import load_settings
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ prices = typer.Typer(
 )
 keys = typer.Typer(help="Keys whose price files are believed.", invoke_without_command=True)
 prices.add_typer(keys, name="keys")
+prices.add_typer(margins, name="margins")
+prices.add_typer(proposals, name="proposals")
 
 DataOption = Annotated[Path | None, typer.Option(help="Folder of everything the platform keeps.")]
 JsonOption = Annotated[bool, typer.Option(help="Print one JSON object.")]

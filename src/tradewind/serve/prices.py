@@ -17,12 +17,20 @@ from tradewind.core.settings import Settings
 from tradewind.db.database import Database, Timeouts
 from tradewind.features.market import signing
 from tradewind.features.market.rules.price_file import MOST_BYTES
-from tradewind.features.market.schemas import FileReport, KeyRow, PriceRow
+from tradewind.features.market.schemas import (
+    FileReport,
+    KeyRow,
+    MarginPreview,
+    MarginRow,
+    NewMargin,
+    PriceRow,
+    ProposalRow,
+)
 from tradewind.features.market.service import Market
 from tradewind.features.market.services import PriceServices
 from tradewind.features.market.simulator import Question, Simulation
 from tradewind.readmodels.first_organization import first_organization
-from tradewind.readmodels.prices import PricedModel, find_priced, list_prices
+from tradewind.readmodels.prices import PricedModel, find_priced, list_prices, model_names
 from tradewind.readmodels.unpriced import Unpriced, unpriced
 from tradewind.serve.imports.apply import KeeperOfTheData
 from tradewind.serve.price_services import build_price_services
@@ -116,6 +124,49 @@ def revoke_key(settings: Settings, key_id: str) -> KeyRow:
     """Believe no further file of a key. Raises NotFound."""
     with _database(settings) as database, database.transaction() as tx:
         return _services(settings).files.revoke_key(tx, KeeperOfTheData(), key_id, by=_BY)
+
+
+def margins(settings: Settings) -> list[MarginRow]:
+    """Return all margins over what providers take."""
+    with _database(settings) as database, database.transaction() as tx:
+        return _services(settings).margins.all(tx, KeeperOfTheData())
+
+
+def preview_margin(settings: Settings, new: NewMargin) -> MarginPreview:
+    """Return what a margin would make of today's costs. Raises InvalidInput."""
+    with _database(settings) as database, database.transaction() as tx:
+        return _services(settings).margins.preview(tx, KeeperOfTheData(), new)
+
+
+def put_margin(settings: Settings, new: NewMargin) -> MarginRow:
+    """Let prices follow what providers take. Raises InvalidInput."""
+    with _database(settings) as database, database.transaction() as tx:
+        return _services(settings).margins.put(tx, KeeperOfTheData(), new, by=_BY)
+
+
+def stop_margin(settings: Settings, margin_id: str) -> None:
+    """Leave prices as they are. Raises NotFound."""
+    with _database(settings) as database, database.transaction() as tx:
+        _services(settings).margins.stop(tx, KeeperOfTheData(), margin_id)
+
+
+def proposals(settings: Settings) -> list[tuple[str, ProposalRow]]:
+    """Return the prices that wait for a review, with their models' names."""
+    with _database(settings) as database, database.transaction() as tx:
+        rows = _services(settings).proposals.waiting(tx, KeeperOfTheData())
+        names = model_names(tx, {row.model_id for row in rows})
+        return [(names[row.model_id], row) for row in rows]
+
+
+def decide_proposal(settings: Settings, proposal_id: str, *, is_accepted: bool) -> str | None:
+    """Set a price that waits, or refuse it; return the id of the one that was set.
+
+    Raises NotFound, ProposalDecided, PriceRefused.
+    """
+    with _database(settings) as database, database.transaction() as tx:
+        return _services(settings).proposals.decide(
+            tx, KeeperOfTheData(), proposal_id, is_accepted=is_accepted, by=_BY
+        )
 
 
 def gaps(settings: Settings) -> list[Unpriced]:
