@@ -1,9 +1,11 @@
 """Lines are judged by llhttp, and remembering what it said changes nothing of it."""
 
+from contextlib import suppress
+
 import pytest
 from corpus import response
 from http_parts import UpstreamInMemory
-from httptools import HttpParserError, HttpRequestParser
+from httptools import HttpParserUpgrade, HttpRequestParser
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -128,6 +130,7 @@ _lines = st.lists(
     _lines,
 )
 @example(b"GET / HTTP/1.1", [b"Host: a", b"X: \t"])
+@example(b"GET / HTTP/1.1", [b"Connection: upgrade", b"Upgrade: h2c"])
 def test_a_head_taken_here_line_by_line_is_taken_alike_as_a_whole_by_llhttp(first, lines):
     head = b"".join(line + b"\r\n" for line in (first, b"host: b", *lines)) + b"\r\n"
     try:
@@ -138,10 +141,9 @@ def test_a_head_taken_here_line_by_line_is_taken_alike_as_a_whole_by_llhttp(firs
         return
     theirs = _Theirs()
     parser = HttpRequestParser(theirs)
-    try:
+    # What it would hand over behind the head is told by an exception: the head itself was good.
+    with suppress(HttpParserUpgrade):
         parser.feed_data(head)
-    except HttpParserError as error:
-        assert type(error).__name__ == "HttpParserUpgrade", "the head itself was good"
     assert theirs.fields == request.raw_headers
     assert {name.lower() for name, _ in theirs.fields} == set(request.headers)
     assert parser.get_method() == request.method
