@@ -5,7 +5,8 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
-from tradewind.control.access import AuthenticatedCall, Call, Routes
+from tradewind.control.access import Call, Routes
+from tradewind.control.acting import acting
 from tradewind.control.ledger_answers import (
     EntryAnswer,
     LedgerAccountAnswer,
@@ -116,7 +117,7 @@ def add_ledger_routes(routes: Routes, services: ControlServices) -> None:
             entry_id,
             key=body.key,
             reason=body.reason,
-            by=_by(services, call),
+            by=acting(services, call).name,
         )
         return EntryAnswer.of(books.entry(call.tx, call.holder, reversal_id))
 
@@ -134,10 +135,3 @@ def add_ledger_routes(routes: Routes, services: ControlServices) -> None:
         rate = body.to_rate()
         books.set_rate(call.tx, call.holder, rate)
         return RateAnswer.of(rate)
-
-
-def _by(services: ControlServices, call: AuthenticatedCall) -> str:
-    """Return who made the key, and which key it was."""
-    key = services.accounts.get_key(call.tx, call.holder, call.holder.key_id)
-    person = key.created_by_name or "somebody"
-    return f"{person[:80]} (the key {key.name[:80]})"

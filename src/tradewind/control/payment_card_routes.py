@@ -6,7 +6,8 @@ from fastapi import Path, Request
 from pydantic import BaseModel, Field, StringConstraints
 from starlette.concurrency import run_in_threadpool
 
-from tradewind.control.access import PUBLIC, AuthenticatedCall, Call, Routes
+from tradewind.control.access import PUBLIC, Call, Routes
+from tradewind.control.acting import acting
 from tradewind.control.bodies import Body, nanos_of
 from tradewind.control.payment_answers import PaymentAnswer
 from tradewind.control.services import ControlServices
@@ -71,13 +72,13 @@ def add_card_routes(routes: Routes, services: ControlServices) -> None:
 
     @routes.post("/wallet/top-ups", permission=writes, summary="Fill the wallet by card")
     def top_up(call: Call, body: TopUpBody) -> BegunAnswer:
-        nanos, by = nanos_of(body.amount), _by(services, call)
+        nanos, by = nanos_of(body.amount), acting(services, call).name
         begun = cards.top_up(call.holder, nanos, body.currency, key=body.key, by=by)
         return BegunAnswer.of(begun)
 
     @routes.post("/wallet/cards", permission=writes, summary="Save a card for automatic top-up")
     def save_card(call: Call, body: CardBody) -> BegunAnswer:
-        by = _by(services, call)
+        by = acting(services, call).name
         return BegunAnswer.of(cards.save_card(call.holder, body.currency, key=body.key, by=by))
 
     @routes.delete(
@@ -100,7 +101,7 @@ def add_card_routes(routes: Routes, services: ControlServices) -> None:
         "/wallet/invoices/{invoice_id}:pay", permission=writes, summary="Pay an invoice by card"
     )
     def pay(call: Call, invoice_id: _Id, body: PayBody) -> BegunAnswer:
-        by = _by(services, call)
+        by = acting(services, call).name
         return BegunAnswer.of(cards.pay_invoice(call.holder, invoice_id, key=body.key, by=by))
 
     @routes.post(
@@ -109,7 +110,7 @@ def add_card_routes(routes: Routes, services: ControlServices) -> None:
         summary="Send back what is not spent of a top-up",
     )
     def refund(call: Call, payment_id: _Id, body: RefundBody) -> RefundAnswer:
-        nanos, by = nanos_of(body.amount), _by(services, call)
+        nanos, by = nanos_of(body.amount), acting(services, call).name
         return RefundAnswer.of(cards.refund(call.holder, payment_id, nanos, key=body.key, by=by))
 
     path = "/payments/stripe/events"
@@ -122,10 +123,3 @@ def add_card_routes(routes: Routes, services: ControlServices) -> None:
         signatures = request.headers.getlist("stripe-signature")
         signature = signatures[0] if len(signatures) == 1 else ""
         return Taken(is_ours=await run_in_threadpool(cards.take_notice, body, signature))
-
-
-def _by(services: ControlServices, call: AuthenticatedCall) -> str:
-    """Return who made the key, and which key it was."""
-    key = services.accounts.get_key(call.tx, call.holder, call.holder.key_id)
-    person = key.created_by_name or "somebody"
-    return f"{person[:80]} (the key {key.name[:80]})"

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import Path, Response
 
-from tradewind.control.access import AuthenticatedCall, Call, Routes
+from tradewind.control.access import Call, Routes
+from tradewind.control.acting import acting
 from tradewind.control.bodies import nanos_of
 from tradewind.control.pages import After, Limit
 from tradewind.control.payment_answers import (
@@ -81,7 +82,7 @@ def _add_wallet_routes(routes: Routes, services: ControlServices) -> None:
             nanos_of(body.amount),
             body.currency,
             key=body.key,
-            by=_by(services, call),
+            by=acting(services, call).name,
         )
         return PaymentAnswer.of(made)
 
@@ -100,7 +101,7 @@ def _add_wallet_routes(routes: Routes, services: ControlServices) -> None:
             key=body.key,
             memo=body.memo,
             expires_at=body.expires_at,
-            by=_by(services, call),
+            by=acting(services, call).name,
         )
         return WalletAnswer.of(found)
 
@@ -128,7 +129,7 @@ def _add_bank_routes(routes: Routes, services: ControlServices) -> None:
         "/bank/lines/{line_id}:assign", permission=writes, summary="Say what a booking is for"
     )
     def assign(call: Call, line_id: _LineId, body: AssignBody) -> BankLineAnswer:
-        row = bank.assign(call.tx, call.holder, line_id, body.to, by=_by(services, call))
+        row = bank.assign(call.tx, call.holder, line_id, body.to, by=acting(services, call).name)
         return BankLineAnswer.of(row)
 
     @routes.post(
@@ -137,12 +138,7 @@ def _add_bank_routes(routes: Routes, services: ControlServices) -> None:
         summary="Say that a booking is none of ours",
     )
     def set_aside(call: Call, line_id: _LineId, body: SetAsideBody) -> BankLineAnswer:
-        row = bank.set_aside(call.tx, call.holder, line_id, body.note, by=_by(services, call))
+        row = bank.set_aside(
+            call.tx, call.holder, line_id, body.note, by=acting(services, call).name
+        )
         return BankLineAnswer.of(row)
-
-
-def _by(services: ControlServices, call: AuthenticatedCall) -> str:
-    """Return who made the key, and which key it was."""
-    key = services.accounts.get_key(call.tx, call.holder, call.holder.key_id)
-    person = key.created_by_name or "somebody"
-    return f"{person[:80]} (the key {key.name[:80]})"

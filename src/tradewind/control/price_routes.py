@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Path, Query
 
 from tradewind.control.access import AuthenticatedCall, Call, Routes
+from tradewind.control.acting import acting
 from tradewind.control.pages import After, Limit
 from tradewind.control.price_answers import (
     AppliedFile,
@@ -97,7 +98,7 @@ def add_price_routes(routes: Routes, services: ControlServices) -> None:
         new = body.to_new(f"{publisher}/{slug}")
         if body.dry_run:
             return QuoteAnswer.of(book.quote(call.tx, call.holder, new))
-        by = _by(services, call)
+        by = acting(services, call).name
         return QuoteAnswer.of(book.set_price(call.tx, call.holder, new, by=by))
 
     @routes.get("/prices/unpriced", permission=reads, summary="What nobody said a price for")
@@ -133,7 +134,7 @@ def _add_margins(routes: Routes, services: ControlServices) -> None:
         "/prices/margins", permission=writes, summary="Let prices follow what providers take"
     )
     def put_margin(call: Call, body: MarginBody) -> MarginAnswer:
-        by = _by(services, call)
+        by = acting(services, call).name
         return MarginAnswer.of(all_margins.put(call.tx, call.holder, body.to_new(), by=by))
 
     @routes.post(
@@ -170,7 +171,7 @@ def _add_margins(routes: Routes, services: ControlServices) -> None:
         return _decide(call, proposal_id, is_accepted=False)
 
     def _decide(call: AuthenticatedCall, proposal_id: str, *, is_accepted: bool) -> Decided:
-        by = _by(services, call)
+        by = acting(services, call).name
         return Decided(
             price=reviews.decide(call.tx, call.holder, proposal_id, is_accepted=is_accepted, by=by)
         )
@@ -203,7 +204,7 @@ def _add_files(routes: Routes, services: ControlServices) -> None:
                 content,
                 key_id=body.key_id,
                 signature=signature,
-                by=_by(services, call),
+                by=acting(services, call).name,
             )
         return FileReportAnswer.of(report)
 
@@ -220,7 +221,7 @@ def _add_files(routes: Routes, services: ControlServices) -> None:
             name=body.name,
             pem=body.public_key.encode(),
             publisher=body.publisher,
-            by=_by(services, call),
+            by=acting(services, call).name,
         )
         return PriceKeyAnswer.of(row)
 
@@ -228,12 +229,5 @@ def _add_files(routes: Routes, services: ControlServices) -> None:
         "/prices/keys/{key_id}:revoke", permission=writes, summary="Believe none of its files more"
     )
     def revoke_key(call: Call, key_id: _Id) -> PriceKeyAnswer:
-        row = price_files.revoke_key(call.tx, call.holder, key_id, by=_by(services, call))
+        row = price_files.revoke_key(call.tx, call.holder, key_id, by=acting(services, call).name)
         return PriceKeyAnswer.of(row)
-
-
-def _by(services: ControlServices, call: AuthenticatedCall) -> str:
-    """Return who made the key, and which key it was."""
-    key = services.accounts.get_key(call.tx, call.holder, call.holder.key_id)
-    person = key.created_by_name or "somebody"
-    return f"{person[:80]} (the key {key.name[:80]})"

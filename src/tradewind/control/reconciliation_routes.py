@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import Path
 
-from tradewind.control.access import AuthenticatedCall, Call, Routes
+from tradewind.control.access import Call, Routes
+from tradewind.control.acting import acting
 from tradewind.control.pages import After, Limit
 from tradewind.control.reconciliation_answers import (
     LatestRun,
@@ -44,7 +45,7 @@ def add_reconciliation_routes(routes: Routes, services: ControlServices) -> None
 
     @routes.post("/reconciliation/runs", permission=writes, summary="Have all checks run soon")
     def ask(call: Call) -> RunAnswer:
-        return RunAnswer.of(found.ask(call.tx, call.holder, by=_by(services, call)))
+        return RunAnswer.of(found.ask(call.tx, call.holder, by=acting(services, call).name))
 
     @routes.get("/reconciliation/runs/{run_id}", permission=reads, summary="One run")
     def run(call: Call, run_id: _RunId) -> RunAnswer:
@@ -73,7 +74,7 @@ def add_reconciliation_routes(routes: Routes, services: ControlServices) -> None
             body.host,
             body.content.encode(),
             file_name=body.file_name,
-            by=_by(services, call),
+            by=acting(services, call).name,
         )
         return StatementAnswer.of(row)
 
@@ -82,10 +83,3 @@ def add_reconciliation_routes(routes: Routes, services: ControlServices) -> None
     )
     def forget(call: Call, statement_id: _StatementId) -> None:
         found.delete_statement(call.tx, call.holder, statement_id)
-
-
-def _by(services: ControlServices, call: AuthenticatedCall) -> str:
-    """Return who made the key, and which key it was."""
-    key = services.accounts.get_key(call.tx, call.holder, call.holder.key_id)
-    person = key.created_by_name or "somebody"
-    return f"{person[:80]} (the key {key.name[:80]})"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Row, insert, or_, select, text, update
 
 from tradewind.features.billing.rules.periods import month_start
 from tradewind.features.billing.tables import deferral
@@ -70,16 +70,6 @@ def update_left(tx: Connection, changed: Sequence[Deferred]) -> None:
                 left_fee_nanos=each.left_fee_nanos,
             )
         )
-
-
-def left_of(tx: Connection, organization_id: str) -> dict[str, int]:
-    """Return what an organization paid ahead and is not earned, by currency."""
-    found = (
-        select(deferral.c.currency, func.sum(deferral.c.left_nanos).label("nanos"))
-        .where(deferral.c.organization_id == organization_id, deferral.c.left_nanos != 0)
-        .group_by(deferral.c.currency)
-    )
-    return {row.currency: int(row.nanos) for row in tx.execute(found)}
 
 
 # --- checks ----------------------------------------------------------------------------------

@@ -177,15 +177,6 @@ def update_refund(tx: Connection, refund_id: str, values: Mapping[str, Any]) -> 
     tx.execute(update(refund).where(refund.c.id == refund_id).values(**values))
 
 
-def refund_of_processor(tx: Connection, payment_id: str, processor_id: str) -> Refund | None:
-    row = tx.execute(
-        select(refund).where(
-            refund.c.payment_id == payment_id, refund.c.processor_id == processor_id
-        )
-    ).first()
-    return None if row is None else _refund(row)
-
-
 def find_refund(tx: Connection, refund_id: str) -> Refund | None:
     row = tx.execute(select(refund).where(refund.c.id == refund_id)).first()
     return None if row is None else _refund(row)
