@@ -51,7 +51,7 @@ def test_imports_between_modules_carry_the_version_of_what_they_import(anonymous
     text = anonymous.get("/static/ui.js").text
 
     imports = re.findall(r'from "(\./[a-z-]+\.js[^"]*)"', text)
-    assert len(imports) == 4
+    assert len(imports) == len(re.findall(r"^import ", text, flags=re.MULTILINE)) > 0
     for path in imports:
         answer = anonymous.get(f"/static/{path.removeprefix('./')}")
         assert "immutable" in answer.headers["cache-control"], path
