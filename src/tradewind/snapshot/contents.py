@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from tradewind.snapshot.safety import Policy
+
 
 class Operation(StrEnum):
     """What a client asks for; a model serves some of them."""
@@ -41,6 +43,9 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
     limits: Limits = Limits()
     budgets: tuple[str, ...] = ()
     """Ids of the budgets of this key alone; those of its project and organization add to them."""
+    is_red_team: bool = False
+    """Whether the key was made for an exercise that attacks models: it may switch policies off by a
+    header, and what it does is no abuse."""
 
 
 class Conditions(msgspec.Struct, frozen=True, array_like=True):
@@ -78,6 +83,9 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
     it may call: it is subscribed to them, or sells them."""
     needs_payer: bool = False
     """Whether calls that are charged wait until somebody of the organization confirmed who pays."""
+    policies: tuple[str, ...] = ()
+    """Ids of the safety policies that hold here, in both kinds of terms; of an organization that
+    has bound none of its own, the platform's default."""
 
 
 class Budget(msgspec.Struct, frozen=True, array_like=True):
@@ -220,6 +228,10 @@ class Endpoint(msgspec.Struct, frozen=True, array_like=True):
     """Whose alone it is within its organization; empty is all of its projects'."""
     sale: str = ""
     """Id and name of the offer that an organization has to be subscribed to; empty is none."""
+    policies: tuple[str, ...] = ()
+    """Ids of the safety policies of the endpoint, whoever calls it."""
+    is_stopped: bool = False
+    """Whether the kill switch was thrown: nothing is sent, and what runs is ended."""
 
 
 OPERATIONS_OF: dict[Operation, frozenset[Operation]] = {
@@ -240,6 +252,7 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
     endpoints: tuple[Endpoint, ...]
     terms: tuple[Terms, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    policies: tuple[Policy, ...] = ()
 
 
 EMPTY = Snapshot(version=0, compiled_at_ms=0, grants=(), endpoints=())

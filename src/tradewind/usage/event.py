@@ -104,6 +104,35 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
     duration_us: int
 
 
+class Flag(msgspec.Struct, frozen=True, array_like=True):
+    """The gravest finding of one category in one direction. Never holds what was found."""
+
+    category: str
+    direction: str
+    severity: int
+    """From 0 to 7, as `snapshot.safety` says."""
+    score: float
+    """From 0 to 1, in the check's own words."""
+    action: str
+    """What followed: `annotate`, `review`, `redact` or `block`."""
+    check: str
+    check_version: str
+
+
+class SafetyTrail(msgspec.Struct, frozen=True, array_like=True):
+    """What policies made of a call."""
+
+    policies: tuple[tuple[str, int], ...]
+    """Ids with the versions that held."""
+    flags: tuple[Flag, ...] = ()
+    failures: tuple[tuple[str, str], ...] = ()
+    """Checks that could not tell, and why: `timeout`, `crash`, `garbage`, `down`."""
+    blocked_at: int | None = None
+    """Characters of the answer that had gone out when it was ended; None where it was not."""
+    examined_us: int = 0
+    """Time by which the checks held the call up."""
+
+
 class Trail(msgspec.Struct, frozen=True, array_like=True):
     """What the request log shows of a call beyond its bill. Bounded; never holds a prompt."""
 
@@ -121,6 +150,8 @@ class Trail(msgspec.Struct, frozen=True, array_like=True):
     """The `traceparent` the client sent, or one of ours when the call is sampled."""
     user_agent: str = ""
     tags: dict[str, str] = {}
+    safety: SafetyTrail | None = None
+    """None where no policy held."""
 
 
 class UsageEvent(msgspec.Struct, frozen=True, array_like=True, tag="F"):
