@@ -2,7 +2,8 @@
 
 Most tests share the machine well and run side by side. Those that start the whole platform, a
 browser, or kill processes at random moments run one after another, so that each has the machine
-to itself.
+to itself. The stateful machines try a few examples beside the others, and thousands in a group of
+their own.
 """
 
 import argparse
@@ -22,6 +23,7 @@ REPORTS = ROOT / "build" / "test-reports"
 CRASH = "tests/crash"
 CHROMIUM_VARIABLE = "TRADEWIND_TEST_CHROMIUM"
 NO_CHROMIUM_VARIABLE = "TRADEWIND_TEST_NO_CHROMIUM"
+EXAMPLES_VARIABLE = "TRADEWIND_MACHINE_EXAMPLES"
 # Past a few workers the PostgreSQL cluster that each of them starts costs more than it brings.
 WORKERS = min(os.cpu_count() or 1, 6)
 PYTEST_INTERRUPTED = 2
@@ -37,6 +39,8 @@ class Group(NamedTuple):
     is_parallel: bool = False
     is_crash: bool = False
     """Takes the tests below CRASH, which no other group takes."""
+    examples: int = 0
+    """How many examples each stateful machine tries; 0 is the few that it tries by itself."""
 
 
 class Result(NamedTuple):
@@ -56,6 +60,7 @@ GROUPS = (
     Group("side by side", "not platform and not browser", is_parallel=True),
     Group("platform", "platform and not browser"),
     Group("browser", "browser"),
+    Group("machines", "machine", is_parallel=True, examples=2_500),
     Group("crash", "", is_crash=True),
 )
 
@@ -131,6 +136,9 @@ def _run(
         command += ["-n", str(WORKERS)]
     if group.is_crash and kills is not None:
         command += ["--kills", str(kills)]
+    if group.examples:
+        # Whoever asks for more, or for fewer, has asked for that.
+        environment = {EXAMPLES_VARIABLE: str(group.examples)} | environment
     started = time.monotonic()
     status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     duration_s = time.monotonic() - started

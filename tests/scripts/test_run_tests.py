@@ -20,9 +20,12 @@ def test_groups_without_a_named_path_do_not_run():
     assert selections("tests/scripts")["crash"] is None
 
 
-def test_groups_share_no_test():
-    markers = [group.markers for group in GROUPS if not group.is_crash]
+def test_groups_share_no_test_but_the_machines_which_try_more_on_their_own():
+    markers = [group.markers for group in GROUPS if not group.is_crash and not group.examples]
     assert markers == ["not platform and not browser", "platform and not browser", "browser"]
+    [machines] = [group for group in GROUPS if group.examples]
+    assert (machines.markers, machines.is_parallel) == ("machine", True)
+    assert 2 * machines.examples >= 5_000
 
 
 @pytest.mark.parametrize(
