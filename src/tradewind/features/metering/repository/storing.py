@@ -228,6 +228,17 @@ _BY_HOST = sql.SQL(
             provider_cost_nanos = kept.provider_cost_nanos + excluded.provider_cost_nanos
     )"""
 )
+# What the sums need of an event: all 28 columns of a batch would be copied once more.
+_RETURNED = (
+    *("organization_id", "at", "event_id", "project_id", "key_id", "model", "operation"),
+    *("price_id", "currency", "corrects", "outcome"),
+    *("input_tokens", "cached_input_tokens", "output_tokens", "cache_write_tokens"),
+    *("cost_nanos", "first_token_us", "duration_us"),
+)
+_RETURNED_FOR = {
+    "of_meters": ("meters", "is_batch"),
+    "of_hosts": ("host", "provider_cost_nanos", "provider_currency"),
+}
 # One row for each organization of a batch: whoever looks at new events takes the row away.
 _AS_NEWS = sql.SQL(
     """, news AS (
@@ -243,7 +254,7 @@ _STORE_TEXT = sql.SQL(
     WITH added AS (
         INSERT INTO usage_event ({columns}) SELECT {columns} FROM usage_stage
         ON CONFLICT (at, event_id) DO NOTHING
-        RETURNING *
+        RETURNING {returned}
     ), summed AS (
         SELECT
             organization_id, date_bin('1 hour', at, 'epoch') AS hour, project_id, key_id, model,
@@ -295,7 +306,15 @@ def _store(parts: _Parts) -> sql.Composed:
         for text, is_wanted in zip((_BY_WRITER, _BY_METER, _BY_HOST), parts, strict=True)
         if is_wanted
     ]
-    return _STORE_TEXT.format(columns=_COLUMNS, parts=sql.Composed([*wanted, _AS_NEWS]))
+    returned = [*_RETURNED]
+    for part, columns in _RETURNED_FOR.items():
+        if getattr(parts, part):
+            returned += columns
+    return _STORE_TEXT.format(
+        columns=_COLUMNS,
+        returned=sql.SQL(", ").join(map(sql.Identifier, returned)),
+        parts=sql.Composed([*wanted, _AS_NEWS]),
+    )
 
 
 _STORE = {
