@@ -22,6 +22,7 @@ from tradewind.gateway.metrics import Metrics
 from tradewind.gateway.process import running
 from tradewind.gateway.record import Recorder
 from tradewind.gateway.state import GatewayState
+from tradewind.plugins.checks.registry import checks
 from tradewind.plugins.providers.registry import providers
 from tradewind.snapshot import file
 from tradewind.snapshot.contents import (
@@ -312,6 +313,8 @@ async def assembled(world, journal):
     batch = WriteBatch(loop, before_flush=lambda: journal.flush() and None)
     metrics = Metrics()
     state = GatewayState(
+        loop=asyncio.get_running_loop(),
+        checks=checks(),
         config=world.config,
         pepper=PEPPER,
         view=SnapshotView(file.read(world.snapshot_path)),

@@ -160,10 +160,10 @@ async def test_a_text_is_moderated_and_a_request_is_billed(asking):
 
 
 @serves(Operation.MODERATIONS)
-async def test_moderations_without_a_model_mean_openais_default(asking):
-    answer = await asking.post("/v1/moderations", {"input": "a"})
+async def test_moderations_of_a_model_that_is_not_there_are_refused(asking):
+    answer = await asking.post("/v1/moderations", {"input": "a", "model": "omni-moderation"})
     assert (answer.status, answer.error["code"]) == (404, "model_not_found")
-    assert "omni-moderation-latest" in answer.error["message"]
+    assert "omni-moderation" in answer.error["message"]
 
 
 @serves(Operation.IMAGES)

@@ -20,8 +20,9 @@ every_route = pytest.mark.parametrize(("path", "method"), ALL)
 
 
 def code_of(answer):
-    """Return the error's code; the Messages dialect has a type alone."""
-    return answer.error.get("code", answer.error.get("type"))
+    """Return the error's code; the Messages dialect has a type alone, Content Safety its own."""
+    inner = answer.error.get("innererror", answer.error)
+    return inner.get("code", inner.get("type"))
 
 
 def test_the_table_holds_what_the_api_promises():

@@ -16,6 +16,7 @@ from tradewind.snapshot.contents import (
     Snapshot,
     Terms,
 )
+from tradewind.snapshot.safety import Action, CheckUse, DataReference, Direction, Policy, Rule
 from tradewind.snapshot.view import SnapshotView
 
 
@@ -37,6 +38,22 @@ def an_endpoint(name="p/m", *aliases, created_at_ms=1):
     )
 
 
+def a_policy(policy_id="policy_1", version=1):
+    return Policy(
+        policy_id,
+        version,
+        "strict",
+        (Rule("hate", Direction.PROMPT, 6, Action.BLOCK),),
+        (
+            CheckUse(
+                "blocklist",
+                frozenset({Direction.PROMPT, Direction.DOCUMENT}),
+                data=(DataReference("names", "ab" * 32, 12),),
+            ),
+        ),
+    )
+
+
 SMALL, LARGE = an_endpoint("a/small", "small"), an_endpoint("b/large", "large")
 SNAPSHOT = Snapshot(
     version=5,
@@ -49,11 +66,13 @@ SNAPSHOT = Snapshot(
     endpoints=(SMALL, LARGE),
     terms=(Terms("org_a", Limits(3)), Terms("proj_b", Limits(4))),
     budgets=(Budget("budget_1", "all", "USD"),),
+    policies=(a_policy(),),
 )
 NAMES = ("a/small", "small", "b/large", "large", "c/new", "new", "nobody")
 KEY_IDS = ("k1", "k2", "k3", "k4")
 SUBJECTS = ("org_a", "org_b", "proj_a", "proj_b")
 BUDGETS = ("budget_1", "budget_2")
+POLICIES = ("policy_1", "policy_2")
 
 
 def on_file(snapshot=SNAPSHOT):
@@ -68,6 +87,7 @@ def answers(view):
         "endpoints": [view.endpoint(name) for name in NAMES],
         "terms": [view.terms(subject) for subject in SUBJECTS],
         "budgets": [view.budget(budget) for budget in BUDGETS],
+        "policies": [view.policy(policy) for policy in POLICIES],
         "all": list(view.endpoints_for(a_grant())),
         "some": list(view.endpoints_for(a_grant(models=frozenset({"b/large", "c/new", "x"})))),
     }

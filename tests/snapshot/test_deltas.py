@@ -9,10 +9,12 @@ from snapshot_parts import (
     BUDGETS,
     KEY_IDS,
     LARGE,
+    POLICIES,
     SMALL,
     SNAPSHOT,
     SUBJECTS,
     a_grant,
+    a_policy,
     an_endpoint,
     answers,
     on_file,
@@ -21,7 +23,7 @@ from snapshot_parts import (
 from tradewind.snapshot import changes, file
 from tradewind.snapshot.changes import Change
 from tradewind.snapshot.contents import Budget, Limits, Snapshot, Terms
-from tradewind.snapshot.difference import budget_changes, endpoint_changes
+from tradewind.snapshot.difference import budget_changes, endpoint_changes, policy_changes
 from tradewind.snapshot.endpoints import resolve_aliases
 from tradewind.snapshot.view import SnapshotView
 
@@ -60,7 +62,11 @@ budgets = st.fixed_dictionaries(
         for each in BUDGETS
     },
 ).map(lambda found: tuple(found.values()))
-snapshots = st.builds(Snapshot, st.just(1), st.just(1), grants, endpoints, terms, budgets)
+policies = st.fixed_dictionaries(
+    {},
+    optional={each: st.builds(a_policy, st.just(each), st.integers(1, 2)) for each in POLICIES},
+).map(lambda found: tuple(found.values()))
+snapshots = st.builds(Snapshot, st.just(1), st.just(1), grants, endpoints, terms, budgets, policies)
 
 
 def between(former, wanted):
@@ -81,6 +87,7 @@ def between(former, wanted):
         grants=differing(old_grants, new_grants),
         terms=differing(old_terms, new_terms),
         budgets=budget_changes(former.budgets, wanted.budgets),
+        policies=policy_changes(former.policies, wanted.policies),
     )
 
 
@@ -124,6 +131,7 @@ def test_what_was_decoded_before_is_not_answered_after(former, wanted):
 def test_an_unchanged_catalog_is_no_change():
     assert endpoint_changes((SMALL, LARGE), (SMALL, LARGE)).is_empty
     assert budget_changes(SNAPSHOT.budgets, SNAPSHOT.budgets) == {}
+    assert policy_changes(SNAPSHOT.policies, SNAPSHOT.policies) == {}
 
 
 def test_a_new_endpoint_and_one_that_goes_need_no_list_of_all():
@@ -133,6 +141,16 @@ def test_a_new_endpoint_and_one_that_goes_need_no_list_of_all():
         endpoints={"c/new": new, "a/small": None}, aliases={"small": None}, order=None
     )
     assert endpoint_changes((SMALL, LARGE), (LARGE, SMALL)).order == ("b/large", "a/small")
+
+
+def test_a_policy_is_there_before_it_is_bound_and_goes_after_it_was_unbound():
+    change = Change(
+        terms={"org_a": Terms("org_a", policies=("policy_new",))},
+        endpoints={"a/small": SMALL},
+        policies={"policy_old": None, "policy_new": a_policy("policy_new")},
+    )
+    pieces = list(changes.split(change))
+    assert [list(piece.policies) for piece in pieces] == [["policy_new"], [], [], ["policy_old"]]
 
 
 def test_many_changes_are_cut_into_pieces_that_take_a_gateway_no_time():

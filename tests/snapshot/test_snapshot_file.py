@@ -86,7 +86,7 @@ def test_bytes_behind_the_end_are_damage():
 def test_another_format_is_told_apart_from_damage():
     raw = bytearray(file.encode(SNAPSHOT))
     raw[7] += 1
-    with pytest.raises(file.SnapshotDamaged, match=r"format 3.*reads 2.*same release"):
+    with pytest.raises(file.SnapshotDamaged, match=r"format 4.*reads 3.*same release"):
         file.decode(bytes(raw))
 
 
@@ -95,7 +95,7 @@ def test_a_right_digest_over_something_else_is_damage(filling):
     payload = filling * 1000
     digest = hashlib.sha256(payload).digest()
     with pytest.raises(file.SnapshotDamaged, match="cannot be decoded"):
-        file.decode(b"TWSNAP\0\2" + digest + payload)
+        file.decode(b"TWSNAP\0\3" + digest + payload)
 
 
 def test_a_file_of_the_first_format_says_what_to_do():

@@ -3,6 +3,7 @@
 from binascii import hexlify
 from functools import lru_cache
 
+from tradewind.gateway.attempts import Attempts
 from tradewind.gateway.dialects.surfaces import Surface
 from tradewind.snapshot.contents import Endpoint, Target
 
@@ -33,6 +34,28 @@ def answer_lines(  # noqa: PLR0917  called once, with names that say the same
         hexlify(event_id),
         attempts,
         overhead_s * 1000,
+        limits,
+    )
+
+
+def lines_of_call(  # noqa: PLR0917  as above
+    content_type: bytes,
+    surface: Surface,
+    event_id: bytes,
+    endpoint: Endpoint,
+    attempts: Attempts,
+    limits: bytes,
+) -> bytes:
+    """As `answer_lines`, of a call with its tries at targets."""
+    return answer_lines(
+        content_type,
+        surface,
+        event_id,
+        endpoint,
+        attempts.target,
+        attempts.why,
+        len(attempts.made) + attempts.is_running,
+        attempts.overhead_s,
         limits,
     )
 

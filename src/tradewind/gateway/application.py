@@ -6,6 +6,8 @@ from collections.abc import Callable
 import msgspec
 
 from tradewind.gateway.authenticate import authenticate
+from tradewind.gateway.content_safety_blocklists import PREFIX as BLOCKLISTS
+from tradewind.gateway.content_safety_blocklists import relay_blocklists
 from tradewind.gateway.dialects import surfaces
 from tradewind.gateway.dialects.surfaces import Surface
 from tradewind.gateway.http.server import Exchange
@@ -83,6 +85,8 @@ class GatewayApplication:
             self._health(exchange)
         elif path == b"/metrics":
             answer_scrape(self._state, self.sampler, exchange)
+        elif path.startswith(BLOCKLISTS):
+            relay_blocklists(self._state, exchange)
         else:
             relay(self._state, exchange)
 

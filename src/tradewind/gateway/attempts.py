@@ -8,9 +8,11 @@ there is another try is the call's to say.
 import time
 
 from tradewind.gateway.admission.base import Ask
+from tradewind.gateway.call_failures import model_stopped, result_of_status
 from tradewind.gateway.dialects.base import Inbound
 from tradewind.gateway.dialects.output_cap import capped
 from tradewind.gateway.http.upstream import Receiver, UpstreamCall
+from tradewind.gateway.retry_after import retry_after_s
 from tradewind.gateway.routing.router import AttemptResult, OnlyTarget, Plan, RouteAsk
 from tradewind.gateway.state import GatewayState
 from tradewind.plugins.providers.base import Prepared, Provider, Reader
@@ -20,6 +22,7 @@ from tradewind.wire.errors import ApiError
 
 _MOST_ATTEMPTS = 8
 _MOST_ERROR_BYTES = 64 * 1024
+_JSON = b"application/json"
 
 
 class Attempts:
@@ -73,7 +76,12 @@ class Attempts:
         self.retry_after_s: float | None = None
 
     def plan(self, ask: Ask, route: RouteAsk) -> None:
-        """Go on with the targets of another endpoint. Raises ApiError when none is allowed."""
+        """Go on with the targets of another endpoint. Raises ApiError when none is allowed, or the
+        model was stopped while the call waited.
+        """
+        found = self._state.view.endpoint(ask.endpoint.name)
+        if found is not None and found.is_stopped:
+            raise model_stopped(found.name)
         self._plan = self._state.router.plan(ask.endpoint, route, self.since)
 
     def prepare(self, ask: Ask, most_output_tokens: int | None) -> Prepared | None:
@@ -120,6 +128,32 @@ class Attempts:
         self.upstream = state.upstream.send(
             target.address, prepared.head, prepared.body, receiver, state.timeouts
         )
+
+    def answered(self, status: int, headers: dict[bytes, bytes]) -> None:
+        """The try that runs is answered with this head."""
+        self.status = status
+        if status != 200:
+            self.retry_after_s = retry_after_s(headers, time.time())
+        if self.passes_bytes and not self.media_type:
+            self.media_type = headers.get(b"content-type", b"application/octet-stream")
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether the client gets the answer piece by piece."""
+        return self._inbound.is_stream or self.passes_bytes
+
+    @property
+    def answer_type(self) -> bytes:
+        """The `content-type` of what the client gets of an answer that goes well."""
+        if self.passes_bytes:
+            return self.media_type
+        return self._inbound.surface.stream_type if self._inbound.is_stream else _JSON
+
+    def refused(self) -> tuple[AttemptResult, ApiError]:
+        """End the try, which was answered with an error status; return what that tells."""
+        result = result_of_status(self.status)
+        self.end(result, result, time.monotonic())
+        return result, self.provider.error_of(self.status, self.error_body)
 
     def add_error(self, data: bytes) -> None:
         """Take a piece of an answer that is a failure."""

@@ -65,6 +65,8 @@ def _key_of(headers: dict[bytes, bytes], query: bytes) -> bytes:
             raise invalid_key("Send the API key as 'Authorization: Bearer sk-tw-…'.")
         return key.strip()
     key = headers.get(b"api-key") or headers.get(b"x-api-key") or headers.get(b"x-goog-api-key")
+    if key is None:
+        key = headers.get(b"ocp-apim-subscription-key")
     if key is None and query:
         key = next((each[4:] for each in query.split(b"&") if each.startswith(b"key=")), None)
     if key is None:

@@ -4,49 +4,47 @@ upstream client come in here.
 Whatever happens, the call ends exactly once: the admission is settled, the FINAL frame is appended,
 and only then the end of the answer goes out. It falls through to another target only before the
 first byte: after it the client has part of an answer, and another model would finish it in another
-voice.
+voice. Where policies hold, what a host says goes through the call's `guarding`, which says what
+goes on to the client and when the answer ends.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 
 from tradewind.core.ids import request_id
 from tradewind.gateway.admission.base import Admission, Ask, Waiting
-from tradewind.gateway.answer_headers import answer_lines, cost_lines, spillover_lines
+from tradewind.gateway.answer_headers import cost_lines, lines_of_call, spillover_lines
 from tradewind.gateway.attempts import Attempts
-from tradewind.gateway.cached_answer import find_answer
+from tradewind.gateway.cached_answer import find_answer, keep_answer
 from tradewind.gateway.call_failures import (
+    budget_spent,
     error_of_failure,
     may_repeat,
     may_spill,
     result_of_failure,
-    result_of_status,
 )
-from tradewind.gateway.client_facts import client_facts
+from tradewind.gateway.call_progress import Progress
+from tradewind.gateway.call_trail import trail_of_call
 from tradewind.gateway.content.log import KeptCall
 from tradewind.gateway.dialects.base import Inbound
+from tradewind.gateway.guarding import BLOCKED, Guarding
 from tradewind.gateway.http.server import Exchange
 from tradewind.gateway.http.upstream import UpstreamFailure
 from tradewind.gateway.pass_on import lines_to_pass_on
 from tradewind.gateway.record import FROM_CACHE, NOTHING, usage_of
-from tradewind.gateway.refusals import refuse
+from tradewind.gateway.refusals import refuse_call
 from tradewind.gateway.response_cache import CachedAnswer, Collecting
-from tradewind.gateway.retry_after import retry_after_s
 from tradewind.gateway.routing.router import AttemptResult, RouteAsk
+from tradewind.gateway.safe_ends import BeforeEnd, deliver
 from tradewind.gateway.state import GatewayState
 from tradewind.snapshot.contents import Grant, Terms
-from tradewind.usage.event import Opened, Outcome, Trail, Usage
+from tradewind.usage.event import Opened, Outcome, Usage
 from tradewind.wire.errors import ApiError, unavailable
-
-BeforeEnd = Callable[[bytes, Callable[[bytes], None]], None]
-"""Gets the last bytes of an answer that went well, and what sends them: it calls that exactly once,
-now or later, with the bytes that are to go out."""
 
 Candidate = tuple[Ask, RouteAsk]
 """What is asked of admission and of routing for one endpoint that may answer."""
 
-_PROGRESS_S = 2.0
-_PROGRESS_TOKENS = 512
 # What a client that left is recorded with; nobody is told it (the number is nginx's).
 _CLIENT_CLOSED_REQUEST = 499
 _JSON = b"application/json"
@@ -70,14 +68,14 @@ class Call:
         "_exchange",
         "_first_byte_at",
         "_grant",
+        "_guarding",
         "_inbound",
         "_keeping",
         "_last_error",
         "_opened",
         "_others",
         "_phase",
-        "_progress_at",
-        "_progress_tokens",
+        "_progress",
         "_queued_s",
         "_route",
         "_spillover",
@@ -98,10 +96,12 @@ class Call:
         arrived: float,
         before_end: BeforeEnd | None,
         keeping: Terms | None,
+        guarding: Guarding | None,
     ) -> None:
         """`others` are tried in order after `first`. `before_end` holds back the end of the answer
         until what has to be kept of it is kept. `keeping` are the terms of an organization that
-        wants contents kept or answers given again.
+        wants contents kept or answers given again. `guarding` is there where policies hold, and
+        then `inbound` is what it sends.
         """
         self._state = state
         self._exchange = exchange
@@ -109,9 +109,11 @@ class Call:
         self._inbound = inbound
         self._ask, self._route = first
         self._others = others
-        self._arrived = self._progress_at = arrived
+        self._arrived = arrived
+        self._progress = Progress(state.recorder, arrived)
         self._before_end = before_end
         self._keeping = keeping
+        self._guarding = guarding
         self._attempts = Attempts(
             state, inbound, lines_to_pass_on(exchange.request.headers), arrived
         )
@@ -124,7 +126,6 @@ class Call:
         self._collecting: Collecting | None = None
         self._content: KeptCall | None = None
         self._queued_s = 0.0
-        self._progress_tokens = 0
 
     def start(self) -> None:
         """Try the endpoints in order, each with its own admission. The call answers for itself."""
@@ -165,17 +166,13 @@ class Call:
             self._attempts.since = now
         is_sent = False
         try:
-            terms = self._keeping
-            if terms is not None and self._phase == _NEW and self._is_answered_by_cache(terms):
+            terms, guarding = self._keeping, self._guarding
+            is_sent = (
+                terms is not None and self._phase == _NEW and self._is_answered_by_cache(terms)
+            ) or (guarding is not None and guarding.begin(self, self._attempts, self._ask.endpoint))
+            if not is_sent:
+                self._plan_and_send()
                 is_sent = True
-                return
-            self._attempts.plan(self._ask, self._route)
-            if not self._send():
-                raise unavailable(
-                    f"No replica of '{self._ask.endpoint.name}' is ready; it may be starting.",
-                    code="model_not_ready",
-                )
-            is_sent = True
         except ApiError as error:
             is_sent = True
             self._not_carried(error)
@@ -184,6 +181,15 @@ class Call:
             # good.
             if not is_sent:
                 self._give_back()
+
+    def _plan_and_send(self) -> None:
+        """Raises ApiError when no target of this endpoint can take the call."""
+        self._attempts.plan(self._ask, self._route)
+        if not self._send():
+            raise unavailable(
+                f"No replica of '{self._ask.endpoint.name}' is ready; it may be starting.",
+                code="model_not_ready",
+            )
 
     def _is_answered_by_cache(self, terms: Terms) -> bool:
         """Keep what the organization wants kept of the call, and give the answer that the same
@@ -195,7 +201,14 @@ class Call:
         if not terms.cache_ttl_s:
             return False
         found = find_answer(
-            state, terms, request, self._inbound, self._ask.endpoint, self._route, time.monotonic()
+            state,
+            terms,
+            request,
+            self._inbound,
+            self._ask.endpoint,
+            self._route,
+            time.monotonic(),
+            () if self._guarding is None else self._guarding.policies,
         )
         if isinstance(found, CachedAnswer):
             self._answer_again(found)
@@ -204,32 +217,26 @@ class Call:
         return False
 
     def _answer_again(self, cached: CachedAnswer) -> None:
-        attempts, exchange = self._attempts, self._exchange
+        attempts = self._attempts
         attempts.target, attempts.why = cached.target, "cache"
         self._open()
         now = self._first_byte_at = time.monotonic()
         if self._content is not None:
             self._content.add(cached.body)
-        cost = self._close(Outcome.COMPLETED, 200, FROM_CACHE, now)
-        headers = (
-            self._headers(cached.content_type, now)
-            + cost_lines(cost, self._ask.endpoint.price.currency)
-            + b"x-tradewind-cache: hit\r\n"
-        )
-        self._state.recorder.when_safe(lambda _: exchange.respond(200, headers, cached.body))
+        cost = self._close(_COMPLETED, 200, FROM_CACHE, now)
+        headers = self._headers(cached.content_type, now) + b"x-tradewind-cache: hit\r\n"
+        headers += cost_lines(cost, self._ask.endpoint.price.currency)
+        deliver(self._state.recorder, self._exchange, cached.body, headers)
 
     def _open(self) -> None:
         """Append the OPEN frame: from here on the call is recorded whatever happens."""
-        ask, inbound = self._ask, self._inbound
+        inbound, endpoint, estimate = self._inbound, self._ask.endpoint, self._ask.input_estimate
+        target, operation, is_stream = self._attempts.target, inbound.operation, inbound.is_stream
         self._opened = self._state.recorder.open(
-            self._grant,
-            ask.endpoint,
-            self._attempts.target,
-            inbound.operation,
-            inbound.is_stream,
-            ask.input_estimate,
+            self._grant, endpoint, target, operation, is_stream, estimate
         )
         self._phase = _WAITING
+        self._state.running.add(self)
 
     def _not_admitted(self, error: ApiError) -> None:
         self._waiting = None
@@ -260,7 +267,7 @@ class Call:
             return False
         if self._phase == _NEW:
             self._open()
-        if self._content is not None:
+        if self._content is not None and self._guarding is None:
             attempts.reader = self._content.tap(attempts.reader)
         attempts.send(prepared, self)
         return True
@@ -268,12 +275,7 @@ class Call:
     # What the upstream client calls.
 
     def response_started(self, status: int, headers: dict[bytes, bytes]) -> None:
-        attempts = self._attempts
-        attempts.status = status
-        if status != 200:
-            attempts.retry_after_s = retry_after_s(headers, time.time())
-        if attempts.passes_bytes and not attempts.media_type:
-            attempts.media_type = headers.get(b"content-type", b"application/octet-stream")
+        self._attempts.answered(status, headers)
 
     def response_data(self, data: bytes) -> None:
         attempts = self._attempts
@@ -282,12 +284,14 @@ class Call:
             return
         try:
             answer = attempts.reader.feed(data)
+            if answer and self._guarding is not None:
+                answer = self._guarding.feed(answer)
         except ApiError as error:
             attempts.cancel(AttemptResult.FAILED, self._streamed_at)
             self._fail(error)
             return
         if answer:
-            self._pass_on(answer)
+            self.pass_on(answer)
 
     def response_ended(self) -> None:
         attempts = self._attempts
@@ -297,33 +301,15 @@ class Call:
             return
         try:
             rest = attempts.reader.finish()
+            if self._guarding is not None:
+                attempts.end(_OK, "", time.monotonic(), self._streamed_at)
+                self._guarding.finish(rest)
+                return
         except ApiError as error:
             attempts.end(AttemptResult.FAILED, "malformed", time.monotonic(), self._streamed_at)
             self._fail(error)
             return
-        is_stream = self._inbound.is_stream or attempts.passes_bytes
-        if self._collecting is not None:
-            self._keep_answer(self._collecting, rest, is_stream=is_stream)
-        now = time.monotonic()
-        if not is_stream:
-            self._first_byte_at = now
-            attempts.end(_OK, "", now)
-        else:
-            if self._phase == _WAITING:
-                self._start_stream(now)
-            attempts.end(_OK, "", now, self._first_byte_at)
-        cost = self._close(_COMPLETED, 200, self._usage(_COMPLETED), now)
-        if is_stream:
-            if self._before_end is None:
-                self._end_stream(rest)
-            else:
-                self._before_end(rest, self._end_stream)
-            return
-        headers = self._headers(_JSON, now) + cost_lines(cost, self._ask.endpoint.price.currency)
-        if self._before_end is None:
-            self._respond(200, headers, rest)
-        else:
-            self._respond_later(self._before_end, headers, rest)
+        self.finish(rest)
 
     def response_failed(self, failure: UpstreamFailure) -> None:
         attempts = self._attempts
@@ -339,6 +325,116 @@ class Call:
             return
         self._fail(error)
 
+    # What policies call. Without any the answer itself comes in here.
+
+    def pass_on(self, answer: bytes) -> None:
+        """Send a piece of a streamed answer."""
+        attempts = self._attempts
+        if self._phase == _WAITING:
+            self._start_stream(time.monotonic())
+        self._exchange.send(answer)
+        if self._collecting is not None:
+            self._collecting.add(answer)
+        if self._guarding is not None and self._content is not None:
+            self._content.add(answer)
+        written = attempts.reader.output_events
+        if written != self._progress.written:
+            self._progress.note(self._opened, written)
+        admission = self._admission
+        if (
+            admission is not None
+            and admission.most_output_tokens is not None
+            and written > admission.most_output_tokens
+        ):
+            self.stop_with(budget_spent())
+            return
+        coalescer = self._state.coalescer
+        if coalescer is not None and attempts.upstream is not None and not attempts.passes_bytes:
+            attempts.upstream.pause()
+            coalescer.wait(self)
+
+    def finish(self, rest: bytes) -> None:
+        """End an answer that went well; `rest` are its last bytes, or all of it."""
+        attempts, guarding = self._attempts, self._guarding
+        is_stream = attempts.is_streamed
+        now = time.monotonic()
+        if guarding is not None and self._content is not None:
+            self._content.add(rest)
+        if self._collecting is not None and (guarding is None or guarding.may_be_kept):
+            keep_answer(self._state, self._collecting, rest, attempts, now)
+        if not is_stream:
+            self._first_byte_at = now
+            attempts.end(_OK, "", now)
+        else:
+            if self._phase == _WAITING:
+                self._start_stream(now)
+            attempts.end(_OK, "", now, self._first_byte_at)
+        error_code = None if guarding is None else guarding.error_code
+        cost = self._close(_COMPLETED, 200, self._usage(_COMPLETED), now, error_code)
+        headers = None
+        if not is_stream:
+            currency = self._ask.endpoint.price.currency
+            headers = self._headers(_JSON, now) + cost_lines(cost, currency)
+        deliver(self._state.recorder, self._exchange, rest, headers, self._before_end)
+
+    def cut_off(self, rest: bytes, error: ApiError | None) -> None:
+        """End an answer that a policy blocks, with these bytes, or, where its form cannot say that
+        it was ended, with `error`. What was generated is billed, as the host does.
+        """
+        self._attempts.cancel(AttemptResult.CALLER, self._streamed_at)
+        now, usage = time.monotonic(), self._usage(_COMPLETED)
+        if error is not None and self._phase == _WAITING:
+            self._refuse_with(error, _COMPLETED, usage, now, BLOCKED)
+            return
+        if error is not None:
+            rest = self._failure_events(error)
+        if self._content is not None:
+            self._content.add(rest)
+        if self._attempts.is_streamed and self._phase == _WAITING:
+            self._start_stream(now)
+        headers = None if self._phase == _STREAMING else self._headers(_JSON, now)
+        self._close(_COMPLETED, 200, usage, now, BLOCKED)
+        deliver(self._state.recorder, self._exchange, rest, headers)
+
+    def prompt_passed(self) -> None:
+        """Send the call, which waited for that."""
+        try:
+            self._plan_and_send()
+        except ApiError as error:
+            self._not_carried(error)
+
+    def prompt_refused(self, error: ApiError) -> None:
+        """A policy blocks the prompt, or a check that has to tell could not. Costs nothing."""
+        if self._phase == _NEW:
+            # A target is chosen for the record, and hears nothing of it.
+            with suppress(ApiError):
+                self._attempts.plan(self._ask, self._route)
+                if self._attempts.prepare(self._ask, None) is not None:
+                    self._open()
+        self.stop_with(error)
+
+    def stop_with(self, error: ApiError) -> None:
+        """Nothing more goes out but the error; what was generated is billed, if any of it had gone
+        out.
+        """
+        self._attempts.cancel(AttemptResult.CALLER, self._streamed_at)
+        self._fail(error)
+
+    def read_on(self) -> None:
+        """What came of a stream meanwhile may be read, and leaves as one write."""
+        upstream, guarding = self._attempts.upstream, self._guarding
+        if (
+            upstream is not None
+            and not self._exchange.is_full
+            and (guarding is None or not guarding.is_full)
+        ):
+            upstream.resume()
+
+    @property
+    def endpoint(self) -> str:
+        """Name of what is called, for the kill switch."""
+        return self._ask.endpoint.name
+
     # What the client's connection calls.
 
     def client_gone(self) -> None:
@@ -349,8 +445,7 @@ class Call:
             self._waiting.cancel()
             self._waiting = None
         if self._phase == _NEW:
-            self._phase = _ENDED
-            self._give_back()
+            self._end_unrun()
             return
         self._attempts.cancel(AttemptResult.CALLER, self._streamed_at)
         status = 200 if self._phase == _STREAMING else _CLIENT_CLOSED_REQUEST
@@ -364,103 +459,25 @@ class Call:
         """When the first byte of a stream went out."""
         return self._first_byte_at if self._phase == _STREAMING else None
 
-    def _pass_on(self, answer: bytes) -> None:
-        attempts = self._attempts
-        if self._phase == _WAITING:
-            self._start_stream(time.monotonic())
-        self._exchange.send(answer)
-        if self._collecting is not None:
-            self._collecting.add(answer)
-        written = attempts.reader.output_events
-        if written != self._progress_tokens:
-            now = time.monotonic()
-            if (
-                written - self._progress_tokens >= _PROGRESS_TOKENS
-                or now - self._progress_at >= _PROGRESS_S
-            ):
-                self._record_progress(written, now)
-        admission = self._admission
-        if (
-            admission is not None
-            and admission.most_output_tokens is not None
-            and written > admission.most_output_tokens
-        ):
-            attempts.cancel(AttemptResult.CALLER, self._streamed_at)
-            self._fail(_budget_spent())
-            return
-        coalescer = self._state.coalescer
-        if coalescer is not None and attempts.upstream is not None and not attempts.passes_bytes:
-            attempts.upstream.pause()
-            coalescer.wait(self)
-
-    def read_on(self) -> None:
-        """What came of a stream meanwhile may be read, and leaves as one write."""
-        upstream = self._attempts.upstream
-        if upstream is not None and not self._exchange.is_full:
-            upstream.resume()
-
     def _start_stream(self, now: float) -> None:
         attempts, exchange = self._attempts, self._exchange
         self._phase = _STREAMING
-        self._first_byte_at = self._progress_at = now
+        self._first_byte_at = now
+        self._progress.begin(now)
         self._state.router.answering(attempts.target, now, attempts.since)
         if attempts.upstream is not None:
             exchange.on_pause = attempts.upstream.pause
-            exchange.on_resume = attempts.upstream.resume
-        if attempts.passes_bytes:
-            exchange.start(200, self._headers(attempts.media_type, now))
-        else:
-            lines = self._headers(self._inbound.surface.stream_type, now)
-            exchange.start(200, lines + b"cache-control: no-cache\r\n")
-
-    def _keep_answer(self, collecting: Collecting, rest: bytes, *, is_stream: bool) -> None:
-        attempts = self._attempts
-        collecting.add(rest)
-        content_type = _JSON
-        if is_stream:
-            stream_type = self._inbound.surface.stream_type
-            content_type = attempts.media_type if attempts.passes_bytes else stream_type
-        answer = collecting.answer(content_type, attempts.target, time.monotonic())
-        if answer is not None:
-            self._state.response_cache.put(collecting.key, answer)
-
-    def _record_progress(self, written: int, now: float) -> None:
-        self._progress_tokens = written
-        self._progress_at = now
-        self._state.recorder.progress(self._opened, written)
-
-    def _respond(self, status: int, headers: bytes, body: bytes) -> None:
-        """Send a whole answer, once the FINAL frame is safe."""
-        exchange, recorder = self._exchange, self._state.recorder
-        if recorder.is_safe_at_once:
-            exchange.respond(status, headers, body)
-        else:
-            self._respond_when_safe(status, headers, body)
-
-    def _respond_when_safe(self, status: int, headers: bytes, body: bytes) -> None:
-        exchange = self._exchange
-        self._state.recorder.when_safe(lambda _: exchange.respond(status, headers, body))
-
-    def _respond_later(self, before_end: BeforeEnd, headers: bytes, body: bytes) -> None:
-        before_end(body, lambda body: self._respond(200, headers, body))
-
-    def _end_stream(self, rest: bytes) -> None:
-        """Send what tells the client that this was all, once the FINAL frame is safe."""
-        exchange = self._exchange
-
-        def end(_is_durable: bool) -> None:
-            exchange.send(rest)
-            exchange.end()
-
-        self._state.recorder.when_safe(end)
+            # What a guard holds back must stay unread, even if the client has room.
+            is_plain = self._guarding is None
+            exchange.on_resume = attempts.upstream.resume if is_plain else self.read_on
+        lines = self._headers(self._attempts.answer_type, now)
+        if not attempts.passes_bytes:
+            lines += b"cache-control: no-cache\r\n"
+        exchange.start(200, lines)
 
     def _refused(self) -> None:
         """The upstream answered with an error status."""
-        attempts = self._attempts
-        status = attempts.status
-        result = result_of_status(status)
-        attempts.end(result, result, time.monotonic())
-        error = attempts.provider.error_of(status, attempts.error_body)
+        result, error = self._attempts.refused()
         may_retry = result is not AttemptResult.CALLER or error.code == "context_length_exceeded"
         if may_retry and self._try_next(error):
             return
@@ -486,22 +503,13 @@ class Call:
         phase = self._phase
         if phase == _ENDED:
             return
-        exchange, surface = self._exchange, self._inbound.surface
+        exchange = self._exchange
         if phase == _NEW:
             # It never ran, so there is nothing to record but that it was refused.
-            self._phase = _ENDED
-            self._give_back()
+            self._end_unrun()
             exchange.on_client_gone = None
             error.headers += self._spillover
-            refuse(
-                self._state,
-                exchange,
-                surface,
-                error,
-                self._grant,
-                operation=self._inbound.operation,
-                requested_model=self._inbound.model,
-            )
+            refuse_call(self._state, exchange, self._grant, self._inbound, error)
             return
         now = time.monotonic()
         if phase == _STREAMING:
@@ -510,39 +518,48 @@ class Call:
             if self._attempts.passes_bytes:
                 exchange.abort()
             else:
-                self._end_stream(surface.failure_events(error, request_id(self._opened.event_id)))
+                deliver(self._state.recorder, exchange, self._failure_events(error))
             return
         # The client has nothing in its hands, so it has nothing to pay for.
-        body = surface.error(error, request_id(self._opened.event_id))
+        self._refuse_with(error, Outcome.FAILED, NOTHING, now, error.code)
+
+    def _end_unrun(self) -> None:
+        self._phase = _ENDED
+        self._give_back()
+        if self._guarding is not None:
+            self._guarding.cancel()
+
+    def _refuse_with(
+        self, error: ApiError, outcome: Outcome, usage: Usage, now: float, error_code: str | None
+    ) -> None:
+        """Answer a call that ran with an error and its status."""
+        body = self._inbound.surface.error(error, request_id(self._opened.event_id))
         if self._content is not None:
             self._content.replace(body)
-        self._close(Outcome.FAILED, error.status, NOTHING, now, error.code)
-        self._respond(error.status, self._headers(_JSON, now) + error.headers, body)
+        self._close(outcome, error.status, usage, now, error_code)
+        headers = self._headers(_JSON, now) + error.headers
+        deliver(self._state.recorder, self._exchange, body, headers, status=error.status)
+
+    def _failure_events(self, error: ApiError) -> bytes:
+        return self._inbound.surface.failure_events(error, request_id(self._opened.event_id))
 
     def _usage(self, outcome: Outcome) -> Usage:
-        reader = self._attempts.reader
-        counted, estimate = reader.output_events, self._ask.input_estimate
-        return usage_of(reader.counts, counted, estimate, outcome)
+        reader, estimate = self._attempts.reader, self._ask.input_estimate
+        return usage_of(reader.counts, reader.output_events, estimate, outcome)
 
     def _close(
-        self,
-        outcome: Outcome,
-        status: int,
-        usage: Usage,
-        now: float,
-        error_code: str | None = None,
+        self, outcome: Outcome, status: int, usage: Usage, now: float, error_code: str | None = None
     ) -> int:
         """Append the FINAL frame and settle the admission; return the cost in nanos."""
         assert self._phase != _ENDED
         self._phase = _ENDED
-        exchange, attempts = self._exchange, self._attempts
+        self._state.running.discard(self)
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        exchange, attempts, guarding = self._exchange, self._attempts, self._guarding
         exchange.on_client_gone = exchange.on_pause = exchange.on_resume = None
         arrived, first = self._arrived, self._first_byte_at
-        client = client_facts(exchange.request.headers)
-        duration_us = int((now - arrived) * 1e6)
-        first_token_us = None
-        if first is not None:
-            first_token_us = duration_us if first == now else int((first - arrived) * 1e6)
         cost = self._state.recorder.close(
             self._opened,
             self._ask.endpoint,
@@ -550,20 +567,14 @@ class Call:
             outcome,
             status,
             usage,
-            first_token_us,
-            duration_us,
-            Trail(
-                self._inbound.surface.name,
-                self._inbound.model,
-                attempts.made,
-                int(self._queued_s * 1e6) if self._queued_s else 0,
-                int(attempts.overhead_s * 1e6),
-                error_code or "",
-                client.trace_parent,
-                client.user_agent,
-                client.tags,
+            None if first is None else int((first - arrived) * 1e6),
+            int((now - arrived) * 1e6),
+            trail_of_call(
+                exchange.request, self._inbound, attempts, self._queued_s, error_code, guarding
             ),
         )
+        if guarding is not None:
+            guarding.cancel()
         if self._admission is not None:
             self._admission.settle(usage.input_tokens + usage.output_tokens, cost, now)
         if self._content is not None:
@@ -572,24 +583,12 @@ class Call:
 
     def _headers(self, content_type: bytes, now: float) -> bytes:
         admission, attempts = self._admission, self._attempts
-        lines = answer_lines(
+        lines = lines_of_call(
             content_type,
             self._inbound.surface,
             self._opened.event_id,
             self._ask.endpoint,
-            attempts.target,
-            attempts.why,
-            len(attempts.made) + attempts.is_running,
-            attempts.overhead_s,
+            attempts,
             b"" if admission is None else admission.headers(now),
         )
         return lines + self._spillover if self._spillover else lines
-
-
-def _budget_spent() -> ApiError:
-    return ApiError(
-        402,
-        "The budget of this key is spent; the answer ends here.",
-        type="insufficient_quota",
-        code="budget_exceeded",
-    )

@@ -76,3 +76,23 @@ def error_of_failure(failure: UpstreamFailure) -> ApiError:
         type="server_error",
         code="upstream_unreachable",
     )
+
+
+def budget_spent() -> ApiError:
+    """Return what ends a stream whose tokens the budget no longer pays for."""
+    return ApiError(
+        402,
+        "The budget of this key is spent; the answer ends here.",
+        type="insufficient_quota",
+        code="budget_exceeded",
+    )
+
+
+def model_stopped(name: str) -> ApiError:
+    """Return what calls of a model get for which the kill switch was thrown."""
+    return ApiError(
+        503,
+        f"The model '{name}' was stopped by an operator.",
+        type="server_error",
+        code="model_stopped",
+    )

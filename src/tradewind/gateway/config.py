@@ -28,6 +28,9 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     content_folder: Path | None = None
     """Where contents of calls wait to be shipped; None keeps none, whatever an organization says.
     """
+    check_data_folder: Path | None = None
+    """Where data of checks (blocklists, weights) are kept; the gateways of a host may share it.
+    None keeps them in memory."""
     pepper_path: Path
     control_socket: Path | None = None
     """Unix socket of the control plane; None answers its paths with 404."""

@@ -18,7 +18,7 @@ from tradewind.gateway.dialects.base import Inbound
 from tradewind.gateway.dialects.surfaces import Surface
 from tradewind.gateway.files import FILE_ID, not_found
 from tradewind.gateway.http.server import Exchange
-from tradewind.gateway.refusals import refuse
+from tradewind.gateway.refusals import refuse_call
 from tradewind.gateway.state import GatewayState
 from tradewind.plugins.providers.base import Dialect, ProviderRequest, Reader
 from tradewind.snapshot.contents import Endpoint, Grant, Operation
@@ -108,15 +108,7 @@ def resolve_files(
             names = {file.id: file.provider_file_id for file in found.files}
             resolved(_WithFiles(inbound, names), connection)
         except ApiError as error:
-            refuse(
-                state,
-                exchange,
-                inbound.surface,
-                error,
-                grant,
-                operation=inbound.operation,
-                requested_model=inbound.model,
-            )
+            refuse_call(state, exchange, grant, inbound, error)
 
     state.files.find(FileOwner(grant.organization_id, grant.project_id), ids, answered)
 

@@ -23,6 +23,7 @@ from tradewind.gateway.metrics.families import (
     OPEN_CONNECTIONS,
     OPEN_STREAMS,
     ROUTING,
+    SAFETY_WAITING,
     SNAPSHOT_AGE,
     SNAPSHOT_VERSION,
     TARGETS_UNWELL,
@@ -87,6 +88,7 @@ class Sampler:
         put(LEASES, state.admissions.budgets.leases)
         put(ALONE, int(self._alone_s * MICRO))
         put(CACHE_BYTES, state.response_cache.bytes)
+        put(SAFETY_WAITING, state.examiner.waiting)
         put_kinds = metrics.put_kinds
         put_kinds(HTTP, self._server_counters())
         put_kinds(UPSTREAM, dataclasses.asdict(upstream.counters))

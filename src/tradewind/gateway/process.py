@@ -13,7 +13,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 import uvloop
@@ -31,11 +31,15 @@ from tradewind.gateway.http.server import HttpServer
 from tradewind.gateway.http.server_tls import server_context
 from tradewind.gateway.http.upstream import UpstreamClient
 from tradewind.gateway.http.upstream_tls import build_ssl_context
+from tradewind.gateway.kill_switch import end_stopped
 from tradewind.gateway.live_gateways import LiveGatewaysWatch
 from tradewind.gateway.metrics import Metrics
 from tradewind.gateway.record import Recorder
+from tradewind.gateway.safety_models import SafetyModels
 from tradewind.gateway.snapshots import SnapshotWatch
 from tradewind.gateway.state import GatewayState
+from tradewind.plugins.checks.base import AnyCheck
+from tradewind.plugins.checks.registry import checks
 from tradewind.plugins.providers.registry import providers
 from tradewind.snapshot.view import SnapshotView
 from tradewind.telemetry.logs import log_to_stderr
@@ -81,8 +85,13 @@ async def serve(config: GatewayConfig) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(config: GatewayConfig) -> AsyncGenerator[str]:
-    """Run a gateway for the time of the block; the value is its base URL. Drains at the end."""
+async def running(
+    config: GatewayConfig, members: Mapping[str, AnyCheck] | None = None
+) -> AsyncGenerator[str]:
+    """Run a gateway for the time of the block; the value is its base URL. Drains at the end.
+
+    `members` are checks in place of those that there are.
+    """
     loop = asyncio.get_running_loop()
     pepper = _read_pepper(config.pepper_path)
     journal = _open_journal(config)
@@ -108,13 +117,18 @@ async def running(config: GatewayConfig) -> AsyncGenerator[str]:
         upstream=upstream,
         providers=providers(),
         timeouts=UpstreamTimeouts(),
+        loop=loop,
+        checks=checks() if members is None else members,
         coalescer=Coalescer(loop, wait_ms / 1000)
         if (wait_ms := config.stream_coalesce_ms)
         else None,
     )
 
+    state.examiner.models = SafetyModels(state)
+
     def swap(view: SnapshotView) -> None:
         state.view = view
+        end_stopped(state)
         _log.info("snapshot %d is in force", view.version)
 
     watch = SnapshotWatch(config.snapshot_path, swap, config.snapshot_poll_s)
@@ -154,9 +168,11 @@ async def running(config: GatewayConfig) -> AsyncGenerator[str]:
         await close_admissions(state.admissions)
         await upstream.close()
         batch.flush_now()
+        state.check_data.close()
         await journal.close()
         application.sampler.stop()
         metrics.close()
+        await asyncio.to_thread(state.examiner.close, _DELIVERY_S)
         await asyncio.to_thread(state.contents.close, _DELIVERY_S)
         for task in watching:
             with contextlib.suppress(asyncio.CancelledError):

@@ -2,6 +2,7 @@
 
 from tradewind.core.ids import request_id
 from tradewind.gateway.client_facts import client_facts
+from tradewind.gateway.dialects.base import Inbound
 from tradewind.gateway.dialects.surfaces import Surface
 from tradewind.gateway.http.server import Exchange
 from tradewind.gateway.state import GatewayState
@@ -9,6 +10,21 @@ from tradewind.snapshot.contents import Grant
 from tradewind.wire.errors import ApiError
 
 _JSON = b"content-type: application/json\r\n"
+
+
+def refuse_call(
+    state: GatewayState, exchange: Exchange, grant: Grant, inbound: Inbound, error: ApiError
+) -> None:
+    """Answer a parsed call with the error, as `refuse`."""
+    refuse(
+        state,
+        exchange,
+        inbound.surface,
+        error,
+        grant,
+        operation=inbound.operation,
+        requested_model=inbound.model,
+    )
 
 
 def refuse(

@@ -4,6 +4,8 @@ A reverse proxy for one upstream: hop-by-hop header fields are dropped (RFC 9110
 the client's address is added, bodies are passed on as they come.
 """
 
+from collections.abc import Sequence
+
 from tradewind.gateway.http.server import Exchange
 from tradewind.gateway.http.upstream import UpstreamCall, UpstreamFailure
 from tradewind.gateway.state import GatewayState
@@ -53,7 +55,11 @@ def relay(state: GatewayState, exchange: Exchange) -> None:
         return
     answer = _RelayedAnswer(exchange)
     call = answer.call = state.upstream.send(
-        str(socket), _head(exchange), exchange.request.body, answer, state.timeouts
+        str(socket),
+        head_of(exchange, exchange.request.target),
+        exchange.request.body,
+        answer,
+        state.timeouts,
     )
     exchange.on_client_gone = answer.client_gone
     exchange.on_pause = call.pause
@@ -68,15 +74,17 @@ def _nothing_here(portal_url: str | None) -> bytes:
     return b"There is nothing at this path. The portal is at %b\n" % portal_url.encode()
 
 
-def _head(exchange: Exchange) -> bytes:
+def head_of(exchange: Exchange, target: bytes, more: Sequence[bytes] = ()) -> bytes:
+    """Return the head that the control plane gets, for a path there and with more header lines."""
     request = exchange.request
     dropped = _DROPPED_FROM_REQUEST | _named_by_connection(request.headers)
-    lines = [b"%b %b HTTP/1.1" % (request.method, request.target)]
+    lines = [b"%b %b HTTP/1.1" % (request.method, target)]
     lines += [
         b"%b: %b" % (name, value)
         for name, value in request.raw_headers
         if name.lower() not in dropped
     ]
+    lines += more
     lines.append(b"x-forwarded-for: " + request.peer.encode("latin-1", "replace"))
     if request.body or request.method in (b"POST", b"PUT", b"PATCH"):
         lines.append(b"content-length: %d" % len(request.body))

@@ -7,6 +7,7 @@ it was made for. Prompts are not kept: a request is known by its digest.
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tradewind.snapshot.contents import Endpoint, Target
@@ -88,8 +89,13 @@ class Collecting:
         return CachedAnswer(b"".join(self._parts), content_type, target, now + self.ttl_s)
 
 
-def key_of(
-    organization_id: str, path: bytes, query: bytes, endpoint: Endpoint, body: bytes
+def key_of(  # noqa: PLR0917  the parts of a key
+    organization_id: str,
+    path: bytes,
+    query: bytes,
+    endpoint: Endpoint,
+    body: bytes,
+    policies: Sequence[tuple[str, int]] = (),
 ) -> bytes:
     """Return what the same request has in common. Parts are framed by their length, so that no two
     requests can be taken for one another.
@@ -102,6 +108,7 @@ def key_of(
         endpoint.name.encode(),
         endpoint.price.id.encode(),
         body,
+        *(f"{id_} {version}".encode() for id_, version in policies),
     ):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)

@@ -18,6 +18,8 @@ from tradewind.gateway.azure_inference import (
     inference_embeddings,
     inference_info,
 )
+from tradewind.gateway.content_safety import ROUTES as CONTENT_SAFETY_ROUTES
+from tradewind.gateway.content_safety_blocklists import PREFIX as BLOCKLISTS
 from tradewind.gateway.count_tokens import count_tokens
 from tradewind.gateway.dialects import operations, surfaces
 from tradewind.gateway.dialects.base import Inbound
@@ -37,6 +39,7 @@ from tradewind.gateway.handle import handle
 from tradewind.gateway.http.request import Request
 from tradewind.gateway.http.server import Exchange
 from tradewind.gateway.models import list_models, show_model
+from tradewind.gateway.moderations import moderate
 from tradewind.gateway.openapi import Address, describe
 from tradewind.gateway.responses import (
     cancel_response,
@@ -112,6 +115,8 @@ def find(path: bytes, *, is_google: bool = False) -> Found | Surface | None:
     exact = _FOUND.get(path)
     if exact is not None:
         return exact
+    if path.startswith(BLOCKLISTS):
+        return None  # the control plane keeps them
     for prefix, surface, find_under in PREFIXES:
         if path.startswith(prefix):
             return find_under(path[len(prefix) :]) or surface
@@ -176,6 +181,10 @@ def _under_azure(rest: bytes) -> Found | None:
         return None
     found = find(b"/" + rest if rest.startswith(b"v1/") else b"/v1/" + rest)
     return found if isinstance(found, Found) else None
+
+
+def _under_content_safety(rest: bytes) -> Found | None:  # noqa: ARG001  all are found by the table
+    return None
 
 
 def addresses() -> Iterator[Address]:
@@ -282,6 +291,7 @@ ROUTES: dict[bytes, tuple[Route, ...]] = {
         Route(b"GET", surfaces.OPENAI, list_files),
         Route(b"POST", surfaces.OPENAI, upload_file),
     ),
+    b"/v1/moderations": _post(surfaces.OPENAI, moderate),
     b"/v1/messages": _post(surfaces.MESSAGES, _operation(_messages, surfaces.MESSAGES)),
     b"/v1/admission:check": _post(surfaces.OPENAI, check_admission),
     b"/v1/messages/count_tokens": _post(surfaces.MESSAGES, count_tokens),
@@ -291,6 +301,10 @@ ROUTES: dict[bytes, tuple[Route, ...]] = {
     b"/models/chat/completions": _post(surfaces.AZURE_INFERENCE, inference_chat),
     b"/models/embeddings": _post(surfaces.AZURE_INFERENCE, inference_embeddings),
     b"/models/info": (Route(b"GET", surfaces.AZURE_INFERENCE, inference_info),),
+    **{
+        b"/contentsafety/" + path: _post(surfaces.CONTENT_SAFETY, answer)
+        for path, answer in CONTENT_SAFETY_ROUTES.items()
+    },
 }
 """Whole paths."""
 
@@ -320,5 +334,6 @@ PREFIXES: tuple[tuple[bytes, Surface, FindUnder], ...] = (
     (b"/v1/", surfaces.OPENAI, _under_v1),
     (b"/v1beta/", surfaces.GEMINI, _under_gemini),
     (b"/openai/", surfaces.AZURE_OPENAI, _under_azure),
+    (b"/contentsafety/", surfaces.CONTENT_SAFETY, _under_content_safety),
 )
 """Prefixes that are all ours; the function gets what follows the prefix."""

@@ -33,6 +33,7 @@ from tradewind.snapshot.layout import (
     GrantRecord,
     Kind,
 )
+from tradewind.snapshot.safety import Policy
 from tradewind.snapshot.table import Table
 from tradewind.wire.decoding import UNREADABLE
 
@@ -49,6 +50,7 @@ _profile = msgspec.msgpack.Decoder(Grant)
 _terms = msgspec.msgpack.Decoder(Terms)
 _budget = msgspec.msgpack.Decoder(Budget)
 _endpoint = msgspec.msgpack.Decoder(Endpoint)
+_policy = msgspec.msgpack.Decoder(Policy)
 _order = msgspec.msgpack.Decoder(tuple[str, ...])
 
 
@@ -109,6 +111,7 @@ class Base:
         self.budgets = table(Kind.BUDGET, self._read_budget)
         self.endpoints = table(Kind.ENDPOINT, self._read_endpoint)
         self.aliases = table(Kind.ALIAS, self._read_alias)
+        self.policies = table(Kind.POLICY, self._read_policy)
 
     @classmethod
     def of_bytes(cls, raw: bytes) -> Self:
@@ -155,6 +158,9 @@ class Base:
     def every_budget(self) -> Iterator[Budget]:
         return (self._read_budget(offset)[1] for offset in self._offsets(Kind.BUDGET))
 
+    def every_policy(self) -> Iterator[Policy]:
+        return (self._read_policy(offset)[1] for offset in self._offsets(Kind.POLICY))
+
     def _offsets(self, kind: Kind) -> Iterator[int]:
         region = self._regions[kind]
         offset = region.start
@@ -191,6 +197,10 @@ class Base:
 
     def _read_alias(self, offset: int) -> AliasRecord:
         return self._decoded(Kind.ALIAS, offset, _alias_record)
+
+    def _read_policy(self, offset: int) -> tuple[str, Policy]:
+        policy = self._decoded(Kind.POLICY, offset, _policy)
+        return policy.id, policy
 
     def _decoded(
         self, kind: Kind, offset: int, decoder: msgspec.msgpack.Decoder[_Content]

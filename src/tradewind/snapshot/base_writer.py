@@ -25,6 +25,7 @@ from tradewind.snapshot.layout import (
     TABLES,
     Kind,
 )
+from tradewind.snapshot.safety import Policy
 from tradewind.snapshot.table import SALT_BYTES, TableBuilder
 
 _WRITE_BYTES = 1024 * 1024
@@ -45,6 +46,7 @@ class BaseContents:
     budgets: Iterable[Budget]
     endpoints: Iterable[Endpoint]
     """In the order of the catalog."""
+    policies: Iterable[Policy] = ()
 
 
 def write_base(stream: BinaryIO, contents: BaseContents) -> None:
@@ -78,6 +80,9 @@ class _Writer:
         aliases = resolve_aliases(endpoints.values())
         places[Kind.ALIAS] = self._records(
             Kind.ALIAS, ((alias, (alias, name)) for alias, name in aliases.items())
+        )
+        places[Kind.POLICY] = self._records(
+            Kind.POLICY, ((policy.id, policy) for policy in contents.policies)
         )
         order = _encoder.encode(list(endpoints))
         order_at = self._at

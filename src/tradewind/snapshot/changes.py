@@ -22,6 +22,7 @@ import msgspec
 from tradewind.snapshot.base import FileStamp
 from tradewind.snapshot.contents import Budget, Endpoint, Grant, Terms
 from tradewind.snapshot.errors import SnapshotDamaged
+from tradewind.snapshot.safety import Policy
 from tradewind.wire.decoding import UNREADABLE
 
 MOST_FRAME_BYTES = 32 * 1024 * 1024
@@ -51,11 +52,17 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     """Aliases that stand for another endpoint now, or for none."""
     order: tuple[str, ...] | None = None
     """Names of all endpoints in the order of the catalog; None is: as `order_after` says."""
+    policies: dict[str, Policy | None] = {}
 
     @property
     def is_empty(self) -> bool:
         return self.order is None and not (
-            self.grants or self.terms or self.budgets or self.endpoints or self.aliases
+            self.grants
+            or self.terms
+            or self.budgets
+            or self.endpoints
+            or self.aliases
+            or self.policies
         )
 
 
@@ -80,8 +87,14 @@ def encode(change: Change) -> bytes:
 
 def split(change: Change) -> Iterator[Change]:
     """Yield the same in pieces of at most 500 entries. What names and orders endpoints, or takes
-    them away, comes last and together, so that no piece makes an alias lead nowhere.
+    them away, comes last and together, so that no piece makes an alias lead nowhere. Policies come
+    before all that may bind them, and go after it: a call under one that is not there is refused.
     """
+    bound: dict[str, Policy | None] = {}
+    unbound: dict[str, Policy | None] = {}
+    for id_, policy in change.policies.items():
+        (unbound if policy is None else bound)[id_] = policy
+    yield from (Change(policies=piece) for piece in _pieces(bound))
     yield from (Change(grants=piece) for piece in _pieces(change.grants))
     yield from (Change(terms=piece) for piece in _pieces(change.terms))
     yield from (Change(budgets=piece) for piece in _pieces(change.budgets))
@@ -94,6 +107,7 @@ def split(change: Change) -> Iterator[Change]:
     final = Change(endpoints={**pieces[-1], **leaving}, aliases=change.aliases, order=change.order)
     if not final.is_empty:
         yield final
+    yield from (Change(policies=piece) for piece in _pieces(unbound))
 
 
 class ChangesTail:

@@ -1,10 +1,11 @@
-"""What makes one catalog, or one list of budgets, from another. Pure."""
+"""What makes one catalog, or one list of budgets or policies, from another. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from tradewind.snapshot.changes import Change
 from tradewind.snapshot.contents import Budget, Endpoint
 from tradewind.snapshot.endpoints import order_after, resolve_aliases
+from tradewind.snapshot.safety import Policy
 
 
 def endpoint_changes(former: Sequence[Endpoint], wanted: Sequence[Endpoint]) -> Change:
@@ -35,4 +36,14 @@ def budget_changes(former: Iterable[Budget], wanted: Iterable[Budget]) -> dict[s
         name: budget for name, budget in new.items() if old.get(name) != budget
     }
     changed.update((name, None) for name in old if name not in new)
+    return changed
+
+
+def policy_changes(former: Iterable[Policy], wanted: Iterable[Policy]) -> dict[str, Policy | None]:
+    old: Mapping[str, Policy] = {policy.id: policy for policy in former}
+    new = {policy.id: policy for policy in wanted}
+    changed: dict[str, Policy | None] = {
+        id_: policy for id_, policy in new.items() if old.get(id_) != policy
+    }
+    changed.update((id_, None) for id_ in old if id_ not in new)
     return changed

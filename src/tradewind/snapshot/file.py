@@ -71,6 +71,7 @@ def contents_of(view: SnapshotView) -> BaseContents:
         terms=view.every_terms(),
         budgets=view.every_budget(),
         endpoints=view.every_endpoint(),
+        policies=view.every_policy(),
     )
 
 
@@ -122,4 +123,5 @@ def _whole(view: SnapshotView) -> Snapshot:
         endpoints=tuple(view.every_endpoint()),
         terms=tuple(view.every_terms()),
         budgets=tuple(view.every_budget()),
+        policies=tuple(view.every_policy()),
     )

@@ -1,4 +1,4 @@
-"""Format 2 of the base file: what writer and reader have to agree on.
+"""Format 3 of the base file: what writer and reader have to agree on.
 
     preamble   magic (6), format (2, big-endian), SHA-256 of everything behind it (32)
     records    each: kind and length (4), CRC-32 (4), MessagePack; all of one kind lie together
@@ -15,7 +15,7 @@ from enum import IntEnum
 from struct import Struct
 
 MAGIC = b"TWSNAP"
-FORMAT = 2
+FORMAT = 3
 DIGEST_BYTES = 32
 DIGEST_AT = len(MAGIC) + 2
 PREAMBLE_BYTES = DIGEST_AT + DIGEST_BYTES
@@ -27,17 +27,18 @@ LENGTH_MASK = (1 << KIND_SHIFT) - 1
 
 
 class Kind(IntEnum):
-    """Of a record. Those up to ALIAS have a table, in this order."""
+    """Of a record. Those up to POLICY have a table, in this order."""
 
     GRANT = 0
     TERMS = 1
     BUDGET = 2
     ENDPOINT = 3
     ALIAS = 4
-    PROFILE = 5
+    POLICY = 5
+    PROFILE = 6
 
 
-TABLES = (Kind.GRANT, Kind.TERMS, Kind.BUDGET, Kind.ENDPOINT, Kind.ALIAS)
+TABLES = (Kind.GRANT, Kind.TERMS, Kind.BUDGET, Kind.ENDPOINT, Kind.ALIAS, Kind.POLICY)
 FOOTER = Struct("<qq16s" + "QQQQ" * len(TABLES) + "QQ")
 """Version, time, salt; for each table where its records begin and end, where its slots begin and
 how many they are; where the order begins and its length."""

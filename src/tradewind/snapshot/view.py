@@ -8,6 +8,7 @@ from tradewind.snapshot.base import Base
 from tradewind.snapshot.changes import Change
 from tradewind.snapshot.contents import EMPTY, Budget, Endpoint, Grant, Snapshot, Terms
 from tradewind.snapshot.endpoints import order_after, resolve_aliases
+from tradewind.snapshot.safety import Policy
 from tradewind.snapshot.table import Table
 
 # What is decoded is kept until so many are, then dropped as a whole: a request needs two or three
@@ -32,6 +33,7 @@ class Overlay:
     aliases: dict[str, str | None] = field(default_factory=dict[str, str | None])
     order: tuple[str, ...] | None = None
     """Names of all endpoints; None is the base's."""
+    policies: dict[str, Policy | None] = field(default_factory=dict[str, Policy | None])
 
     def __len__(self) -> int:
         return (
@@ -40,6 +42,7 @@ class Overlay:
             + len(self.budgets)
             + len(self.endpoints)
             + len(self.aliases)
+            + len(self.policies)
         )
 
 
@@ -99,6 +102,14 @@ class SnapshotView:
         found = _find(budget_id, self.overlay.budgets, table)
         return _keep(self._budgets, budget_id, found, _MOST_BUDGETS_KEPT)
 
+    def policy(self, policy_id: str) -> Policy | None:
+        """Return the safety policy of this id. Decoded anew each time: what is made of policies is
+        kept by those who make it.
+        """
+        return _find(
+            policy_id, self.overlay.policies, None if self.base is None else self.base.policies
+        )
+
     def endpoint(self, name: str) -> Endpoint | None:
         """Return the endpoint of this name or alias."""
         found = self._endpoints.get(name)
@@ -116,11 +127,13 @@ class SnapshotView:
         grants, terms = dict(former.grants), dict(former.terms)
         budgets, aliases = dict(former.budgets), dict(former.aliases)
         endpoints, order = dict(former.endpoints), former.order
+        policies = dict(former.policies)
         for change in changes:
             grants.update(change.grants)
             terms.update(change.terms)
             budgets.update(change.budgets)
             aliases.update(change.aliases)
+            policies.update(change.policies)
             if change.order is not None:
                 order = change.order
             elif any(
@@ -142,6 +155,7 @@ class SnapshotView:
                 endpoints,
                 aliases,
                 order,
+                policies,
             ),
         )
 
@@ -178,6 +192,10 @@ class SnapshotView:
     def every_budget(self) -> Iterator[Budget]:
         written = None if self.base is None else self.base.every_budget()
         return _merged(written, self.overlay.budgets, lambda budget: budget.id)
+
+    def every_policy(self) -> Iterator[Policy]:
+        written = None if self.base is None else self.base.every_policy()
+        return _merged(written, self.overlay.policies, lambda policy: policy.id)
 
     def every_endpoint(self) -> Iterator[Endpoint]:
         """Yield all endpoints in the order of the catalog."""
@@ -228,6 +246,7 @@ def _overlay_of(snapshot: Snapshot) -> Overlay:
         {endpoint.name: endpoint for endpoint in snapshot.endpoints},
         dict(resolve_aliases(snapshot.endpoints)),
         tuple(dict.fromkeys(endpoint.name for endpoint in snapshot.endpoints)),
+        {policy.id: policy for policy in snapshot.policies},
     )
 
 

@@ -2,9 +2,13 @@
 has it there.
 """
 
+from collections.abc import Mapping
+from typing import Any, cast
+
 import msgspec
 
 from tradewind.wire.errors import ApiError
+from tradewind.wire.safety_ratings import block_reason, safety_ratings
 
 _encode = msgspec.json.Encoder().encode
 
@@ -37,6 +41,19 @@ _GEMINI_STATUSES = {
     504: "DEADLINE_EXCEEDED",
 }
 _AZURE_CODES = {401: "401", 429: "429"}
+# learn.microsoft.com, "Azure AI Content Safety error codes"; 401 is the API gateway's before it.
+_CONTENT_SAFETY_CODES = {
+    401: "401",
+    403: "PermissionDenied",
+    404: "ResourceNotFound",
+    405: "MethodNotAllowed",
+    409: "Conflict",
+    413: "RequestEntityTooLarge",
+    429: "TooManyRequests",
+    501: "NotImplemented",
+    503: "ServerBusy",
+    504: "ServerBusy",
+}
 
 
 def openai(error: ApiError, request_id: str) -> bytes:  # noqa: ARG001  every shape is called alike
@@ -72,11 +89,25 @@ def azure_inference(error: ApiError, request_id: str) -> bytes:  # noqa: ARG001
         "param": error.param,
         "type": error.type,
         # The official client reads `error` as all Azure clients do.
-        "error": {"code": error.code, "message": error.told},
+        "error": {"code": error.code, "message": error.told, **(error.details or {})},
+        **(error.details or {}),
     }
     if error.status == 422:
         members["detail"] = [{"loc": ["body", *([error.param] if error.param else [])]}]
     return _encode(members)
+
+
+def content_safety(error: ApiError, request_id: str) -> bytes:  # noqa: ARG001
+    """Azure AI Content Safety: a code of theirs, and ours inside."""
+    code = _CONTENT_SAFETY_CODES.get(error.status)
+    if code is None:
+        code = "InvalidRequestBody" if error.status < 500 else "InternalError"
+    told: dict[str, object] = {"code": code, "message": error.message}
+    if error.param is not None:
+        told["target"] = error.param
+    if error.code is not None:
+        told["innererror"] = {"code": error.code}
+    return _encode({"error": told})
 
 
 def messages(error: ApiError, request_id: str) -> bytes:
@@ -87,7 +118,7 @@ def messages(error: ApiError, request_id: str) -> bytes:
     return _encode(
         {
             "type": "error",
-            "error": {"type": kind, "message": _message_of(error)},
+            "error": {"type": kind, "message": _message_of(error), **_filtered(error)},
             "request_id": request_id or None,
         }
     )
@@ -100,9 +131,37 @@ def _message_of(error: ApiError) -> str:
     return error.message
 
 
+def _filtered(error: ApiError) -> Mapping[str, object]:
+    """Return what a filter found, which this dialect has no member for."""
+    return {"code": error.code, **error.details} if error.details else {}
+
+
 def gemini(error: ApiError, request_id: str) -> bytes:  # noqa: ARG001
-    """Gemini: `{"error": {code, message, status}}`, with the HTTP status as the code."""
+    """Gemini: `{"error": {code, message, status}}`, with the HTTP status as the code.
+
+    Of a prompt that was filtered `promptFeedback` tells why, as in an answer of the dialect, and
+    `details` what was found ("ErrorInfo", google.aip.dev/193).
+    """
     status = _GEMINI_STATUSES.get(error.status)
     if status is None:
         status = "INVALID_ARGUMENT" if error.status < 500 else "INTERNAL"
-    return _encode({"error": {"code": error.status, "message": error.message, "status": status}})
+    told: dict[str, object] = {"code": error.status, "message": error.message, "status": status}
+    if not error.details:
+        return _encode({"error": told})
+    info = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": (error.code or "error").upper(),
+        "domain": "tradewind",
+    }
+    told["details"] = [{**info, **error.details}]
+    body: dict[str, object] = {"error": told}
+    inner: object = error.details.get("innererror")
+    if error.param == "prompt" and isinstance(inner, Mapping):
+        results = cast("Mapping[str, Any]", inner).get("content_filter_result")
+        if isinstance(results, Mapping):
+            found = cast("Mapping[str, Any]", results)
+            body["promptFeedback"] = {
+                "blockReason": block_reason(found),
+                "safetyRatings": safety_ratings(found),
+            }
+    return _encode(body)

@@ -26,7 +26,7 @@ class ApiError(Exception):
         status: int,
         message: str,
         *,
-        type: str = INVALID_REQUEST,  # noqa: A002  the field's name on the wire
+        type: str | None = INVALID_REQUEST,  # noqa: A002  the field's name on the wire
         param: str | None = None,
         code: str | None = None,
         headers: bytes = b"",

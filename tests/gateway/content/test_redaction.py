@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tradewind.core import api_keys
-from tradewind.gateway.content.redaction import is_card_number, redact
+from tradewind.gateway.content.redaction import redact
+from tradewind.plugins.checks.checksums import is_card_number
 
 OWN_KEY = api_keys.mint(b"p" * api_keys.PEPPER_BYTES).text
 JWT = ".".join(

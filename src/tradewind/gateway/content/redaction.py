@@ -15,6 +15,14 @@ threads run in between.
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from tradewind.plugins.checks.checksums import (
+    CARD_LENGTHS,
+    CARD_STARTS,
+    IBAN_LENGTHS,
+    is_card_number,
+)
+from tradewind.plugins.checks.pii_patterns import end_of_account
+
 LONGEST_SECRET = 4096
 """Whoever cuts a text cuts it this far behind what is kept, redacts, and cuts again: what a secret
 is known by lies within that distance of its start."""
@@ -55,38 +63,11 @@ _DOMAIN = re.compile(r"@(?:[\w-]{1,63}\.){1,8}[^\W\d_][\w-]{1,62}")
 _LOCAL_PART = frozenset(".!#$%&'*+/=?^_`{|}~-")
 _PHONE = re.compile(r"(?<![\w+])\+[1-9](?:[ \u00a0().\-/]{0,2}+[0-9]){7,14}+(?![0-9])")
 _DIGITS = re.compile(r"[0-9]++")
-_CARD_LENGTHS = range(13, 20)
 _MOST_GROUPS = 5
 _LEAST_GROUP = 4
 """Digits of each printed group but the last one."""
-_CARD_STARTS = "23456"
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?=[ \u00a0-]?[A-Za-z0-9])")
 _SEPARATORS = " \u00a0-"
-# SWIFT, IBAN Registry, release 99.
-_IBAN_LENGTHS = {
-    country: int(length)
-    for length, countries in {
-        "15": "NO",
-        "16": "BE",
-        "18": "DK FI FK FO GL NL SD",
-        "19": "MK SI",
-        "20": "AT BA EE KZ LT LU XK",
-        "21": "CH HR LI LV",
-        "22": "BG BH CR DE GB GE IE ME RS VA",
-        "23": "AE GI IL IQ OM SO TL",
-        "24": "AD CZ ES MD PK RO SA SE SK TN VG",
-        "25": "LY PT ST",
-        "26": "IS TR",
-        "27": "BI DJ FR GR IT MC MR SM",
-        "28": "AL AZ BY CY DO GT HU LB NI PL SV",
-        "29": "BR EG PS QA UA",
-        "30": "JO KW MU YE",
-        "31": "MT SC",
-        "32": "LC",
-        "33": "RU",
-    }.items()
-    for country in countries.split()
-}
 
 
 def redact(text: str) -> str:
@@ -110,15 +91,6 @@ def is_base64(text: str) -> bool:
 def base64_bytes(text: str) -> int:
     """Return how many bytes a base64 text stands for."""
     return len(text.rstrip("=")) * 3 // 4
-
-
-def is_card_number(digits: str) -> bool:
-    """Say whether digits can be the number of a payment card (ISO/IEC 7812-1, annex B)."""
-    if len(digits) not in _CARD_LENGTHS or digits[0] not in _CARD_STARTS:
-        return False
-    # Every second digit from the right counts double, less nine when it has two digits then.
-    doubled = sum(2 * int(digit) - 9 * (digit > "4") for digit in digits[-2::-2])
-    return (sum(map(int, digits[-1::-2])) + doubled) % 10 == 0
 
 
 def _data_urls(text: str) -> str:
@@ -167,7 +139,7 @@ def _spans_of_cards(text: str) -> Iterator[tuple[int, int]]:
     groups = [found.span() for found in _DIGITS.finditer(text)]
     done = 0
     for first, (start, _) in enumerate(groups):
-        if start >= done and text[start] in _CARD_STARTS:
+        if start >= done and text[start] in CARD_STARTS:
             done = _end_of_card(text, groups, first)
             if done:
                 yield start, done
@@ -178,7 +150,7 @@ def _end_of_card(text: str, groups: list[tuple[int, int]], first: int) -> int:
     digits, before, found = "", groups[first][0], 0
     for start, end in groups[first : first + _MOST_GROUPS]:
         is_next = start == before or (start == before + 1 and text[before] in _SEPARATORS)
-        if not is_next or len(digits) + end - start > _CARD_LENGTHS.stop - 1:
+        if not is_next or len(digits) + end - start > CARD_LENGTHS.stop - 1:
             break
         digits += text[start:end]
         if is_card_number(digits):
@@ -194,28 +166,13 @@ def _accounts(text: str) -> str:
 
 
 def _spans_of_accounts(text: str) -> Iterator[tuple[int, int]]:
-    """ISO 13616-1: country, two check digits, the account; mod 97 is 1 with the first four last."""
     for head in _IBAN.finditer(text):
-        length = _IBAN_LENGTHS.get(head[0][:2].upper())
+        length = IBAN_LENGTHS.get(head[0][:2].upper())
         if length is None:
             continue
-        characters: list[str] = []
-        at, was_separator = head.start(), False
-        while at < len(text) and len(characters) < length:
-            character = text[at]
-            if character in _SEPARATORS and not was_separator:
-                was_separator = True
-            elif character.isascii() and character.isalnum():
-                characters.append(character)
-                was_separator = False
-            else:
-                break
-            at += 1
-        is_longer = at < len(text) and text[at].isascii() and text[at].isalnum()
-        if len(characters) == length and not is_longer:
-            moved = characters[4:] + characters[:4]
-            if int("".join(str(int(character, 36)) for character in moved)) % 97 == 1:
-                yield head.start(), at
+        end = end_of_account(text, head.start(), length)
+        if end:
+            yield head.start(), end
 
 
 def _cut(text: str, spans: Iterable[tuple[int, int]], mark: str) -> str:

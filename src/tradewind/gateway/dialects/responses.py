@@ -7,7 +7,7 @@ at the host: what is stored is stored here.
 
 import hashlib
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -38,6 +38,19 @@ _AUTO = Raw(b'"auto"')
 _PLAIN_TEXT = {"type": "text"}
 
 
+class ToldAnswer(Protocol):
+    """An answer as its client got it."""
+
+    @property
+    def final(self) -> bytes | None:
+        """The whole object, once it is complete."""
+        ...
+
+    def unstored(self, last: bytes) -> bytes:
+        """Return its end again, saying that it could not be stored."""
+        ...
+
+
 class ResponsesInbound:
     """One request. `chain` is what came before it, the newest first."""
 
@@ -50,6 +63,7 @@ class ResponsesInbound:
         "_items",
         "_request",
         "_stores",
+        "_told",
         "body_length",
         "is_stream",
         "model",
@@ -80,6 +94,7 @@ class ResponsesInbound:
         self._stores = stores
         self._chat: tuple[Fields, ChatRequest] | None = None
         self._answer: ResponsesWriter | NativeAnswer | None = None
+        self._told: ToldAnswer | None = None
         self._draft = _draft_of(request, fields, stores=stores)
         self._items = (
             items_to_store(fields, f"{self._draft.id.partition('_')[2]}i")
@@ -148,6 +163,8 @@ class ResponsesInbound:
     ) -> StoredResponse | None:
         """Return what is to be stored of an answer that went well; None of any other."""
         final = None if self._answer is None else self._answer.final
+        if self._told is not None and self._told.final is not None:
+            final = Raw(self._told.final)
         if final is None or not self._stores:
             return None
         draft = self._draft
@@ -162,8 +179,14 @@ class ResponsesInbound:
             final if isinstance(final, Raw) else Raw(encode(final)),
         )
 
+    def told(self, answer: "ToldAnswer") -> None:
+        """The client got this of an answer that policies may have changed: that is stored."""
+        self._told = answer
+
     def unstored(self, last: bytes) -> bytes:
         """Return the end of the answer again, saying that it could not be stored."""
+        if self._told is not None:
+            return self._told.unstored(last)
         assert self._answer is not None
         return self._answer.unstored(last)
 

@@ -47,6 +47,7 @@ def _gemini_entry(error: ApiError, request_id: str) -> bytes:
 OPENAI = Surface("openai", error_shapes.openai, _openai_events)
 AZURE_OPENAI = Surface("azure_openai", error_shapes.azure_openai, _openai_events)
 AZURE_INFERENCE = Surface("azure_inference", error_shapes.azure_inference, _openai_events)
+CONTENT_SAFETY = Surface("content_safety", error_shapes.content_safety, _openai_events)
 MESSAGES = Surface("messages", error_shapes.messages, _messages_events, b"request-id")
 GEMINI = Surface("gemini", error_shapes.gemini, _gemini_events, takes_key_in_query=True)
 GEMINI_ARRAY = Surface(

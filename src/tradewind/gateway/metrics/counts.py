@@ -22,6 +22,9 @@ from tradewind.gateway.metrics.families import (
     QUEUE_WAIT,
     REFUSALS,
     RETRIES,
+    SAFETY_FAILURES,
+    SAFETY_FINDINGS,
+    SAFETY_WAIT,
     TOKENS,
     UNCOUNTED,
     WORKERS,
@@ -32,7 +35,7 @@ from tradewind.gateway.metrics.region import LAYOUT, Region, Sibling
 from tradewind.gateway.metrics.series import NOWHERE, Series, SeriesList
 from tradewind.telemetry.families import Family, Merge, head_of, labels_of, lines_of
 from tradewind.telemetry.genai import OTHER_ERROR, operation_name, provider_name
-from tradewind.usage.event import Attempt, Outcome, Trail, Usage
+from tradewind.usage.event import Attempt, Outcome, SafetyTrail, Trail, Usage
 
 _MOST_KEPT = 4096
 """Names whose place is kept ready; with more of them all are looked up anew."""
@@ -108,11 +111,14 @@ class Metrics:
         self._retries = self._process[RETRIES, ()]
         self._queue_wait = self._process[QUEUE_WAIT, ()]
         self._loop_lag = self._process[LOOP_LAG, ()]
+        self._safety_wait = self._process[SAFETY_WAIT, ()]
         self._uncounted = self._process[UNCOUNTED, ()]
         self._calls: dict[tuple[str, str, str], int] = {}
         self._failures: dict[tuple[str, str, str, str], int] = {}
         self._attempts: dict[tuple[str, str], int] = {}
         self._refusals: dict[tuple[str, int, str], int] = {}
+        self._findings: dict[tuple[str, ...], int] = {}
+        self._safety_failures: dict[tuple[str, str], int] = {}
         self._kinds: dict[tuple[Family, str], int] = {}
         self._codes: set[str] = set()
         self._former: dict[int, int] = {}
@@ -173,6 +179,8 @@ class Metrics:
                 numbers[self._retries] += len(attempts) - 1
             if trail.queued_us:
                 self._observe(self._queue_wait, _DURATION_BOUNDS, trail.queued_us)
+            if trail.safety is not None:
+                self._add_safety(trail.safety)
 
     def add_refusal(self, status: int, code: str | None = None, operation: str = "") -> None:
         """Count a call that was not admitted."""
@@ -233,6 +241,26 @@ class Metrics:
         self._region.close()
 
     # What follows is private.
+
+    def _add_safety(self, safety: SafetyTrail) -> None:
+        numbers = self._numbers
+        for flag in safety.flags:
+            key = flag.check, flag.category, flag.direction, flag.action
+            place = self._findings.get(key)
+            if place is None:
+                # A category of somebody's own is named by them.
+                category = "custom" if flag.category.startswith("custom:") else flag.category
+                labels = flag.check, category, flag.direction, flag.action
+                place = self._place(SAFETY_FINDINGS, labels, self._findings, key)
+            numbers[place] += 1
+        for failure in safety.failures:
+            place = self._safety_failures.get(failure)
+            if place is None:
+                labels = ("policy" if failure[1] == "missing" else failure[0]), failure[1]
+                place = self._place(SAFETY_FAILURES, labels, self._safety_failures, failure)
+            numbers[place] += 1
+        if safety.examined_us:
+            self._observe(self._safety_wait, SAFETY_WAIT.scaled_bounds, safety.examined_us)
 
     def _observe(self, place: int, bounds: tuple[int, ...], value: int) -> None:
         self._numbers[place + bisect_left(bounds, value)] += 1

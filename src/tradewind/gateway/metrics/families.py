@@ -24,6 +24,7 @@ MOST_CALLS = 256
 MOST_FAILURES = 256
 MOST_ATTEMPTS = 256
 MOST_REFUSALS = 256
+MOST_SAFETY = 256
 _MOST_KINDS = 64
 _RESERVE = 64
 """Series that only what is beyond the limit uses: one for each operation, and a few to spare."""
@@ -119,6 +120,22 @@ QUEUE_WAIT = Family(
     scale=MICRO,
 )
 
+SAFETY_FOUND = Family(
+    "tradewind_safety_findings_total",
+    "counter",
+    "What checks found in calls and what followed: the gravest of each category and direction.",
+)
+SAFETY_FAILED = Family(
+    "tradewind_safety_failures_total", "counter", "Checks that could not tell, and why."
+)
+SAFETY_WAIT = Family(
+    "tradewind_safety_wait_seconds",
+    "histogram",
+    "Of calls that checks held up: for how long.",
+    bounds=_FIRST_TOKEN_BOUNDS_S,
+    scale=MICRO,
+)
+
 _OPERATION = Label(prometheus_label(OPERATION))
 _PROVIDER = Label(prometheus_label(PROVIDER), OTHER)
 _MODEL = Label(prometheus_label(MODEL), OTHER)
@@ -152,6 +169,23 @@ REFUSALS = Block(
     (_OPERATION, Label("status", OTHER), Label("code", OTHER)),
     (Part(REFUSED),),
     MOST_REFUSALS,
+)
+SAFETY_FINDINGS = Block(
+    "safety_findings",
+    (
+        Label("check", OTHER),
+        Label("category", OTHER),
+        Label("direction"),
+        Label("action"),
+    ),
+    (Part(SAFETY_FOUND),),
+    MOST_SAFETY,
+)
+SAFETY_FAILURES = Block(
+    "safety_failures",
+    (Label("check", OTHER), Label("reason", OTHER)),
+    (Part(SAFETY_FAILED),),
+    MOST_SAFETY,
 )
 
 # Of parts of the gateway that count for themselves.
@@ -188,6 +222,9 @@ KINDS = {
 
 WAITING = Family(
     "tradewind_calls_waiting", "gauge", "Calls that are neither admitted nor refused yet."
+)
+SAFETY_WAITING = Family(
+    "tradewind_safety_checks_waiting", "gauge", "Runs of checks in their thread or waiting for it."
 )
 IN_FLIGHT = Family("tradewind_calls_in_flight", "gauge", "Calls at an upstream.")
 OPEN_STREAMS = Family("tradewind_open_streams", "gauge", "Streamed calls that have not ended.")
@@ -260,6 +297,7 @@ PROCESS = Block(
         *map(Part, (UPSTREAM_WAITING, TARGETS_UNWELL, SNAPSHOT_VERSION, SNAPSHOT_AGE)),
         *map(Part, (JOURNAL_HEALTHY, JOURNAL_UNSYNCED, JOURNAL_SYNC_AGE, LEASES, ALONE)),
         *map(Part, (CACHE_BYTES, RETRIES, QUEUE_WAIT, LOOP_LAG, UNCOUNTED)),
+        *map(Part, (SAFETY_WAIT, SAFETY_WAITING)),
     ),
     most=1,
     is_sparse=False,
@@ -277,7 +315,11 @@ JOURNAL_BYTES = Family(
 )
 OF_HOST = (WORKERS, JOURNAL_BYTES)
 
-BLOCKS = (CALLS, FAILURES, ATTEMPTS, REFUSALS, *KINDS.values(), PROCESS)
+BLOCKS = (
+    *(CALLS, FAILURES, ATTEMPTS, REFUSALS, SAFETY_FINDINGS, SAFETY_FAILURES),
+    *KINDS.values(),
+    PROCESS,
+)
 FAMILIES = tuple(
     dict.fromkeys((*(part.family for block in BLOCKS for part in block.parts), *OF_HOST))
 )
