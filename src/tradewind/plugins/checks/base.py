@@ -12,6 +12,14 @@ class CheckFailed(Exception):
     """A check could not tell. Never holds the text."""
 
 
+class Sources(tuple[str, ...]):  # noqa: SLOT001 - `made` is kept in its dictionary
+    """Texts that an answer may rest on. Answers come in many pieces, so what a check makes of the
+    texts stays with them, and goes when they go.
+    """
+
+    made: object = None
+
+
 class Content(NamedTuple):
     """One text to look at."""
 
@@ -20,6 +28,14 @@ class Content(NamedTuple):
     look_back: int = 0
     """Characters at the start that were looked at before: context, in which a finding may begin,
     but one that ends within them is known already."""
+    sources: tuple[str, ...] = ()
+    """Of a COMPLETION: the texts that it may rest on, for checks that compare it with them. Best
+    as `Sources`.
+    """
+    is_from_operator: bool = False
+    """Whether whoever runs the application wrote it, and not who uses it: system and developer
+    messages. They give orders by their nature, so a check for orders leaves them out.
+    """
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -108,11 +124,15 @@ class SafetyModel(Check, Protocol):
     """A family of models that classify: deployments that the option `endpoint` names."""
 
     def chat(self, content: Content, options: Mapping[str, str]) -> dict[str, Any]:
-        """Return the members of a chat completion that asks for a verdict, without `model`."""
+        """Return the members of a chat completion that asks for a verdict, without `model`. Raises
+        CheckFailed where an option is missing.
+        """
         ...
 
-    def verdict(self, content: Content, answer: Mapping[str, Any]) -> Verdict:
-        """Read a chat completion. Raises CheckFailed."""
+    def verdict(
+        self, content: Content, answer: Mapping[str, Any], options: Mapping[str, str]
+    ) -> Verdict:
+        """Read a chat completion; `options` are those it was asked with. Raises CheckFailed."""
         ...
 
 
