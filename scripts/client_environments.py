@@ -7,7 +7,6 @@ lock changes. All output goes to stderr.
 """
 
 import base64
-import fcntl
 import hashlib
 import os
 import re
@@ -16,12 +15,11 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+
+from tradewind.serve.environments import made_once
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "requirements" / "clients"
@@ -94,8 +92,9 @@ def python_for(name: str) -> Path:
     lock = LOCKS / f"{name}.txt"
     folder = FOLDER / name
     python = folder / "bin" / "python"
-    with _made_once(folder, lock.read_bytes() + sys.version.encode()) as is_needed:
+    with made_once(folder, lock.read_bytes() + sys.version.encode(), say) as is_needed:
         if is_needed:
+            say(f"installing {name}")
             _run([sys.executable, "-m", "venv", "--without-pip", str(folder)], name)
             _run(
                 [
@@ -116,8 +115,9 @@ def node_for(name: str) -> NodeClient:
     package = NPM_PACKAGES[name]
     node, npm = find_node()
     folder = FOLDER / name
-    with _made_once(folder, repr(package).encode()) as is_needed:
+    with made_once(folder, repr(package).encode(), say) as is_needed:
         if is_needed:
+            say(f"installing {name}")
             with tempfile.TemporaryDirectory() as download:
                 _run(
                     [
@@ -173,32 +173,6 @@ def explain_failure(name: str, said: str) -> InstallError:
         return InstallError(f"a package of {name} does not have the locked hash")
     errors = [line for line in said.splitlines() if re.search("error", line, re.IGNORECASE)]
     return InstallError(f"{name} cannot be installed: {errors[-1] if errors else 'no reason told'}")
-
-
-@contextmanager
-def _made_once(folder: Path, recipe: bytes) -> Generator[bool]:
-    """Say whether a folder is still to be made, and remember it as made when the block ends well.
-
-    Under a lock, since test runs may lie side by side; what was left half-made is thrown away.
-    """
-    made = hashlib.sha256(
-        b"\0".join((str(folder).encode(), Path(__file__).read_bytes(), recipe))
-    ).hexdigest()
-    folder.mkdir(parents=True, exist_ok=True)
-    stamp = folder.with_name(f"{folder.name}.made")
-    with folder.with_name(f"{folder.name}.lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if stamp.exists() and stamp.read_text() == made:
-            yield False
-            return
-        stamp.unlink(missing_ok=True)
-        shutil.rmtree(folder)
-        folder.mkdir()
-        say(f"installing {folder.name}")
-        started = time.monotonic()
-        yield True
-        stamp.write_text(made)
-        say(f"installed {folder.name} in {time.monotonic() - started:.0f} s")
 
 
 def _run(command: list[str], name: str) -> None:

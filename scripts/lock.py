@@ -1,8 +1,8 @@
-"""Compile `requirements/*.in` into locks: `python -m scripts.lock [PACKAGE…]`.
+"""Compile `requirements/*.in` and lists of environments into locks: `python -m scripts.lock`.
 
-With packages named, only those move. A lock carries hashes and names no index, so it installs from
-any mirror. Releases younger than a week are left out: that is how long a stolen release usually
-takes to be noticed.
+With packages named (`scripts.lock PACKAGE…`), only those move. A lock carries hashes and names no
+index, so it installs from any mirror. Releases younger than a week are left out: that is how long a
+stolen release usually takes to be noticed.
 """
 
 import subprocess
@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements"
+LISTS = "../src/tradewind/serve/environment_lists"
 SMALLEST_AGE = timedelta(days=7)
 # dev comes after runtime and is bound to its pins, so that tests run on what is shipped.
 LOCKS: dict[str, tuple[str, ...]] = {
@@ -19,6 +20,11 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "dev": ("--constraints", "runtime.txt"),
     # What users install beside nothing of ours: scripts/client_environments.py.
     **{f"clients/{path.stem}": () for path in sorted((REQUIREMENTS / "clients").glob("*.in"))},
+    # What is installed on first use: src/tradewind/serve/environments.py.
+    f"{LISTS}/pyrit": ("--override", f"{LISTS}/pyrit.overrides"),
+    f"{LISTS}/garak": ("--override", f"{LISTS}/garak.overrides"),
+    f"{LISTS}/presidio": (),
+    f"{LISTS}/safety-data": ("--no-deps",),
 }
 
 
