@@ -38,6 +38,9 @@ FindUsers = Callable[[Connection, ModelId, datetime], Sequence[OrganizationId]]
 """Returns the organizations that use a model: that have called it since then, or have an endpoint
 of it. It looks across features, so it is handed in."""
 
+ReleaseGate = Callable[[Connection, str], None]
+"""Raises a Conflict that names what a model still lacks to be generally available."""
+
 USED_WITHIN = timedelta(days=90)
 AT_ONCE = 200
 CALENDAR_MAX = 2_000
@@ -45,9 +48,13 @@ _CALENDAR_BACK = timedelta(days=90)
 
 
 class Lives:
-    def __init__(self, clock: Clock, find_users: FindUsers) -> None:
+    def __init__(
+        self, clock: Clock, find_users: FindUsers, ga_gate: ReleaseGate | None = None
+    ) -> None:
+        """Without `ga_gate` a model is generally available when its publisher says so."""
         self._clock = clock
         self._find_users = find_users
+        self._ga_gate = ga_gate
 
     def show(self, tx: Connection, name: str) -> tuple[Life, Schedule | None]:
         """Return where a model is in its life and how it could go on. Raises ModelNotFound."""
@@ -66,12 +73,15 @@ class Lives:
     ) -> Life:
         """Bring a model into a state, and tell those who use it when that ends it.
 
-        Raises LifecycleMove (409), which names the earliest day where it is only too early,
+        Raises LifecycleMove (409), which names the earliest day where it is only too early, what
+        the gate of releases raises (409),
         InvalidInput for a replacement that is not there, Forbidden, ModelNotFound.
         """
         row = self._for_change(tx, actor, name)
         now = self._clock.now()
         life = moved(rows.life_of(row), to, now, retires_on)
+        if to is Lifecycle.GA and self._ga_gate is not None:
+            self._ga_gate(tx, rows.name_of(row))
         values: dict[str, Any] = {**_columns_of(life), "updated_at": now}
         if replacement is not None:
             values["replacement"] = self._replacement(tx, rows.name_of(row), replacement)

@@ -342,9 +342,7 @@ class Catalog:
             "dimensions": entry.dimensions,
             "parameters": entry.parameters,
             "released_on": entry.released_on,
-            "lifecycle": Lifecycle.GA.value,
-            "lifecycle_since": now,
-            "ga_since": now,
+            **_first_stage(origin, now),
             "origin": origin.value,
             "created_at": now,
             "updated_at": now,
@@ -417,6 +415,17 @@ def check_name(publisher: str, slug: str) -> None:
             f"'{publisher[:80]}/{slug[:120]}' cannot be the name of a model",
             hint="use lower-case letters, digits, '.', '_' and '-' around one '/'",
         )
+
+
+def _first_stage(origin: Origin, now: datetime) -> dict[str, Any]:
+    """What is published here has to show first that it may be generally available."""
+    is_preview = origin is Origin.PUBLISHED
+    stage = Lifecycle.PREVIEW if is_preview else Lifecycle.GA
+    return {
+        "lifecycle": stage.value,
+        "lifecycle_since": now,
+        "ga_since": None if is_preview else now,
+    }
 
 
 def _told(entry: BuiltinModel | NewModel) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
-from tradewind.core.errors import Conflict, Forbidden, MalformedId, NotFound
+from tradewind.core.errors import Conflict, MalformedId, NotFound
 from tradewind.core.ids import OrganizationId, PublisherApplicationId
 from tradewind.core.permissions import Permission, require
-from tradewind.features.accounts.schemas import Actor, is_platform_administrator
+from tradewind.core.reasons import clean_reason
+from tradewind.features.accounts.schemas import Actor, may_review, require_reviewer
 from tradewind.features.catalog.schemas import PublisherRow
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.publishing import repository, rows, rules
@@ -170,9 +171,7 @@ class Publishers:
         if is_accepted:
             self._verify(tx, row, by.name)
         else:
-            self._settle(
-                tx, row, ApplicationState.REFUSED, by.name, reason=rules.clean_reason(reason)
-            )
+            self._settle(tx, row, ApplicationState.REFUSED, by.name, reason=clean_reason(reason))
         return self.get(tx, actor, application_id)
 
     # --- for the worker --------------------------------------------------------------------
@@ -278,21 +277,6 @@ class Publishers:
                 "proof_error": "",
                 "missing_since": None,
             },
-        )
-
-
-def may_review(actor: Actor) -> bool:
-    """Say whether the actor decides what comes into the catalog, which is everybody's."""
-    return actor.may(Permission.REVIEWS_READ) and is_platform_administrator(actor)
-
-
-def require_reviewer(actor: Actor, permission: Permission) -> None:
-    """Raises Forbidden."""
-    require(actor, permission)
-    if not is_platform_administrator(actor):
-        raise Forbidden(
-            "the catalog is everybody's, so an administrator of the platform decides about it",
-            hint="ask one",
         )
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tradewind.core.base_urls import parse_base_url
 from tradewind.core.errors import InvalidInput
 from tradewind.core.money import parse_nanos
+from tradewind.core.reasons import clean_reason
 from tradewind.features.catalog.folding.licences import licence_of
 from tradewind.features.publishing.errors import ListingMove, SelfReview
 from tradewind.features.publishing.schemas import (
@@ -153,16 +154,6 @@ def is_self_review(by: By, submitted_by: By | None) -> bool:
 def moves_from(state: State) -> list[Move]:
     """Return what can be done with a listing, the platform's own moves included."""
     return [move for move, way in _WAYS.items() if state in way.former]
-
-
-def clean_reason(text: str) -> str:
-    """Raises InvalidInput."""
-    reason = text.strip()
-    if not reason or len(reason) > SHORT_MAX:
-        raise InvalidInput(
-            f"a reason has 1 to {SHORT_MAX} characters", hint="say what has to be done"
-        )
-    return reason
 
 
 def problems(content: Content) -> dict[str, InvalidInput]:

@@ -1,6 +1,6 @@
 """What may be asked of listings: write them, submit, review, delist, and read their trail."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -10,7 +10,7 @@ from tradewind.core.clock import Clock
 from tradewind.core.errors import MalformedId, NotFound, PreconditionFailed
 from tradewind.core.ids import ListingId, OrganizationId, ValidationRunId
 from tradewind.core.permissions import Permission, require
-from tradewind.features.accounts.schemas import Actor
+from tradewind.features.accounts.schemas import Actor, may_review, require_reviewer
 from tradewind.features.artifacts.schemas import ArtifactDetail
 from tradewind.features.catalog.service import Catalog, check_name
 from tradewind.features.endpoints.service import Endpoints
@@ -18,7 +18,7 @@ from tradewind.features.providers.service import Providers
 from tradewind.features.publishing import repository, rows, rules
 from tradewind.features.publishing.entry import put_into_catalog, take_out_of_catalog
 from tradewind.features.publishing.errors import ListingIncomplete, ListingMove, TooManyListings
-from tradewind.features.publishing.publishers import Publishers, may_review, require_reviewer
+from tradewind.features.publishing.publishers import Publishers
 from tradewind.features.publishing.schemas import (
     PLATFORM,
     By,
@@ -46,6 +46,11 @@ class ArtifactFacts(Protocol):
     def find(self, tx: Connection, digest: str) -> ArtifactDetail | None: ...
 
 
+ReleaseGate = Callable[[Connection, str], None]
+"""Raises a Conflict that names what is missing, for `publisher/slug`; commonly
+`trust.releases.Releases`."""
+
+
 class Publishing:
     """Listings of the actor's own organization, and everybody's for who reviews."""
 
@@ -59,8 +64,10 @@ class Publishing:
         *,
         artifacts: ArtifactFacts | None,
         allows_self_review: bool = False,
+        release_gate: ReleaseGate | None = None,
     ) -> None:
-        """Without `artifacts` only models that a provider's host answers for are published.
+        """Without `artifacts` only models that a provider's host answers for are published, and
+        without `release_gate` a validation and a review are all that is asked for.
 
         `allows_self_review` is for a platform that one person runs: who submitted a listing may
         approve it then, which the listing and its trail say for good.
@@ -72,6 +79,7 @@ class Publishing:
         self._artifacts = artifacts
         self._clock = clock
         self.allows_self_review = allows_self_review
+        self._release_gate = release_gate
 
     # --- reading ---------------------------------------------------------------------------
 
@@ -254,8 +262,8 @@ class Publishing:
         """Approve what passed its validation, and list it: its model comes into the catalog, and
         one that a provider's host answers for gets its endpoint.
 
-        All or nothing. Raises SelfReview (403) unless that is allowed, ListingMove (409),
-        PreconditionFailed (412).
+        All or nothing. Raises SelfReview (403) unless that is allowed, ListingMove (409), what the
+        gate of releases raises (409), PreconditionFailed (412).
         """
         row = self._lock_for_review(tx, actor, listing_id, revision)
         former = repository.find_of_model(
@@ -270,6 +278,8 @@ class Publishing:
             is_validated=self._has_passed(tx, row.listing_id),
             is_self_review=is_self_reviewed and self.allows_self_review,
         )
+        if self._release_gate is not None:
+            self._release_gate(tx, row.name)
         owner = self._publishers.require_owner(tx, row.organization_id, row.publisher)
         if former is not None:
             self._move(

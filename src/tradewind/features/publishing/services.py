@@ -7,7 +7,7 @@ from tradewind.features.catalog.service import Catalog
 from tradewind.features.endpoints.service import Endpoints
 from tradewind.features.providers.service import Providers
 from tradewind.features.publishing.publishers import Publishers
-from tradewind.features.publishing.service import ArtifactFacts, Publishing
+from tradewind.features.publishing.service import ArtifactFacts, Publishing, ReleaseGate
 from tradewind.features.publishing.validations import Validations
 
 
@@ -25,6 +25,7 @@ def build_publishing(
     *,
     artifacts: ArtifactFacts | None,
     allows_self_review: bool = False,
+    release_gate: ReleaseGate | None = None,
 ) -> PublishingServices:
     """Without `artifacts` only models at providers' hosts are published."""
     publishers = Publishers(catalog, clock)
@@ -38,6 +39,7 @@ def build_publishing(
             clock,
             artifacts=artifacts,
             allows_self_review=allows_self_review,
+            release_gate=release_gate,
         ),
         Validations(clock),
     )

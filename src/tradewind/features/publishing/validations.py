@@ -11,9 +11,8 @@ from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, MalformedId, NotFound
 from tradewind.core.ids import ListingId, OrganizationId, ValidationRunId
 from tradewind.core.permissions import Permission, require
-from tradewind.features.accounts.schemas import Actor
+from tradewind.features.accounts.schemas import Actor, may_review
 from tradewind.features.publishing import repository, rows, rules
-from tradewind.features.publishing.publishers import may_review
 from tradewind.features.publishing.schemas import (
     PLATFORM,
     By,

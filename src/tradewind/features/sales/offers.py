@@ -1,6 +1,6 @@
 """What publishers put up for sale: offers and their plans."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
@@ -54,13 +54,24 @@ class Owners(Protocol):
         ...
 
 
+ReleaseGate = Callable[[Connection, str], None]
+"""Raises a Conflict that names what an offer, by its id, still lacks to be sold."""
+
+
 class SaleOffers:
     def __init__(
-        self, publishers: Owners, find_model: FindModel, signer: Signs, clock: Clock
+        self,
+        publishers: Owners,
+        find_model: FindModel,
+        signer: Signs,
+        clock: Clock,
+        *,
+        release_gate: ReleaseGate | None = None,
     ) -> None:
         self._publishers = publishers
         self._find_model = find_model
         self._clock = clock
+        self._release_gate = release_gate
         self.private = PrivateOffers(self.get_own, signer, clock)
 
     # --- for publishers ------------------------------------------------------------------------
@@ -115,7 +126,7 @@ class SaleOffers:
 
     def publish(self, tx: Connection, actor: Actor, offer_id: str) -> OfferRow:
         """Put an offer up for sale. From then on a model that is sold by subscription alone is
-        called by nobody else. Idempotent. Raises Conflict.
+        called by nobody else. Idempotent. Raises Conflict, also what the gate of releases raises.
         """
         require(actor, Permission.SALES_WRITE)
         row = self.get_own(tx, actor, offer_id)
@@ -130,6 +141,8 @@ class SaleOffers:
                 raise Conflict(
                     "another offer sells this model already", hint="withdraw that one first"
                 )
+        if self._release_gate is not None:
+            self._release_gate(tx, offer_id)
         return self._set_state(tx, actor, row, OfferState.LIVE)
 
     def withdraw(self, tx: Connection, actor: Actor, offer_id: str) -> OfferRow:

@@ -1,0 +1,1 @@
+"""The rules of trust: pure, without clock, database or randomness."""
