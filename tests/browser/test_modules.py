@@ -182,3 +182,53 @@ def test_no_answer_can_make_the_page_hang(page, character: str):
         }""",
         character * 100_000,
     )
+
+
+def test_what_policies_found_is_told_and_what_is_safe_is_not(page):
+    chunks = [
+        {
+            "prompt_filter_results": [
+                {
+                    "prompt_index": 0,
+                    "content_filter_results": {
+                        "hate": {"filtered": False, "severity": "safe"},
+                        "violence": {"filtered": False, "severity": "low"},
+                        "jailbreak": {"filtered": False, "detected": False},
+                        "pii": {"filtered": False, "detected": True, "redacted": True},
+                    },
+                }
+            ],
+            "choices": [],
+        },
+        {"choices": [{"delta": {"content": "Hi"}}]},
+        {
+            "choices": [
+                {
+                    "delta": {},
+                    "finish_reason": "content_filter",
+                    "content_filter_results": {
+                        "violence": {"filtered": True, "severity": "high"},
+                        "error": {"code": "content_filter_error", "message": "m"},
+                    },
+                }
+            ]
+        },
+    ]
+    told = page.evaluate(
+        """async (chunks) => {
+            const { FilterNotes, showFilterNotes } = await import("/static/filter-notes.js");
+            const filters = new FilterNotes();
+            chunks.forEach((chunk) => filters.take(chunk));
+            const message = document.createElement("div");
+            showFilterNotes(message, filters);
+            return [...message.querySelectorAll("li")].map((item) => item.textContent);
+        }""",
+        chunks,
+    )
+    assert told == [
+        "A policy ended this answer",
+        "Prompt: Violence, low",
+        "Prompt: Personal data, found, taken out",
+        "Answer: Violence, high, blocked",
+        "Answer: A check, could not tell",
+    ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from tradewind.control.services import ControlServices
 from tradewind.core.clock import Clock
+from tradewind.core.data_folder import DataFolder
 from tradewind.db.database import Database
 from tradewind.db.sealing import HeldKeys
 from tradewind.db.vault import Vault
@@ -29,6 +30,7 @@ from tradewind.serve.deployment_orders import build_deployment_orders
 from tradewind.serve.marketplace import build_marketplace
 from tradewind.serve.payouts import build_payout_services
 from tradewind.serve.price_services import build_price_services
+from tradewind.serve.redteam import build_red_team
 from tradewind.serve.selling import build_sale_offers
 from tradewind.serve.services import Services
 
@@ -67,6 +69,8 @@ def control_services(
             orders=build_deployment_orders(built, artifacts.artifacts, currency="USD"),
             engine_logs=EngineLogs(folder / "logs"),
             budgets=Budgets(accounts, clock, read_spends),
+            safety=built.safety,
+            trust=built.trust,
             ledger=built.ledger,
             sales=built.sales,
             sale_offers=build_sale_offers(
@@ -86,6 +90,7 @@ def control_services(
             receipts=Receipts(clock, ReceiptSigner(bytes(32)), read_calls),
             corrections=Corrections(clock, read_calls),
             reconciliation=Reconciliation(clock),
+            red_team=build_red_team(DataFolder(folder), clock),
             webhooks=built.webhooks,
             artifacts=artifacts,
             publishing=build_publishing(

@@ -10,11 +10,17 @@ from tradewind.control.api import api_routes
 from tradewind.core import api_keys
 from tradewind.core.ids import (
     ArtifactId,
+    AssessmentId,
     BillingCloseId,
+    BlocklistId,
+    BlocklistItemId,
     BudgetId,
     CalendarLinkId,
+    CampaignId,
     CatalogChangeId,
     ConnectionId,
+    CorpusId,
+    CustomCategoryId,
     DeliveryId,
     DeploymentId,
     EndpointId,
@@ -31,10 +37,14 @@ from tradewind.core.ids import (
     ProviderStatementId,
     PublisherApplicationId,
     ReconciliationRunId,
+    RedTeamScheduleId,
+    SafetyPolicyId,
     SavedViewId,
+    SeedsId,
     TaxRuleId,
     UploadId,
     UserId,
+    WaiverId,
     WebhookId,
     request_id,
     uuid7_bytes,
@@ -257,6 +267,26 @@ ROUTES = {
     ("POST", "/publishing/applications/{application_id}/decision"),
     ("GET", "/publishing/listings"),
     ("POST", "/publishing/listings"),
+    ("GET", "/red-team/tools"),
+    ("POST", "/red-team/estimates"),
+    ("GET", "/red-team/campaigns"),
+    ("POST", "/red-team/campaigns"),
+    ("GET", "/red-team/campaigns/{campaign_id}"),
+    ("POST", "/red-team/campaigns/{campaign_id}/cancel"),
+    ("POST", "/red-team/campaigns/{campaign_id}/resume"),
+    ("GET", "/red-team/campaigns/{campaign_id}/results"),
+    ("GET", "/red-team/campaigns/{campaign_id}/attacks"),
+    ("GET", "/red-team/campaigns/{campaign_id}/scorecard"),
+    ("POST", "/red-team/campaigns/{campaign_id}/attacks/{number}/reveal"),
+    ("GET", "/red-team/campaigns/{campaign_id}/reveals"),
+    ("GET", "/red-team/campaigns/{campaign_id}/compared-with/{other_id}"),
+    ("GET", "/red-team/datasets"),
+    ("POST", "/red-team/datasets"),
+    ("DELETE", "/red-team/datasets/{dataset_id}"),
+    ("GET", "/red-team/schedules"),
+    ("POST", "/red-team/schedules"),
+    ("PATCH", "/red-team/schedules/{schedule_id}"),
+    ("DELETE", "/red-team/schedules/{schedule_id}"),
     ("GET", "/publishing/listings/{listing_id}"),
     ("PATCH", "/publishing/listings/{listing_id}"),
     ("DELETE", "/publishing/listings/{listing_id}"),
@@ -318,9 +348,85 @@ ROUTES = {
     ("GET", "/prices/keys"),
     ("POST", "/prices/keys"),
     ("POST", "/prices/keys/{key_id}:revoke"),
+    ("GET", "/safety/checks"),
+    ("GET", "/safety/effective"),
+    ("POST", "/safety/try"),
+    ("GET", "/safety/policies"),
+    ("POST", "/safety/policies"),
+    ("GET", "/safety/policies/{policy_id}"),
+    ("PUT", "/safety/policies/{policy_id}"),
+    ("DELETE", "/safety/policies/{policy_id}"),
+    ("GET", "/safety/policies/{policy_id}/versions"),
+    ("GET", "/safety/policies/{policy_id}/versions/{number}"),
+    ("GET", "/safety/policies/{policy_id}/bindings"),
+    ("POST", "/safety/policies/{policy_id}/bindings"),
+    ("DELETE", "/safety/policies/{policy_id}/bindings/{subject_id}"),
+    ("GET", "/safety/blocklists"),
+    ("POST", "/safety/blocklists"),
+    ("GET", "/safety/blocklists/{blocklist_id}"),
+    ("PATCH", "/safety/blocklists/{blocklist_id}"),
+    ("DELETE", "/safety/blocklists/{blocklist_id}"),
+    ("GET", "/safety/blocklists/{blocklist_id}/items"),
+    ("POST", "/safety/blocklists/{blocklist_id}/items"),
+    ("DELETE", "/safety/blocklists/{blocklist_id}/items/{item_id}"),
+    ("GET", "/safety/categories"),
+    ("POST", "/safety/categories"),
+    ("GET", "/safety/categories/{category_id}"),
+    ("PUT", "/safety/categories/{category_id}"),
+    ("DELETE", "/safety/categories/{category_id}"),
+    ("GET", "/safety/corpora"),
+    ("POST", "/safety/corpora"),
+    ("GET", "/safety/corpora/{corpus_id}"),
+    ("DELETE", "/safety/corpora/{corpus_id}"),
+    ("POST", "/safety/corpora/{corpus_id}/texts"),
+    ("GET", "/safety/dry-runs"),
+    ("POST", "/safety/dry-runs"),
+    ("GET", "/safety/dry-runs/{run_id}"),
+    ("POST", "/safety/dry-runs/{run_id}/cancel"),
+    ("GET", "/trust/gates"),
+    ("GET", "/trust/trail"),
+    ("GET", "/trust/rules"),
+    ("PATCH", "/trust/rules"),
+    ("GET", "/trust/rules/versions"),
+    ("GET", "/trust/reviews"),
+    ("GET", "/trust/assessments"),
+    ("POST", "/trust/assessments"),
+    ("GET", "/trust/assessments/{assessment_id}"),
+    ("PUT", "/trust/assessments/{assessment_id}"),
+    ("POST", "/trust/assessments/{assessment_id}/submit"),
+    ("POST", "/trust/assessments/{assessment_id}/withdraw"),
+    ("POST", "/trust/assessments/{assessment_id}/decision"),
+    ("GET", "/trust/waivers"),
+    ("POST", "/trust/waivers"),
+    ("POST", "/trust/waivers/{waiver_id}/decision"),
+    ("POST", "/trust/waivers/{waiver_id}/revoke"),
+    ("GET", "/catalog/models/{publisher}/{slug}/transparency-note"),
+    ("GET", "/catalog/models/{publisher}/{slug}/transparency-note/versions"),
+    ("GET", "/contentsafety/text/blocklists"),
+    ("GET", "/contentsafety/text/blocklists/{name}"),
+    ("PATCH", "/contentsafety/text/blocklists/{name}"),
+    ("DELETE", "/contentsafety/text/blocklists/{name}"),
+    ("POST", "/contentsafety/text/blocklists/{name}:addOrUpdateBlocklistItems"),
+    ("POST", "/contentsafety/text/blocklists/{name}:removeBlocklistItems"),
+    ("GET", "/contentsafety/text/blocklists/{name}/blocklistItems"),
+    ("GET", "/contentsafety/text/blocklists/{name}/blocklistItems/{item_id}"),
 }
 # A body that each route that takes one can read, so that refusals are about who asks.
 BODIES = {
+    ("POST", "/red-team/estimates"): {"target": "tw/a", "datasets": ["airt_hate"]},
+    ("POST", "/red-team/campaigns"): {
+        "name": "First",
+        "spec": {"target": "tw/a", "datasets": ["airt_hate"]},
+    },
+    ("POST", "/red-team/campaigns/{campaign_id}/resume"): {},
+    ("POST", "/red-team/campaigns/{campaign_id}/attacks/{number}/reveal"): {"reason": "a test"},
+    ("POST", "/red-team/datasets"): {"name": "Mine", "content": "value\none\n"},
+    ("POST", "/red-team/schedules"): {
+        "name": "Each day",
+        "spec": {"target": "tw/a", "datasets": ["airt_hate"]},
+        "every": "daily",
+    },
+    ("PATCH", "/red-team/schedules/{schedule_id}"): {"is_enabled": False},
     ("POST", "/connections"): {"credential": None, "base_url": "https://api.example/v1"},
     ("PATCH", "/connections/{connection_id}"): {},
     ("PUT", "/connections/{connection_id}/credential"): {"credential": None},
@@ -460,6 +566,39 @@ BODIES = {
     ("PATCH", "/publishing/listings/{listing_id}"): {},
     ("POST", "/publishing/listings/{listing_id}/delist"): {"reason": "r"},
     ("POST", "/publishing/listings/{listing_id}/send-back"): {"reason": "r"},
+    ("PATCH", "/trust/rules"): {"reason": "r"},
+    ("POST", "/trust/assessments"): {"subject": "model:nobody/nothing"},
+    ("PUT", "/trust/assessments/{assessment_id}"): {},
+    ("POST", "/trust/assessments/{assessment_id}/decision"): {"approves": True, "reason": "r"},
+    ("POST", "/trust/waivers"): {
+        "subject": "model:nobody/nothing",
+        "gate": "red_team",
+        "reason": "r",
+        "expires_at": "2030-01-01T00:00:00Z",
+    },
+    ("POST", "/trust/waivers/{waiver_id}/decision"): {"grants": True},
+    ("POST", "/trust/waivers/{waiver_id}/revoke"): {"reason": "r"},
+    ("POST", "/safety/try"): {"text": "t"},
+    ("POST", "/safety/policies"): {"name": "p"},
+    ("PUT", "/safety/policies/{policy_id}"): {},
+    ("POST", "/safety/policies/{policy_id}/bindings"): {
+        "subject": "proj_01m81s7tyaea58wk4q177bmkgf"
+    },
+    ("POST", "/safety/blocklists"): {"name": "b"},
+    ("PATCH", "/safety/blocklists/{blocklist_id}"): {"description": "d"},
+    ("POST", "/safety/blocklists/{blocklist_id}/items"): {"items": [{"text": "t"}]},
+    ("POST", "/safety/categories"): {"name": "c", "positives": ["p"], "is_rapid": True},
+    ("PUT", "/safety/categories/{category_id}"): {"positives": ["p"], "is_rapid": True},
+    ("POST", "/safety/corpora"): {"name": "c", "licence": "MIT", "citation": "https://a.example"},
+    ("POST", "/safety/corpora/{corpus_id}/texts"): {"texts": [{"title": "t", "text": "t"}]},
+    ("POST", "/safety/dry-runs"): {},
+    ("PATCH", "/contentsafety/text/blocklists/{name}"): {"description": "d"},
+    ("POST", "/contentsafety/text/blocklists/{name}:addOrUpdateBlocklistItems"): {
+        "blocklistItems": [{"text": "t"}]
+    },
+    ("POST", "/contentsafety/text/blocklists/{name}:removeBlocklistItems"): {
+        "blocklistItemIds": ["i"]
+    },
 }
 CLIENT = KEY_PERMISSIONS[KeyPurpose.CLIENT]
 EVERY_KEY = Permission.MODELS_READ
@@ -495,6 +634,14 @@ def ask(client, routes, foreign_key_id):
         "{view_id}": SavedViewId.new(),
         "{token}": f"twcal_{'a' * 43}",
         "{number}": "1",
+        "{assessment_id}": AssessmentId.new(),
+        "{waiver_id}": WaiverId.new(),
+        "{policy_id}": SafetyPolicyId.new(),
+        "{blocklist_id}": BlocklistId.new(),
+        "{name}": "nothing",
+        "{item_id}": BlocklistItemId.new(),
+        "{category_id}": CustomCategoryId.new(),
+        "{corpus_id}": CorpusId.new(),
         "{artifact_id}": ArtifactId.new(),
         "{sha256}": "0" * 64,
         "{application_id}": PublisherApplicationId.new(),
@@ -510,6 +657,10 @@ def ask(client, routes, foreign_key_id):
         "{proposal_id}": PriceProposalId.new(),
         "{statement_id}": ProviderStatementId.new(),
         "{run_id}": ReconciliationRunId.new(),
+        "{campaign_id}": CampaignId.new(),
+        "{other_id}": CampaignId.new(),
+        "{dataset_id}": SeedsId.new(),
+        "{schedule_id}": RedTeamScheduleId.new(),
     }
 
     def ask(route, **how):
@@ -601,7 +752,7 @@ def test_a_key_that_only_calls_models_gets_403_elsewhere(ask, guarded, with_weak
 
 def test_a_client_key_gets_403_where_the_platform_is_run(ask, guarded, with_key, problem):
     refused = {route: who for route, who in guarded.items() if who not in CLIENT}
-    assert len(refused) == 241
+    assert len(refused) == 321
     for route in refused:
         body = problem(ask(route, headers=with_key), 403, "forbidden")
         assert "management key" in body["hint"]
@@ -611,7 +762,8 @@ def test_what_is_not_there_or_of_another_organization_is_not_found(
     ask, guarded, with_management_key, problem
 ):
     with_object = [route for route in guarded if "{" in route[1] and "{host_id}" not in route[1]]
-    assert len(with_object) == 152
+    with_object.remove(("PATCH", "/contentsafety/text/blocklists/{name}"))  # it makes what is not
+    assert len(with_object) == 201
     for route in with_object:
         answer = ask(route, headers=with_management_key)
         if route[1].startswith("/saas/"):
@@ -630,8 +782,9 @@ def test_a_management_key_gets_into_every_list(ask, guarded, with_management_key
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_what_is_not_in_the_table_is_405(client, routes, with_management_key, problem, method):
     for path in {path for _, path in routes.permissions}:
-        # What is meant for one subscription would take this for its id.
-        if (method, path) not in routes.permissions and path != "/saas/subscriptions/resolve":
+        # What is meant for one subscription, or for one list, would take this for its id.
+        is_taken = path == "/saas/subscriptions/resolve" or "}:" in path.partition("/text/")[2]
+        if (method, path) not in routes.permissions and not is_taken:
             address = f"/api{path}".replace("{", "").replace("}", "")
             answer = client.request(method, address, headers=with_management_key)
             problem(answer, 405, "method_not_allowed")

@@ -62,6 +62,10 @@ class Party:
         assert answer.is_success, (method, path, answer.text)
         return answer.json() if answer.content else None
 
+    def refused(self, method: str, path: str) -> httpx2.Response:
+        headers = {"authorization": f"Bearer {self._key}"}
+        return httpx2.request(method, f"{self.root}/api{path}", headers=headers, timeout=PATIENCE_S)
+
     def call(self) -> httpx2.Response:
         answer = httpx2.post(
             f"{self.root}/v1/chat/completions",
@@ -101,6 +105,31 @@ def join(platform: RunningPlatform, operator: Party, name: str) -> Party:
     return Party(platform, made["organization"]["id"])
 
 
+def assess(maker: Party, operator: Party) -> None:
+    """Say whom the model affects, and have the platform's operator look at that."""
+    form = {
+        name: f"Some {name}"
+        for name in (
+            *("system_name", "team", "contact", "stage", "description", "purpose", "geographies"),
+            *("languages", "deployment_mode", "unsupported_uses", "limitations", "failure_impact"),
+            *("misuse_impact", "data_requirements", "mitigations", "disclosure"),
+        )
+    }
+    use = {
+        name: f"Its {name}"
+        for name in (
+            *("name", "description", "fitness", "stakeholders", "benefits", "harms", "fairness"),
+            *("oversight", "human_role"),
+        )
+    }
+    begun = maker.ask("POST", "/trust/assessments", {"subject": f"model:{MODEL}"})
+    place = f"/trust/assessments/{begun['id']}"
+    assert maker.ask("PUT", place, form | {"intended_uses": [use]})["absent"] == []
+    maker.ask("POST", f"{place}/submit")
+    decision = {"approves": True, "reason": "It is what it says."}
+    assert operator.ask("POST", f"{place}/decision", decision)["state"] == "approved"
+
+
 def run(platform: RunningPlatform, *arguments: str) -> dict[str, Any]:
     ended = subprocess.run(
         [sys.executable, "-m", "tradewind.cli", *arguments, "--json", "--data", platform.data],
@@ -136,6 +165,9 @@ def test_from_an_invitation_to_a_call_that_is_sold(platform: RunningPlatform) ->
         {"publisher": "huggingfacetb", "kind": "model", "model": MODEL, "name": "Small for all"},
     )
     maker.ask("POST", f"/sales/offers/{offer['id']}/plans", PLAN)
+    refused = maker.refused("POST", f"/sales/offers/{offer['id']}:publish")
+    assert (refused.status_code, refused.json()["code"]) == (409, "release_blocked")
+    assess(maker, operator)
     maker.ask("POST", f"/sales/offers/{offer['id']}:publish")
     refused = buyer.call_until(403).json()["error"]
     assert refused["code"] == "subscription_required"

@@ -112,6 +112,31 @@ def test_an_administrator_makes_a_key_for_managing_the_platform(
     assert "Management" in browser.get("/keys").text.split("<main")[1]
 
 
+def test_an_administrator_makes_a_red_team_key_that_expires_soon(
+    browser: TestClient, world: PortalWorld, signed_in: SignedIn
+):
+    form = {
+        "csrf_token": signed_in.viewer.csrf_token,
+        "name": "pyrit",
+        "purpose": "red_team",
+        "lifetime": "90",
+    }
+    refused = browser.post("/keys", data=form)
+    assert refused.status_code == 422
+    assert "expires within 30 days" in refused.text
+
+    answer = browser.post("/keys", data=form | {"lifetime": "30"})
+
+    assert answer.status_code == 200
+    assert "without safety policies" in answer.text
+    with world.database.transaction() as tx:
+        rows = world.accounts.list_keys(tx, signed_in.viewer)
+    made = {row.name: row for row in rows}["pyrit"]
+    assert made.purpose is KeyPurpose.RED_TEAM
+    assert "Red team" in browser.get("/keys").text.split("<main")[1]
+    assert "Attacking models" in browser.get(f"/keys/{made.key_id}").text
+
+
 def test_a_developer_is_not_offered_a_management_key_and_gets_none(
     anonymous: TestClient, world: PortalWorld
 ):

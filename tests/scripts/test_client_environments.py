@@ -6,7 +6,6 @@ import tarfile
 
 import pytest
 
-from scripts import client_environments
 from scripts.client_environments import (
     NPM_PACKAGES,
     InstallError,
@@ -82,33 +81,3 @@ def test_every_client_has_a_name_of_its_own():
     names = [*python_clients(), *NPM_PACKAGES]
     assert {"openai-2", "openai-3", "anthropic", "azure-ai-inference"} <= set(names)
     assert len(set(names)) == len(names)
-
-
-def test_a_folder_is_made_once_for_each_recipe(tmp_path):
-    folder = tmp_path / "build" / "one"
-
-    def is_made_for(recipe: bytes) -> bool:
-        with client_environments._made_once(folder, recipe) as is_needed:
-            if is_needed:
-                (folder / recipe.decode()).touch()
-        return is_needed
-
-    assert is_made_for(b"first")
-    assert not is_made_for(b"first")
-    assert is_made_for(b"second")
-    assert [path.name for path in folder.iterdir()] == ["second"]
-
-
-def test_what_failed_half_way_is_made_anew(tmp_path):
-    folder = tmp_path / "build" / "one"
-
-    def fail() -> None:
-        with client_environments._made_once(folder, b"recipe"):
-            (folder / "half").touch()
-            raise InstallError
-
-    with pytest.raises(InstallError):
-        fail()
-    with client_environments._made_once(folder, b"recipe") as is_needed:
-        assert is_needed
-        assert not (folder / "half").exists()

@@ -22,6 +22,8 @@ from tradewind.cli.people import members, organizations, projects
 from tradewind.cli.prices import prices
 from tradewind.cli.publish import publish
 from tradewind.cli.receipt import receipt
+from tradewind.cli.redteam import redteam
+from tradewind.cli.safety import safety
 from tradewind.cli.sales import offers, plans, subscriptions
 from tradewind.cli.settings import load_settings
 from tradewind.cli.sinks import sinks
@@ -78,12 +80,14 @@ cli.add_typer(wallet, name="wallet")
 cli.add_typer(organizations, name="organizations")
 cli.add_typer(members, name="members")
 cli.add_typer(projects, name="projects")
+cli.add_typer(safety, name="safety")
 cli.add_typer(sinks, name="sinks")
 cli.add_typer(offers, name="offers")
 cli.add_typer(plans, name="plans")
 cli.add_typer(subscriptions, name="subscriptions")
 cli.add_typer(invoices, name="invoices")
 cli.add_typer(payouts, name="payouts")
+cli.add_typer(redteam, name="redteam")
 for verb in (export, archives, query):
     usage.command()(verb)
 cli.add_typer(usage, name="usage")

@@ -18,6 +18,7 @@ from tradewind.control.billing_routes import add_billing_routes
 from tradewind.control.call_through_routes import add_call_through_routes
 from tradewind.control.catalog_routes import add_catalog_routes
 from tradewind.control.catalog_search_routes import add_catalog_search_routes
+from tradewind.control.contentsafety_routes import add_contentsafety_routes
 from tradewind.control.deployment_routes import add_deployment_routes
 from tradewind.control.endpoint_routes import add_endpoint_routes
 from tradewind.control.ledger_routes import add_ledger_routes
@@ -35,11 +36,14 @@ from tradewind.control.provider_routes import add_provider_routes
 from tradewind.control.publishing_routes import add_publishing_routes
 from tradewind.control.receipt_routes import add_receipt_routes
 from tradewind.control.reconciliation_routes import add_reconciliation_routes
+from tradewind.control.redteam_routes import add_redteam_routes
 from tradewind.control.request_routes import add_request_routes
+from tradewind.control.safety_routes import add_safety_routes
 from tradewind.control.sales_routes import add_sales_routes
 from tradewind.control.saved_view_routes import add_saved_view_routes
 from tradewind.control.services import ControlServices
 from tradewind.control.sink_routes import add_sink_routes
+from tradewind.control.trust_routes import add_trust_routes
 from tradewind.control.usage_event_routes import add_usage_event_routes
 from tradewind.control.usage_routes import add_usage_routes
 from tradewind.control.webhook_routes import add_webhook_routes
@@ -95,6 +99,7 @@ def api_routes(services: ControlServices) -> Routes:
     add_usage_routes(routes, services)
     add_usage_event_routes(routes, services)
     add_reconciliation_routes(routes, services)
+    add_redteam_routes(routes, services)
     add_webhook_routes(routes, services)
     add_people_routes(routes, services)
     add_artifact_routes(routes, services)
@@ -107,4 +112,7 @@ def api_routes(services: ControlServices) -> Routes:
     add_saas_routes(routes, services)
     add_app_routes(routes, services)
     add_sink_routes(routes, services)
+    add_safety_routes(routes, services)
+    add_trust_routes(routes, services)
+    add_contentsafety_routes(routes, services)
     return routes

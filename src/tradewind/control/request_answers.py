@@ -17,6 +17,7 @@ from tradewind.readmodels.requests import (
     RequestDetail,
     RequestState,
 )
+from tradewind.readmodels.safety_calls import CallFlag, CallSafety
 
 
 class RequestLine(BaseModel):
@@ -110,6 +111,54 @@ class RequestPriceLine(BaseModel):
         )
 
 
+class RequestFlag(BaseModel):
+    """The gravest finding of one category in one direction."""
+
+    category: str
+    direction: str
+    severity: int = Field(description="0 tells that the check looked and found nothing.")
+    score: float
+    action: str
+    check: str
+    check_version: str
+
+    @classmethod
+    def of(cls, flag: CallFlag) -> Self:
+        return cls(
+            category=flag.category,
+            direction=flag.direction,
+            severity=flag.severity,
+            score=round(flag.score, 4),
+            action=flag.action,
+            check=flag.check,
+            check_version=flag.check_version,
+        )
+
+
+class RequestSafety(BaseModel):
+    """What safety policies made of a call."""
+
+    action: str = Field(description="The gravest that followed; empty: none.")
+    policies: dict[str, int] = Field(description="Versions that held, by the policy's id.")
+    flags: list[RequestFlag]
+    failures: dict[str, str] = Field(description="Why checks could not tell, by their names.")
+    blocked_at: int | None = Field(
+        description="Characters of the answer that had gone out when it was ended."
+    )
+    examined_us: int = Field(description="Time by which checks held the call up.")
+
+    @classmethod
+    def of(cls, safety: CallSafety) -> Self:
+        return cls(
+            action=safety.action,
+            policies=dict(safety.policies),
+            flags=[RequestFlag.of(flag) for flag in safety.flags],
+            failures=dict(safety.failures),
+            blocked_at=safety.blocked_at,
+            examined_us=safety.examined_us,
+        )
+
+
 class RequestAnswer(BaseModel):
     """All that is known of one call."""
 
@@ -136,6 +185,9 @@ class RequestAnswer(BaseModel):
         description="What the host took; only told to whoever runs the platform."
     )
     provider_currency: str | None
+    safety: RequestSafety | None = Field(
+        description="What safety policies made of it; null where checks had nothing to say."
+    )
 
     @classmethod
     def of(cls, detail: RequestDetail, *, shows_provider_cost: bool = False) -> Self:
@@ -162,6 +214,7 @@ class RequestAnswer(BaseModel):
             region=detail.region,
             provider_cost=None if taken is None else format_nanos(taken),
             provider_currency=None if taken is None else detail.provider_currency,
+            safety=None if detail.safety is None else RequestSafety.of(detail.safety),
         )
 
 

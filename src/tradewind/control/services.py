@@ -36,9 +36,12 @@ from tradewind.features.publishing.services import PublishingServices
 from tradewind.features.receipts.corrections import Corrections
 from tradewind.features.receipts.service import Receipts
 from tradewind.features.reconciliation.service import Reconciliation
+from tradewind.features.redteam.service import RedTeam
+from tradewind.features.safety.services import SafetyServices
 from tradewind.features.sales.offers import SaleOffers
 from tradewind.features.sales.payers import Payers
 from tradewind.features.sales.service import Sales
+from tradewind.features.trust.services import TrustServices
 from tradewind.features.webhooks.service import Webhooks
 from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.readmodels.catalog_search.live import CatalogSearch
@@ -67,6 +70,8 @@ class ControlServices:
     orders: DeploymentOrders
     engine_logs: EngineLogs
     budgets: Budgets
+    safety: SafetyServices
+    trust: TrustServices
     ledger: Ledger
     sales: Sales
     sale_offers: SaleOffers
@@ -83,6 +88,7 @@ class ControlServices:
     receipts: Receipts
     corrections: Corrections
     reconciliation: Reconciliation
+    red_team: RedTeam
     webhooks: Webhooks
     artifacts: ArtifactServices
     publishing: PublishingServices

@@ -39,6 +39,11 @@ class DataFolder(NamedTuple):
         return self.root / "content"
 
     @property
+    def check_data(self) -> Path:
+        """Blocklists, weights and indexes that safety policies bring along, by their digests."""
+        return self.root / "check-data"
+
+    @property
     def snapshot(self) -> Path:
         return self.root / "snapshot" / "current"
 
@@ -66,6 +71,16 @@ class DataFolder(NamedTuple):
     def archive(self) -> Path:
         """Usage of days that are over, where there is no object store, and files on their way."""
         return self.root / "archive"
+
+    @property
+    def red_team(self) -> Path:
+        """Evidence of campaigns, each in a folder of its name; mode 0700."""
+        return self.root / "red-team"
+
+    @property
+    def environments(self) -> Path:
+        """Programs with packages of their own, made on first use."""
+        return self.root / "environments"
 
     @property
     def logs(self) -> Path:

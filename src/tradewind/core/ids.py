@@ -371,6 +371,51 @@ class SinkParcelId(Id):
     prefix = "prc_"
 
 
+class SafetyPolicyId(Id):
+    __slots__ = ()
+    prefix = "policy_"
+
+
+class BlocklistId(Id):
+    __slots__ = ()
+    prefix = "blocklist_"
+
+
+class BlocklistItemId(Id):
+    __slots__ = ()
+    prefix = "blockitem_"
+
+
+class CustomCategoryId(Id):
+    __slots__ = ()
+    prefix = "category_"
+
+
+class CorpusId(Id):
+    __slots__ = ()
+    prefix = "corpus_"
+
+
+class DryRunId(Id):
+    __slots__ = ()
+    prefix = "dryrun_"
+
+
+class CampaignId(Id):
+    __slots__ = ()
+    prefix = "redteam_"
+
+
+class SeedsId(Id):
+    __slots__ = ()
+    prefix = "seeds_"
+
+
+class RedTeamScheduleId(Id):
+    __slots__ = ()
+    prefix = "rtschedule_"
+
+
 def request_id(event_id: bytes) -> str:
     """Return the public `x-request-id` of a usage event; hex because it is made on the hot path."""
     return "req_" + event_id.hex()
@@ -382,3 +427,13 @@ def event_id_of_request(text: str) -> UUID:
     if found is None:
         raise MalformedId(text, "req_")
     return UUID(hex=found[1])
+
+
+class AssessmentId(Id):
+    __slots__ = ()
+    prefix = "assess_"
+
+
+class WaiverId(Id):
+    __slots__ = ()
+    prefix = "waiver_"

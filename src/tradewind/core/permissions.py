@@ -51,6 +51,16 @@ class Permission(StrEnum):
     """The platform's own money: price book, ledger, exchange rates, taxes, payout runs; only for
     members of the organization that runs the platform."""
     FINANCE_WRITE = "finance:write"
+    SAFETY_READ = "safety:read"
+    """Policies, blocklists and what checks found; never a prompt or an answer."""
+    SAFETY_WRITE = "safety:write"
+    """Changing what is looked at and what follows, and keys that may switch it off."""
+    REDTEAM_READ = "redteam:read"
+    """Campaigns against models and what came of them in numbers."""
+    REDTEAM_WRITE = "redteam:write"
+    """Attacking models on purpose: it spends, and it switches safety policies off."""
+    REDTEAM_TRANSCRIPTS = "redteam:transcripts"
+    """What was said in an attack; each look is noted with its reason."""
     ACCOUNTS_READ = "accounts:read"
     """Who belongs to the organization, and its projects."""
     ACCOUNTS_WRITE = "accounts:write"
@@ -76,6 +86,8 @@ _VIEWER = frozenset(
         Permission.REQUESTS_READ,
         Permission.DEPLOYMENTS_READ,
         Permission.LIMITS_READ,
+        Permission.SAFETY_READ,
+        Permission.REDTEAM_READ,
     }
 )
 _DEVELOPER = _VIEWER | {Permission.KEYS_READ, Permission.KEYS_WRITE, Permission.ACCOUNTS_READ}

@@ -58,6 +58,8 @@ class ChangeKind(StrEnum):
     """What holds for an organization or a project; the subject is its id."""
     ENDPOINTS = "endpoints"
     BUDGETS = "budgets"
+    POLICIES = "policies"
+    """Safety policies, or what one of them refers to."""
 
 
 _KINDS = frozenset(kind.value for kind in ChangeKind)
@@ -98,6 +100,7 @@ class FeedChanges:
     terms: frozenset[str] = frozenset()
     endpoints: bool = False
     budgets: bool = False
+    policies: bool = False
     may_have_missed: bool = False
     """True when everything must be compared: at the start, after too many rows, or when the
     database was put back to an earlier state."""
@@ -109,7 +112,7 @@ def record_change(
     """Record that something changed for the gateways, and announce it at the commit of `tx`.
 
     Call it in the transaction that makes the change. GRANT and TERMS take the ids of what changed,
-    and do nothing without any; ENDPOINTS and BUDGETS take none.
+    and do nothing without any; the other kinds take none.
     """
     by_id = kind in {ChangeKind.GRANT, ChangeKind.TERMS}
     named = list(subjects)
@@ -143,6 +146,7 @@ def read_feed(tx: sqlalchemy.Connection, former: FeedPosition | None) -> FeedCha
         terms=_subjects(new, ChangeKind.TERMS),
         endpoints=any(row.kind == ChangeKind.ENDPOINTS for row in new),
         budgets=any(row.kind == ChangeKind.BUDGETS for row in new),
+        policies=any(row.kind == ChangeKind.POLICIES for row in new),
         # A kind that a newer release writes while it takes over from this one.
         may_have_missed=former is None or any(row.kind not in _KINDS for row in new),
     )

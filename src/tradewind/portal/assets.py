@@ -40,7 +40,10 @@ _STYLESHEET_PARTS = (
     "catalog",
     "deployments",
     "publishing",
+    "redteam",
     "people",
+    "safety",
+    "trust",
 )
 
 

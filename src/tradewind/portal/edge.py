@@ -14,13 +14,18 @@ from tradewind.core.ids import request_id, uuid7_bytes
 from tradewind.features.artifacts.schemas import PART_BYTES
 from tradewind.features.payments.rules.camt import FILE_MAX_BYTES
 from tradewind.features.reconciliation.statements import MOST_BYTES
+from tradewind.portal.example_files import MOST_BYTES as EXAMPLES_MAX_BYTES
+from tradewind.portal.term_file import MOST_BYTES as TERMS_MAX_BYTES
 
 LARGEST_BODY_BYTES = 64 * 1024
 _FILES = {
     "/bank/statements": FILE_MAX_BYTES,
     "/reconciliation/statements": MOST_BYTES,
+    "/safety/categories": 2 * EXAMPLES_MAX_BYTES,
 }
 """How long a file may be that a form sends to these."""
+_TERMS = re.compile(r"/safety/(blocklists|corpora)/[a-z0-9_]{1,100}/file")
+"""What a form sends a file of text to."""
 LARGEST_PART_BYTES = PART_BYTES
 """Of a part of an upload, which goes to disk as it comes."""
 
@@ -77,8 +82,11 @@ def _most_bytes(scope: Scope) -> int:
     is_part = scope["method"] == "PUT" and _PART.fullmatch(scope["path"]) is not None
     if is_part:
         return LARGEST_PART_BYTES
+    if scope["method"] != "POST":
+        return LARGEST_BODY_BYTES
     # The form around a file is no longer than any other.
-    return LARGEST_BODY_BYTES + (_FILES.get(scope["path"], 0) if scope["method"] == "POST" else 0)
+    file = TERMS_MAX_BYTES if _TERMS.fullmatch(scope["path"]) else _FILES.get(scope["path"], 0)
+    return LARGEST_BODY_BYTES + file
 
 
 def _bounded(receive: Receive, most: int) -> Receive:

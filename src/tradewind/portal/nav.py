@@ -52,6 +52,14 @@ NAV = (
         ),
     ),
     NavGroup(
+        "Govern",
+        (
+            NavItem("Safety", "/safety", "lock", Permission.SAFETY_READ, "8"),
+            NavItem("Red team", "/red-team", "warning", Permission.REDTEAM_READ, "9"),
+            NavItem("Releases", "/releases", "check", Permission.PUBLISHING_READ, "0"),
+        ),
+    ),
+    NavGroup(
         "Buy",
         (
             NavItem("Subscriptions", "/subscriptions", "tag", Permission.BILLING_READ, "s"),

@@ -35,9 +35,12 @@ from tradewind.features.providers.service import Providers
 from tradewind.features.publishing.services import PublishingServices
 from tradewind.features.receipts.service import Receipts
 from tradewind.features.reconciliation.service import Reconciliation
+from tradewind.features.redteam.service import RedTeam
+from tradewind.features.safety.services import SafetyServices
 from tradewind.features.sales.offers import SaleOffers
 from tradewind.features.sales.payers import Payers
 from tradewind.features.sales.service import Sales
+from tradewind.features.trust.services import TrustServices
 from tradewind.features.webhooks.service import Webhooks
 from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.portal.live_tail import LiveTails
@@ -73,6 +76,8 @@ class PortalServices:
     orders: DeploymentOrders
     engine_logs: EngineLogs
     budgets: Budgets
+    safety: SafetyServices
+    trust: TrustServices
     wallets: Wallets
     bank_transfers: BankTransfers
     payouts: PayoutServices
@@ -87,6 +92,7 @@ class PortalServices:
     books: Books
     receipts: Receipts
     reconciliation: Reconciliation
+    red_team: RedTeam
     webhooks: Webhooks
     publishing: PublishingServices
     artifacts: Artifacts

@@ -26,6 +26,7 @@ from tradewind.core.money import rate_nanos
 from tradewind.features.accounts.tables import api_key
 from tradewind.features.market.tables import price
 from tradewind.features.metering.tables import request_log, usage_event
+from tradewind.readmodels.safety_calls import CallSafety, find_call_safety
 
 MOST_LISTED = 200
 MOST_SEARCH_TEXT = 100
@@ -152,6 +153,8 @@ class RequestDetail:
     """What the host took, in `provider_currency`; for whoever runs the platform."""
     provider_currency: str | None = None
     corrects: UUID | None = None
+    safety: CallSafety | None = None
+    """None where checks had nothing to say."""
 
 
 def list_requests(tx: Connection, question: RequestQuestion) -> list[LoggedRequest]:
@@ -222,6 +225,7 @@ def show_request(tx: Connection, organization_id: str, event_id: UUID) -> Reques
         provider_cost_nanos=row.provider_cost_nanos,
         provider_currency=row.provider_currency,
         corrects=row.corrects,
+        safety=find_call_safety(tx, organization_id, row.at, event_id),
     )
 
 

@@ -29,6 +29,7 @@ from tradewind.features.ledger.books import Books
 from tradewind.features.publishing.services import build_publishing
 from tradewind.features.receipts.corrections import Corrections
 from tradewind.features.reconciliation.service import Reconciliation
+from tradewind.features.trust.schemas import Release, SubjectKind
 from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.portal.app import create_portal
 from tradewind.portal.services import PortalServices
@@ -45,6 +46,7 @@ from tradewind.serve.payouts import build_payout_services
 from tradewind.serve.price_services import build_price_services
 from tradewind.serve.private_socket import private_socket
 from tradewind.serve.receipts import build_receipts
+from tradewind.serve.redteam import build_red_team
 from tradewind.serve.secret_files import (
     load_or_create_key_encryption,
     load_or_create_pepper,
@@ -52,6 +54,7 @@ from tradewind.serve.secret_files import (
 )
 from tradewind.serve.selling import build_sale_offers, selling_terms
 from tradewind.serve.services import build_services
+from tradewind.serve.trust import gate_of
 from tradewind.telemetry.logs import log_to_stderr
 
 _GRACE_S = 10
@@ -114,6 +117,7 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
         load_or_create_pepper(folder.secrets),
         load_or_create_key_encryption(folder.secrets),
         selling_terms(settings),
+        allows_self_review=settings.self_review,
     )
     search = CatalogSearch(database, currency=settings.currency)
     # Built while the first page is on its way, never before the port is open.
@@ -122,6 +126,7 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
     orders = build_deployment_orders(services, artifacts.artifacts, currency=settings.currency)
     engine_logs = EngineLogs(folder.logs)
     receipts = build_receipts(folder, services.clock)
+    red_team = build_red_team(folder, services.clock)
     card_payments = build_card_payments(settings, database, services, public_url=public_url)
     publishing = build_publishing(
         services.catalog,
@@ -130,6 +135,7 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
         services.clock,
         artifacts=artifacts.artifacts,
         allows_self_review=settings.self_review,
+        release_gate=gate_of(services.trust, SubjectKind.MODEL, Release.LISTING),
     )
     prices = build_price_services(
         services.market,
@@ -141,6 +147,7 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
         services.catalog,
         services.clock,
         PlatformSigner(load_or_create_signing_key(folder.secrets)),
+        gate_of(services.trust, SubjectKind.OFFER, Release.LISTING),
     )
     marketplace = build_marketplace(
         services.sales,
@@ -164,6 +171,8 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
             endpoints=services.endpoints,
             call_throughs=services.call_throughs,
             budgets=services.budgets,
+            safety=services.safety,
+            trust=services.trust,
             ledger=services.ledger,
             sales=services.sales,
             sale_offers=sale_offers,
@@ -178,6 +187,7 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
             prices=prices,
             receipts=receipts,
             reconciliation=Reconciliation(services.clock),
+            red_team=red_team,
             corrections=Corrections(services.clock, read_calls),
             webhooks=services.webhooks,
             artifacts=artifacts,
@@ -209,6 +219,8 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
             orders=orders,
             engine_logs=engine_logs,
             budgets=services.budgets,
+            safety=services.safety,
+            trust=services.trust,
             wallets=services.wallets,
             bank_transfers=services.bank_transfers,
             payouts=payouts,
@@ -222,6 +234,7 @@ def build_app(settings: Settings, *, public_url: str) -> FastAPI:
             books=Books(services.ledger),
             receipts=receipts,
             reconciliation=Reconciliation(services.clock),
+            red_team=red_team,
             webhooks=services.webhooks,
             publishing=publishing,
             artifacts=artifacts.artifacts,

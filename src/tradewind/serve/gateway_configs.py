@@ -48,6 +48,7 @@ def gateway_config(
         "snapshot_path": str(folder.snapshot),
         "journal_folder": str(folder.journal),
         "content_folder": str(folder.content),
+        "check_data_folder": str(folder.check_data),
         "pepper_path": str(pepper_path(folder.secrets)),
         "control_socket": None if control is None else str(control),
         "portal_url": around.portal_url,

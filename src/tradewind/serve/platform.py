@@ -135,7 +135,9 @@ class Platform:
             report=self._report,
         )
         self._reconciler.start()
-        self._start_child("worker", "tradewind.serve.worker", [], environment)
+        self._start_child(
+            "worker", "tradewind.serve.worker", ["--gateway", self.local_url], environment
+        )
         self._start_child(
             "control",
             "tradewind.serve.control",
@@ -152,6 +154,16 @@ class Platform:
     def local_host(self) -> str:
         """Where this machine reaches the public port."""
         return _LOOPBACK if self.host in _EVERYWHERE else self.host
+
+    @property
+    def local_url(self) -> str:
+        """Base address of the public port from this machine. With a certificate it is the one that
+        the certificate is for.
+        """
+        if self._settings.tls_certificate is not None:
+            return self.base_url
+        shown = f"[{self.local_host}]" if ":" in self.local_host else self.local_host
+        return f"http://{shown}:{self.port}"
 
     @property
     def certificate(self) -> Path | None:

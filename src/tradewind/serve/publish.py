@@ -28,12 +28,14 @@ from tradewind.features.publishing.manifest import (
 )
 from tradewind.features.publishing.schemas import By, Content, Desired, Difference, State
 from tradewind.features.publishing.services import PublishingServices, build_publishing
+from tradewind.features.trust.schemas import Release, SubjectKind
 from tradewind.serve.artifacts import build_artifacts
 from tradewind.serve.imports.run import read_text
 from tradewind.serve.imports.safe_yaml import parse_yaml
 from tradewind.serve.running_platform import running_database
 from tradewind.serve.secret_files import load_or_create_key_encryption, load_or_create_pepper
 from tradewind.serve.services import Services, build_services
+from tradewind.serve.trust import gate_of
 
 _BY = By("cli", "tradewind publish")
 
@@ -92,6 +94,7 @@ def publish(settings: Settings, file: Path, how: How) -> list[Published]:
             services.endpoints,
             services.clock,
             artifacts=build_artifacts(settings, folder, keys).artifacts,
+            release_gate=gate_of(services.trust, SubjectKind.MODEL, Release.LISTING),
         )
         return carry_out(database, services, publishing, desired, how)
 

@@ -1,10 +1,18 @@
 """Builds what writes this host's snapshot."""
 
+from collections.abc import Callable, Iterable
+
 import msgspec
 from sqlalchemy import Connection
 
 from tradewind.core.data_folder import DataFolder
 from tradewind.db.database import Database
+from tradewind.readmodels.safety import (
+    compile_policies,
+    with_endpoint_policies,
+    with_policies,
+)
+from tradewind.readmodels.safety_connections import with_connections
 from tradewind.readmodels.snapshot import compile_endpoints
 from tradewind.readmodels.terms import compile_budgets, compile_terms, with_key_budgets
 from tradewind.serve.services import Services
@@ -12,24 +20,41 @@ from tradewind.snapshot.contents import ELSEWHERE, Endpoint, Target
 from tradewind.worker.publish import Publisher
 
 
+def build_publisher(database: Database, folder: DataFolder, services: Services) -> Publisher:
+    """Return the publisher of the host that runs the platform, and its engines."""
+    return _publisher(database, folder, services, lambda endpoint: endpoint)
+
+
 def publisher_without_engines(
     database: Database, folder: DataFolder, services: Services
 ) -> Publisher:
     """Return the publisher of a host that only runs gateways."""
+    return _publisher(database, folder, services, without_sockets)
 
-    def endpoints(tx: Connection) -> tuple[Endpoint, ...]:
-        return tuple(
-            map(without_sockets, compile_endpoints(tx, services.providers.open_connections))
-        )
+
+def _publisher(
+    database: Database,
+    folder: DataFolder,
+    services: Services,
+    seen: Callable[[Endpoint], Endpoint],
+) -> Publisher:
+    """Return what publishes all that gateways know, with endpoints as they are `seen` from here."""
+
+    def endpoints(tx: Connection) -> Iterable[Endpoint]:
+        compiled = compile_endpoints(tx, services.providers.open_connections)
+        return map(seen, with_endpoint_policies(tx, compiled))
 
     return Publisher(
         database,
         folder.snapshot,
         services.clock,
         grants=lambda tx, ids: with_key_budgets(tx, services.accounts.grants(tx, ids)),
-        terms=compile_terms,
+        terms=lambda tx, ids: with_policies(tx, ids, compile_terms(tx, ids)),
         budgets=compile_budgets,
         endpoints=endpoints,
+        policies=lambda tx: with_connections(
+            compile_policies(tx), lambda: services.providers.open_connections(tx)
+        ),
     )
 
 

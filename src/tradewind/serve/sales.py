@@ -31,10 +31,12 @@ from tradewind.features.sales.offers import SaleOffers
 from tradewind.features.sales.payers import Payers
 from tradewind.features.sales.schemas import By, Confirmation, Licensing, NewOffer, OfferKind
 from tradewind.features.sales.service import Sales
+from tradewind.features.trust.schemas import Release, SubjectKind
 from tradewind.readmodels.first_organization import first_organization
 from tradewind.serve.operating import AT_THE_COMMAND, Operator
 from tradewind.serve.resting_platform import any_database
 from tradewind.serve.selling import build_sale_offers, selling_terms
+from tradewind.serve.trust import build_trust, gate_of
 
 Told = dict[str, Any]
 _BY = By("command", AT_THE_COMMAND)
@@ -73,7 +75,12 @@ def desk(settings: Settings, organization_id: str | None) -> Generator[Desk]:
             tx,
             Operator(owner),
             Sales(clock, policy=selling.policy, platform_fee_ppm=selling.fee_ppm),
-            build_sale_offers(Catalog(clock), clock, _SignsNothing()),
+            build_sale_offers(
+                Catalog(clock),
+                clock,
+                _SignsNothing(),
+                gate_of(build_trust(clock), SubjectKind.OFFER, Release.LISTING),
+            ),
             Payers(clock),
         )
 

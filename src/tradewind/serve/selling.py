@@ -16,7 +16,7 @@ from tradewind.features.marketplace.metering import used
 from tradewind.features.publishing.publishers import Publishers
 from tradewind.features.sales.charged import Charged
 from tradewind.features.sales.dunning import Dunning
-from tradewind.features.sales.offers import SaleOffers
+from tradewind.features.sales.offers import ReleaseGate, SaleOffers
 from tradewind.features.sales.private_offers import Signs
 from tradewind.features.sales.rules.fees import PLATFORM_FEE_PPM
 from tradewind.features.sales.rules.life import Policy
@@ -105,5 +105,8 @@ def _reported(tx: Connection, term: SoldTerm, until: datetime) -> tuple[Used, ..
     return tuple(used(tx, term.subscription_id, term.since, min(term.until, until)))
 
 
-def build_sale_offers(catalog: Catalog, clock: Clock, signer: Signs) -> SaleOffers:
-    return SaleOffers(Publishers(catalog, clock), find_model, signer, clock)
+def build_sale_offers(
+    catalog: Catalog, clock: Clock, signer: Signs, release_gate: ReleaseGate | None = None
+) -> SaleOffers:
+    publishers = Publishers(catalog, clock)
+    return SaleOffers(publishers, find_model, signer, clock, release_gate=release_gate)

@@ -27,9 +27,12 @@ from tradewind.features.payments.bank_transfers import BankTransfers
 from tradewind.features.payments.open_invoices import OpenInvoices
 from tradewind.features.payments.service import Wallets
 from tradewind.features.providers.service import Providers
+from tradewind.features.safety.services import SafetyServices
 from tradewind.features.sales.dunning import Dunning
 from tradewind.features.sales.payers import Payers
 from tradewind.features.sales.service import Sales
+from tradewind.features.trust.schemas import Release, SubjectKind
+from tradewind.features.trust.services import TrustServices
 from tradewind.features.webhooks.courier import Courier
 from tradewind.features.webhooks.service import Webhooks
 from tradewind.readmodels.calendar_links import is_member
@@ -42,7 +45,9 @@ from tradewind.readmodels.spend import (
 )
 from tradewind.readmodels.wallets import BilledOrganizations
 from tradewind.serve.billing import build_billing
+from tradewind.serve.safety import build_safety
 from tradewind.serve.selling import SellingTerms, build_dunning
+from tradewind.serve.trust import build_trust, gate_of
 
 
 class Services(NamedTuple):
@@ -62,6 +67,8 @@ class Services(NamedTuple):
     endpoints: Endpoints
     call_throughs: CallThroughs
     budgets: Budgets
+    safety: SafetyServices
+    trust: TrustServices
     budget_upkeep: Upkeep
     sales: Sales
     payers: Payers
@@ -76,7 +83,11 @@ class Services(NamedTuple):
 
 
 def build_services(
-    pepper: bytes, keys: KeyEncryption, selling: SellingTerms | None = None
+    pepper: bytes,
+    keys: KeyEncryption,
+    selling: SellingTerms | None = None,
+    *,
+    allows_self_review: bool = False,
 ) -> Services:
     """`pepper` is what API keys are hashed under, `keys` wrap the keys that seal credentials."""
     selling = SellingTerms() if selling is None else selling
@@ -92,6 +103,7 @@ def build_services(
     billing = build_billing(clock, ledger, fee_ppm=selling.fee_ppm)
     bills = BilledOrganizations(billing)
     sales = Sales(clock, policy=selling.policy, platform_fee_ppm=selling.fee_ppm)
+    trust = build_trust(clock, allows_self_review=allows_self_review)
     wallets = Wallets(clock, ledger, WalletBudgets(clock, read_spend), bills)
     return Services(
         clock=clock,
@@ -99,7 +111,7 @@ def build_services(
         people=People(pepper, clock, accounts),
         catalog=catalog,
         syncs=Syncs(clock),
-        lives=Lives(clock, organizations_using),
+        lives=Lives(clock, organizations_using, gate_of(trust, SubjectKind.MODEL, Release.GA)),
         calendar_links=CalendarLinks(clock, is_member),
         licences=licences,
         saved_views=SavedViews(clock),
@@ -110,6 +122,8 @@ def build_services(
         endpoints=endpoints,
         call_throughs=CallThroughs(catalog, licences, market, providers, endpoints),
         budgets=Budgets(accounts, clock, read_spends),
+        safety=build_safety(clock),
+        trust=trust,
         budget_upkeep=Upkeep(clock, read_spend, find_writer_end, read_writer_spend),
         sales=sales,
         payers=Payers(clock),

@@ -33,8 +33,6 @@ from tradewind.features.webhooks.service import WEBHOOKS_CHANNEL
 from tradewind.plugins.sinks.registry import sinks
 from tradewind.readmodels.catalog_search.keeping import Keeper
 from tradewind.readmodels.first_organization import find_first_organization
-from tradewind.readmodels.snapshot import compile_endpoints
-from tradewind.readmodels.terms import compile_budgets, compile_terms, with_key_budgets
 from tradewind.serve.archiving import archive_in_a_process, build_archiver, check_archive
 from tradewind.serve.artifacts import build_artifacts
 from tradewind.serve.card_payments import build_card_payments
@@ -44,8 +42,10 @@ from tradewind.serve.marketplace import build_marketplace
 from tradewind.serve.node_entry import node_of
 from tradewind.serve.payouts import build_payout_services, build_processor_payouts
 from tradewind.serve.price_services import build_price_services
+from tradewind.serve.publishing import build_publisher
 from tradewind.serve.receipts import build_receipts
 from tradewind.serve.reconciliation import open_reconciler
+from tradewind.serve.redteam import build_red_teamer
 from tradewind.serve.search_filling import fill_in_a_process
 from tradewind.serve.secret_files import (
     load_or_create_key_encryption,
@@ -53,7 +53,7 @@ from tradewind.serve.secret_files import (
     load_or_create_signing_key,
 )
 from tradewind.serve.selling import selling_terms
-from tradewind.serve.services import build_services
+from tradewind.serve.services import Services, build_services
 from tradewind.serve.validation import build_validator
 from tradewind.telemetry.families import WORKER_TEXT
 from tradewind.telemetry.logs import log_to_stderr
@@ -75,10 +75,10 @@ from tradewind.worker.outbox import relay_messages
 from tradewind.worker.payouts import look_after_payouts
 from tradewind.worker.prices import PriceUpkeep
 from tradewind.worker.provider_tokens import keep_tokens
-from tradewind.worker.publish import Publisher
 from tradewind.worker.receipts import keep_receipts
 from tradewind.worker.report import WorkerReport
 from tradewind.worker.request_lines import RequestLines
+from tradewind.worker.safety import prepare_safety_data, run_dry_runs
 from tradewind.worker.sales import advance_subscriptions
 from tradewind.worker.spans import open_spans
 from tradewind.worker.validate import look_for_proofs
@@ -93,6 +93,7 @@ def main() -> None:
     """Run the loops until SIGTERM. A loop that dies takes the process along, to be started anew."""
     parser = argparse.ArgumentParser(prog="tradewind-worker")
     parser.add_argument("--parent", type=int, help="end with the process of this id")
+    parser.add_argument("--gateway", help="base address of the public port from this machine")
     arguments = parser.parse_args()
     log_to_stderr()
     if arguments.parent is not None:
@@ -104,10 +105,10 @@ def main() -> None:
     # thousand would be a third of what shipping costs.
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
-    run_worker(Settings(), stop)
+    run_worker(Settings(), stop, gateway=arguments.gateway)
 
 
-def run_worker(settings: Settings, stop: threading.Event) -> None:
+def run_worker(settings: Settings, stop: threading.Event, *, gateway: str | None = None) -> None:
     """Run until `stop` is set. Raises what a loop died of."""
     assert settings.database_url is not None, "whoever starts the worker hands it the database"
     check_archive(settings)
@@ -120,15 +121,7 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
     artifacts = build_artifacts(settings, folder, load_or_create_key_encryption(folder.secrets))
     arrivals = artifacts.arrivals
     node = node_of(settings, folder, pepper)
-    publisher = Publisher(
-        database,
-        folder.snapshot,
-        services.clock,
-        grants=lambda tx, ids: with_key_budgets(tx, services.accounts.grants(tx, ids)),
-        terms=compile_terms,
-        budgets=compile_budgets,
-        endpoints=lambda tx: compile_endpoints(tx, services.providers.open_connections),
-    )
+    publisher = build_publisher(database, folder, services)
     listener = Listener(database, [SNAPSHOT_CHANNEL])
     messages = Listener(database, [OUTBOX_CHANNEL])
     to_deliver = Listener(database, [WEBHOOKS_CHANNEL])
@@ -296,11 +289,17 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
             "validate",
             lambda: validator.run(stop, every=timedelta(hours=settings.validation_hours)),
         ),
+        *_attack_models(settings, database, services, (loop, stop), gateway),
         loop("proofs", lambda: look_for_proofs(database, publishers, poster, records, stop)),
         loop("receipts", lambda: keep_receipts(database, receipts, stop)),
         loop("reconciliation", lambda: reconciler.run(stop)),
         loop("marketplace", lambda: marketplace.run(stop)),
         *_archive(settings, database, environment, loop, stop),
+        loop(
+            "safety-data",
+            lambda: prepare_safety_data(database, services.safety.preparing, stop),
+        ),
+        loop("dry-runs", lambda: run_dry_runs(database, services.safety.dry_run_work, stop)),
         loop("outbox", lambda: relay_messages(database, handlers, messages.wait, stop)),
         loop("webhooks", lambda: deliveries.run(to_deliver.wait, stop)),
     ]
@@ -334,6 +333,23 @@ def _archive(
             lambda: keep_archive(archiver, lambda: archive_in_a_process(environment, stop), stop),
         )
     ]
+
+
+def _attack_models(
+    settings: Settings,
+    database: Database,
+    services: Services,
+    how: tuple[Callable[[str, Callable[[], None]], threading.Thread], threading.Event],
+    gateway: str | None,
+) -> list[threading.Thread]:
+    if gateway is None:
+        return []
+    loop, stop = how
+    folder = DataFolder(settings.data.resolve())
+    attacker = build_red_teamer(
+        settings, folder, database, services.accounts, services.clock, gateway=gateway
+    )
+    return [loop("red-team", lambda: attacker.run(stop))]
 
 
 def _stay_on_roll(

@@ -10,6 +10,7 @@ from tradewind.core.ids import uuid7_bytes
 from tradewind.db.database import Database
 from tradewind.features.metering import repository
 from tradewind.features.metering.rules import event_row, log_row, log_row_of_refusal
+from tradewind.features.metering.safety_rows import count_calls, examined_call
 from tradewind.testing.usage_records import end_of, opened_call
 from tradewind.usage.event import Attempt, Refused, Trail, UsageEvent
 
@@ -50,7 +51,17 @@ def log_calls(database: Database, *records: UsageEvent | Refused) -> None:
         for table in repository.PARTITIONED:
             repository.create_default_partition(connection, table)
         events = [record for record in records if isinstance(record, UsageEvent)]
-        repository.store_events(connection, [event_row(event) for event in events])
+        rows = [event_row(event) for event in events]
+        repository.store_events(connection, rows)
+        calls = [
+            examined_call(event, row.event_id, row.at)
+            for event, row in zip(events, rows, strict=True)
+        ]
+        examined = [call for call in calls if call is not None]
+        new = repository.store_safety(
+            connection, [call.row for call in examined if call.row is not None]
+        )
+        repository.add_to_hours(connection, count_calls(examined, new))
         repository.store_log(
             connection,
             [

@@ -77,6 +77,9 @@ from tradewind.features.publishing.services import build_publishing
 from tradewind.features.receipts.service import Receipts
 from tradewind.features.receipts.signing import ReceiptSigner
 from tradewind.features.reconciliation.service import Reconciliation
+from tradewind.features.redteam.service import RedTeam
+from tradewind.features.safety.ports import PastReaders, PlatformReaders
+from tradewind.features.safety.services import build_safety_services
 from tradewind.features.sales.offers import SaleOffers
 from tradewind.features.sales.payers import Payers
 from tradewind.features.sales.service import Sales
@@ -85,6 +88,7 @@ from tradewind.features.webhooks.schemas import DestinationRow, NewDestination, 
 from tradewind.features.webhooks.service import Webhooks
 from tradewind.plugins.engines.engine_logs import EngineLogs
 from tradewind.plugins.payments.base import Processor
+from tradewind.plugins.redteam.registry import red_team_tools
 from tradewind.plugins.sinks.registry import sinks
 from tradewind.portal.app import create_portal
 from tradewind.portal.live_tail import LiveTails
@@ -103,8 +107,21 @@ from tradewind.readmodels.past_usage import past_use
 from tradewind.readmodels.prices import find_model, model_ids, publishers_of
 from tradewind.readmodels.provider_costs import provider_costs
 from tradewind.readmodels.receipt_facts import read_calls
+from tradewind.readmodels.redteam import find_target
+from tradewind.readmodels.safety_past import (
+    count_calls,
+    flagged_calls,
+    kept_calls,
+    read_history,
+)
+from tradewind.readmodels.safety_subjects import (
+    find_subject,
+    missing_connections,
+    missing_endpoints,
+)
 from tradewind.readmodels.spend import read_spend, read_spends
 from tradewind.readmodels.wallets import BilledOrganizations
+from tradewind.serve.trust import build_trust
 from tradewind.testing.logged_calls import log_calls
 from tradewind.usage.event import Refused, UsageEvent
 
@@ -256,6 +273,7 @@ class PortalWorld:
         self.publishing = build_publishing(
             self.catalog, self.providers, self.endpoints, clock, artifacts=artifacts
         )
+        self.trust = build_trust(clock)
         self.sales = Sales(clock)
         self.sale_offers = SaleOffers(
             Publishers(self.catalog, clock), find_model, PlatformSigner(bytes(32)), clock
@@ -272,6 +290,8 @@ class PortalWorld:
                 self.processor,
                 back_url=lambda: f"{self.public_url}/wallet",
             )
+        readers = PlatformReaders(find_subject, missing_endpoints, missing_connections)
+        past = PastReaders(read_history, count_calls, flagged_calls, kept_calls)
         self.services = PortalServices(
             database=self.database,
             accounts=self.accounts,
@@ -282,6 +302,8 @@ class PortalWorld:
             orders=self.orders,
             engine_logs=EngineLogs(self.logs),
             budgets=self.budgets,
+            safety=build_safety_services(clock, readers, past),
+            trust=self.trust,
             wallets=self.wallets,
             bank_transfers=BankTransfers(clock, self.wallets, bills),
             payouts=self.payouts,
@@ -294,6 +316,7 @@ class PortalWorld:
             books=Books(Ledger(clock)),
             receipts=Receipts(clock, ReceiptSigner(bytes(32)), read_calls),
             reconciliation=Reconciliation(clock),
+            red_team=RedTeam(clock, red_team_tools(), find_target, self.logs.parent / "red-team"),
             webhooks=self.webhooks,
             sinks=Sinks(vault, sinks(), clock),
             publishing=self.publishing,

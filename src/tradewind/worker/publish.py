@@ -24,8 +24,9 @@ from tradewind.db.database import Database
 from tradewind.snapshot.base_writer import BaseContents
 from tradewind.snapshot.changes import Change
 from tradewind.snapshot.contents import Budget, Endpoint, Grant, Terms
-from tradewind.snapshot.difference import budget_changes, endpoint_changes
+from tradewind.snapshot.difference import budget_changes, endpoint_changes, policy_changes
 from tradewind.snapshot.roll_call import RollCall
+from tradewind.snapshot.safety import Policy
 from tradewind.snapshot.store import SnapshotStore
 
 _log = logging.getLogger(__name__)
@@ -48,6 +49,10 @@ def _no_terms(_tx: Connection, _ids: Collection[str] | None) -> Iterable[Terms]:
     return ()
 
 
+def _no_policies(_tx: Connection) -> Iterable[Policy]:
+    return ()
+
+
 def _no_budgets(_tx: Connection) -> Iterable[Budget]:
     return ()
 
@@ -62,6 +67,8 @@ class _Suspects:
     terms: Collection[str] = ()
     endpoints: bool = False
     budgets: bool = False
+    policies: bool = False
+    is_comparison: bool = False
 
 
 class Publisher:
@@ -77,10 +84,12 @@ class Publisher:
         endpoints: Callable[[Connection], Iterable[Endpoint]],
         terms: _TermsSource = _no_terms,
         budgets: Callable[[Connection], Iterable[Budget]] = _no_budgets,
+        policies: Callable[[Connection], Iterable[Policy]] = _no_policies,
         store: SnapshotStore | None = None,
     ) -> None:
         """`grants` and `terms` compile those of some ids, or all of them for None: as a stream,
-        for they may be millions. `endpoints`, in catalog order, and `budgets` always come whole.
+        for they may be millions. `endpoints`, in catalog order, `budgets` and `policies` always
+        come whole.
         """
         self._database = database
         self._clock = clock
@@ -88,8 +97,10 @@ class Publisher:
         self._endpoints = endpoints
         self._terms = terms
         self._budgets = budgets
+        self._policies = policies
         self._store = store or SnapshotStore(path)
         self._is_open = False
+        self._unbound: frozenset[str] = frozenset()
         self._position: FeedPosition | None = None
         self._read_at = clock.monotonic()
         self._comparison: Generator[_Suspects] | None = None
@@ -168,6 +179,7 @@ class Publisher:
                     terms=self._terms(tx, None),
                     budgets=self._budgets(tx),
                     endpoints=self._endpoints(tx),
+                    policies=self._policies(tx),
                 )
             )
         self._position = position
@@ -181,7 +193,8 @@ class Publisher:
         with self._database.transaction() as tx:
             feed = read_feed(tx, self._position)
             self._publish_changed(
-                tx, _Suspects(0, feed.grants, feed.terms, feed.endpoints, feed.budgets)
+                tx,
+                _Suspects(0, feed.grants, feed.terms, feed.endpoints, feed.budgets, feed.policies),
             )
         # Only now: what could not be published is read again.
         self._position = feed.position
@@ -236,10 +249,10 @@ class Publisher:
                 yield _Suspects(len(gone), grants=gone)
             for part in _batches(self._terms(tx, None), _COMPARED_AT_ONCE):
                 ids = [each.id for each in part if not terms.is_known(each.id, each)]
-                yield _Suspects(len(part), terms=ids)
+                yield _Suspects(len(part), terms=ids, policies=bool(ids))
             for gone in _batches(terms.not_called(), _COMPARED_AT_ONCE):
                 yield _Suspects(len(gone), terms=gone)
-        yield _Suspects(endpoints=True, budgets=True)
+        yield _Suspects(endpoints=True, budgets=True, policies=True, is_comparison=True)
 
     def _publish_changed(self, tx: Connection, suspects: _Suspects) -> None:
         """Compile what may have changed, and append what has. Idempotent."""
@@ -256,9 +269,12 @@ class Publisher:
                     }
                 )
             )
+        # A call under a policy that gateways do not know is refused. So policies are read after all
+        # that names them, which may have changed just now, and are told of before it.
+        naming: list[Change] = []
         for ids in _batches(suspects.terms, _COMPILED_AT_ONCE):
             held = {terms.id: terms for terms in self._terms(tx, ids)}
-            self._append(
+            naming.append(
                 Change(
                     terms={
                         each: held.get(each) for each in ids if held.get(each) != view.terms(each)
@@ -267,9 +283,29 @@ class Publisher:
             )
         if suspects.endpoints:
             wanted = tuple(self._endpoints(tx))
-            self._append(endpoint_changes(tuple(view.every_endpoint()), wanted))
+            naming.append(endpoint_changes(tuple(view.every_endpoint()), wanted))
+        if suspects.policies:
+            self._append(Change(policies=self._policies_changed(tx, suspects)))
+        for change in naming:
+            self._append(change)
         if suspects.budgets:
             self._append(Change(budgets=budget_changes(view.every_budget(), self._budgets(tx))))
+
+    def _policies_changed(self, tx: Connection, suspects: _Suspects) -> dict[str, Policy | None]:
+        """Return what is different of the policies. What nothing is bound to any more goes when two
+        comparisons, minutes apart, have found it so: by then nothing published names it.
+        """
+        assert self._store.view is not None
+        changed = policy_changes(self._store.view.every_policy(), self._policies(tx))
+        found: dict[str, Policy | None] = {
+            key: policy for key, policy in changed.items() if policy is not None
+        }
+        if not suspects.is_comparison:
+            return found
+        unbound = changed.keys() - found.keys()
+        leaving = self._unbound & unbound
+        self._unbound = frozenset(unbound - leaving)
+        return {**found, **dict.fromkeys(leaving)}
 
     def _append(self, change: Change) -> None:
         if change.is_empty:
@@ -277,12 +313,13 @@ class Publisher:
         self._store.append(change, self._now_ms())
         assert self._store.view is not None
         _log.info(
-            "snapshot %d: %d keys, %d models, %d terms, %d budgets changed",
+            "snapshot %d: %d keys, %d models, %d terms, %d budgets, %d policies changed",
             self._store.view.version,
             len(change.grants),
             len(change.endpoints),
             len(change.terms),
             len(change.budgets),
+            len(change.policies),
         )
 
     def _now_ms(self) -> int:

@@ -491,5 +491,34 @@ def hang_up():
     return {"pieces": pieces, "request_id": stream.response.headers["x-request-id"]}
 
 
+@chapter
+def moderations():
+    """By the platform's own checks: no model is called."""
+    threat = "I will kill all of them and burn their bodies."
+    benign = "The harbour opens at nine, and the master collects the dues at noon."
+    several = client.moderations.create(input=[threat, benign])
+    parts = client.moderations.create(
+        model="omni-moderation-latest",
+        input=[
+            {"type": "text", "text": threat},
+            {
+                "type": "image_url",
+                "image_url": {"url": f"data:image/png;base64,{PIXEL}"},
+            },
+        ],
+    )
+    threatened, cooked = several.results
+    return {
+        "model": several.model,
+        "flagged": [threatened.flagged, cooked.flagged],
+        "violence": [threatened.categories.violence, threatened.category_scores.violence],
+        "harassment": threatened.categories.harassment,
+        "looked_at": threatened.category_applied_input_types.violence,
+        "not_looked_at": threatened.category_applied_input_types.illicit,
+        "categories": len(threatened.to_dict()["categories"]),
+        "parts": [result.flagged for result in parts.results],
+    }
+
+
 if __name__ == "__main__":
     tell()

@@ -56,6 +56,19 @@ def test_the_models_are_listed(story: Story) -> None:
     assert story["models"]["owned_by"] == "huggingfacetb"
 
 
+def test_texts_are_moderated_without_a_model(story: Story) -> None:
+    saw = story["moderations"]
+    assert saw["model"] == "tradewind-safety"
+    assert saw["flagged"] == [True, False]
+    is_violent, score = saw["violence"]
+    assert is_violent
+    assert 0.5 < score <= 1
+    assert saw["harassment"] is False
+    assert (saw["looked_at"], saw["not_looked_at"]) == (["text"], [])
+    assert saw["categories"] == 13
+    assert saw["parts"] == [True]
+
+
 def test_a_whole_answer(story: Story) -> None:
     saw = story["chat"]
     assert saw["model"] == CHAT_MODEL

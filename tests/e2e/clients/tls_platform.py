@@ -18,6 +18,7 @@ import pytest
 from tests.e2e.clients.key_desk import KeyDesk
 from tests.e2e.clients.local_authority import certify
 from tests.e2e.conftest import CHAT_MODEL, EMBEDDINGS_MODEL
+from tests.e2e.management_keys import make_key
 from tests.e2e.running_platform import RunningPlatform
 
 STORIES = Path(__file__).parent
@@ -63,6 +64,7 @@ class TlsPlatform:
                 f"{story} in a hurry", requests_per_minute=REQUESTS_A_MINUTE
             ),
             "TRADEWIND_LIMITED_KEY_REQUESTS": str(REQUESTS_A_MINUTE),
+            "TRADEWIND_MANAGEMENT_KEY": make_key(self._running),
             "TRADEWIND_MODEL": CHAT_MODEL,
             "TRADEWIND_EMBEDDINGS_MODEL": EMBEDDINGS_MODEL,
             "SSL_CERT_FILE": self._authority,

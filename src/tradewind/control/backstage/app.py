@@ -5,7 +5,7 @@ import logging
 import msgspec
 from fastapi import FastAPI, Request, Response
 
-from tradewind.control.backstage import files, leases, responses
+from tradewind.control.backstage import files, leases, responses, safety
 from tradewind.control.backstage.services import BackstageServices
 from tradewind.core.errors import Unavailable
 
@@ -23,6 +23,7 @@ def create_backstage(services: BackstageServices) -> FastAPI:
     app.include_router(responses.router)
     app.include_router(files.router)
     app.include_router(leases.router)
+    app.include_router(safety.router)
     return app
 
 

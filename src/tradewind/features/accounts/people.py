@@ -87,6 +87,8 @@ class People:
             raise TooManyInAccounts(f"there are {ORGANIZATIONS_MAX} organizations")
         now = self._clock.now()
         organization_id = people.add_organization(tx, name, now)
+        # The platform's default safety policy holds for it.
+        record_change(tx, ChangeKind.TERMS, [organization_id])
         people.add_project(tx, organization_id, _FIRST_PROJECT, now)
         made = self._invite(tx, organization_id, email, Role.ADMIN, by)
         return MadeOrganization(self._organization(tx, organization_id), made)

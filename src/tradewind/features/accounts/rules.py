@@ -19,6 +19,7 @@ PASSWORD_MAX = 1024
 MODELS_MAX = 1_000
 MODEL_NAME_MAX = 200
 LIMIT_MAX = 2**31 - 1  # what the column holds
+RED_TEAM_LIFETIME_MAX = timedelta(days=30)
 KEY_LIFETIME_MAX = timedelta(days=3660)
 
 SESSION_IDLE = timedelta(hours=1)
@@ -194,6 +195,20 @@ def key_state(
     if expires_at is not None and expires_at <= now:
         return KeyState.EXPIRED
     return KeyState.LIVE
+
+
+def check_red_team_expiry(expires_at: datetime | None, now: datetime) -> None:
+    """Raises InvalidInput unless there is one within 30 days: a key that may switch safety policies
+    off must not be forgotten.
+    """
+    if (
+        expires_at is None
+        or expires_at.tzinfo is None
+        or not (now < expires_at <= now + RED_TEAM_LIFETIME_MAX)
+    ):
+        raise InvalidInput(
+            "a red-team key expires within 30 days", hint="give it an expiry with a time zone"
+        )
 
 
 def check_expiry(expires_at: datetime | None, now: datetime) -> None:

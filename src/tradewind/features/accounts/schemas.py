@@ -6,8 +6,9 @@ from enum import StrEnum
 from typing import Protocol
 
 from tradewind.core.api_keys import masked
+from tradewind.core.errors import Forbidden
 from tradewind.core.ids import InvitationId, OrganizationId, ProjectId, UserId
-from tradewind.core.permissions import PLATFORM_ONLY, Permission, Role, permissions_of
+from tradewind.core.permissions import PLATFORM_ONLY, Permission, Role, permissions_of, require
 from tradewind.snapshot.contents import Limits
 
 
@@ -26,6 +27,21 @@ class Actor(Protocol):
 def is_platform_administrator(actor: Actor) -> bool:
     """Say whether `actor` decides for the whole platform: what belongs to no organization."""
     return actor.may(Permission.PLATFORM_WRITE)
+
+
+def may_review(actor: Actor) -> bool:
+    """Say whether the actor decides what comes into the catalog, which is everybody's."""
+    return actor.may(Permission.REVIEWS_READ) and is_platform_administrator(actor)
+
+
+def require_reviewer(actor: Actor, permission: Permission) -> None:
+    """Raises Forbidden."""
+    require(actor, permission)
+    if not is_platform_administrator(actor):
+        raise Forbidden(
+            "the catalog is everybody's, so an administrator of the platform decides about it",
+            hint="ask one",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +84,12 @@ class KeyPurpose(StrEnum):
     """Made by the platform for its own first call; lives ten minutes."""
     MANAGEMENT = "management"
     """Made by an administrator for a program that runs the platform. It calls no models."""
+    RED_TEAM = "red_team"
+    """Made by an administrator for an exercise that attacks models: it may switch safety policies
+    off call by call, what it does is no abuse, and it always expires."""
 
 
-PURPOSES_OF_PEOPLE = (KeyPurpose.CLIENT, KeyPurpose.MANAGEMENT)
+PURPOSES_OF_PEOPLE = (KeyPurpose.CLIENT, KeyPurpose.MANAGEMENT, KeyPurpose.RED_TEAM)
 """Keys that somebody made and has to see to; the others come and go by themselves."""
 
 
@@ -94,6 +113,7 @@ KEY_PERMISSIONS: dict[KeyPurpose, frozenset[Permission]] = {
     KeyPurpose.PLAYGROUND: frozenset({Permission.MODELS_READ}),
     KeyPurpose.START_UP: frozenset({Permission.MODELS_READ}),
     KeyPurpose.MANAGEMENT: frozenset(Permission),
+    KeyPurpose.RED_TEAM: frozenset({Permission.MODELS_READ}),
 }
 
 

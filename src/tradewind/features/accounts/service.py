@@ -73,6 +73,8 @@ class Accounts:
         project_id = people.add_project(tx, organization_id, "Default", now)
         user_id = people.add_user(tx, email="admin@localhost", name="Administrator", now=now)
         people.add_membership(tx, user_id, organization_id, Role.ADMIN)
+        # The platform's default safety policy holds for it.
+        record_change(tx, ChangeKind.TERMS, [organization_id])
         key = self._add_key(
             tx,
             organization_id,
@@ -305,12 +307,16 @@ class Accounts:
     ) -> CreatedKey:
         """Make a key in the viewer's project. Its text is in the answer and nowhere else.
 
-        A management key may all that an administrator may, so it takes one to make it. Raises
+        A management key may all that an administrator may, so it takes one to make it; as does a
+        red-team key, which may switch safety policies off and expires within 30 days. Raises
         InvalidInput for a bad name, expiry, limit or model name, TooManyKeys (409) at 1,000.
         """
         rules.require(viewer, Permission.KEYS_WRITE)
         if KeyPurpose(purpose) is KeyPurpose.MANAGEMENT:
             rules.require(viewer, Permission.ACCOUNTS_WRITE)
+        if KeyPurpose(purpose) is KeyPurpose.RED_TEAM:
+            rules.require(viewer, Permission.SAFETY_WRITE)
+            rules.check_red_team_expiry(expires_at, self._clock.now())
         name = rules.clean_name(name, what="key")
         rules.check_expiry(expires_at, self._clock.now())
         rules.check_limits(limits)
@@ -393,6 +399,42 @@ class Accounts:
             purpose=KeyPurpose.START_UP,
         )
 
+    def mint_red_team_key(
+        self,
+        tx: Connection,
+        organization_id: OrganizationId,
+        project_id: ProjectId,
+        *,
+        name: str,
+        created_by: UserId | None,
+        expires_at: datetime,
+        models: Iterable[str] | None = None,
+        limits: Limits = _NO_LIMITS,
+    ) -> CreatedKey:
+        """Make the key of an exercise that the platform itself runs. Whoever calls this has asked
+        for the permission, and revokes it by `end_red_team_key` when the exercise is over.
+        """
+        rules.check_red_team_expiry(expires_at, self._clock.now())
+        rules.check_limits(limits)
+        return self._add_key(
+            tx,
+            organization_id,
+            project_id,
+            name=rules.clean_name(name, what="key"),
+            created_by=created_by,
+            expires_at=expires_at,
+            limits=limits,
+            models=rules.clean_models(models),
+            purpose=KeyPurpose.RED_TEAM,
+        )
+
+    def end_red_team_key(
+        self, tx: Connection, organization_id: OrganizationId, key_id: str
+    ) -> None:
+        """Revoke the key of an exercise. Idempotent."""
+        if keys.revoke_key(tx, organization_id, key_id, self._clock.now()):
+            record_change(tx, ChangeKind.GRANT, [key_id])
+
     def grants(self, tx: Connection, key_ids: Collection[str] | None = None) -> Iterator[Grant]:
         """Yield what each live key may do, or each of these, for the compiler of the snapshot.
 
@@ -407,6 +449,7 @@ class Accounts:
                 expires_at_ms=_unix_ms(row.expires_at),
                 models=_models(row),
                 limits=_limits(row),
+                is_red_team=row.purpose == KeyPurpose.RED_TEAM.value,
             )
 
     def authenticate_key(self, tx: Connection, authorization: str | None) -> KeyHolder:

@@ -90,8 +90,9 @@ api_key = Table(
     ),
     CheckConstraint("octet_length(digest) = 32", name="digest"),
     CheckConstraint(
-        "purpose IN ('client', 'playground', 'start_up', 'management')", name="purpose"
+        "purpose IN ('client', 'playground', 'start_up', 'management', 'red_team')", name="purpose"
     ),
+    CheckConstraint("purpose <> 'red_team' OR expires_at IS NOT NULL", name="red_team"),
     CheckConstraint(
         "requests_per_minute > 0 AND tokens_per_minute > 0 AND concurrent_requests > 0",
         name="limits",

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from tradewind.core.money import rate_nanos
 from tradewind.features.metering.errors import UnusableRecord
+from tradewind.features.metering.safety_rows import ExaminedCall, examined_call
 from tradewind.features.metering.schemas import CorrectingEvent
 from tradewind.usage.event import (
     Opened,
@@ -130,6 +131,8 @@ class SortedItems(NamedTuple):
     quarantined: list[Damage]
     next_sequence: int
     missing_frames: int
+    examined: Sequence[ExaminedCall] = ()
+    """Calls that a safety policy held for."""
 
     @property
     def quarantined_bytes(self) -> int:
@@ -146,6 +149,7 @@ def sort_out(items: Sequence[Frame | Damage], *, next_sequence: int) -> SortedIt
     opened: dict[bytes, Opened] = {}
     progress: dict[bytes, int] = {}
     ended: set[bytes] = set()
+    examined: list[ExaminedCall] = []
     quarantined: list[Damage] = []
     missing = 0
     for item in items:
@@ -161,6 +165,9 @@ def sort_out(items: Sequence[Frame | Damage], *, next_sequence: int) -> SortedIt
                     row = event_row(record)
                     rows.append(row)
                     log.append(_log_row(record, row.event_id, row.at))
+                    call = examined_call(record, row.event_id, row.at)
+                    if call is not None:
+                        examined.append(call)
                     if opened.pop(record.event_id, None) is None:
                         ended.add(record.event_id)
                     progress.pop(record.event_id, None)
@@ -180,7 +187,16 @@ def sort_out(items: Sequence[Frame | Damage], *, next_sequence: int) -> SortedIt
         except UnusableRecord as error:
             quarantined.append(Damage(item.start, item.end, error.message))
     return SortedItems(
-        items[-1].end, rows, log, opened, progress, ended, quarantined, next_sequence, missing
+        items[-1].end,
+        rows,
+        log,
+        opened,
+        progress,
+        ended,
+        quarantined,
+        next_sequence,
+        missing,
+        examined,
     )
 
 

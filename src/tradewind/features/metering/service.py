@@ -21,6 +21,7 @@ from tradewind.features.metering.rules import (
     log_row,
     orphan_event,
 )
+from tradewind.features.metering.safety_rows import ExaminedCall, count_calls
 from tradewind.features.metering.schemas import (
     CorrectingEvent,
     EventKey,
@@ -76,7 +77,9 @@ def take_over(
         raise SegmentMoved(str(name), state.read_offset)
     new_events = repository.store_events(tx, found.rows, name.writer)
     # The log of calls that were not in the books is not in the log either.
-    repository.store_log(tx, found.log, is_likely_new=new_events == len(found.rows))
+    is_new = new_events == len(found.rows)
+    repository.store_log(tx, found.log, is_likely_new=is_new)
+    _store_safety(tx, found.examined, is_new=is_new)
     repository.add_open_calls(
         tx, name.writer, {key: encode_record(opened) for key, opened in found.opened.items()}
     )
@@ -84,6 +87,20 @@ def take_over(
     repository.drop_open_calls(tx, name.writer, found.ended)
     repository.note_quarantine(tx, str(name), found.quarantined)
     return TakenOver(new, new_events)
+
+
+def _store_safety(tx: Connection, calls: Sequence[ExaminedCall], *, is_new: bool) -> None:
+    """Store what checks found. Calls of which there is nothing to say are only counted, and of them
+    nobody can tell which were counted before: with a repeat among them, none is.
+    """
+    if not calls:
+        return
+    new = repository.store_safety(tx, [call.row for call in calls if call.row is not None])
+    there = {row.event_id for row in new}
+    counted = [
+        call for call in calls if (is_new if call.row is None else call.row.event_id in there)
+    ]
+    repository.add_to_hours(tx, count_calls(counted, new))
 
 
 def finish_segment(tx: Connection, name: SegmentName, state: SegmentState) -> SegmentState:
@@ -146,10 +163,11 @@ def ensure_default_partition(tx: Connection) -> None:
 
 
 def forget_old_log(tx: Connection, today: date, keep_days: int) -> None:
-    """Drop the request log of days that are over by more than `keep_days`: whole partitions, so
-    that it costs the same however much is in them.
+    """Drop the request log of days that are over by more than `keep_days`, and what checks found in
+    their calls: whole partitions, so that it costs the same however much is in them.
     """
-    repository.drop_partitions_before(tx, "request_log", today - timedelta(days=keep_days))
+    for table in ("request_log", "usage_safety"):
+        repository.drop_partitions_before(tx, table, today - timedelta(days=keep_days))
 
 
 def forget_days_before(tx: Connection, table: LiteralString, day: date) -> None:

@@ -1,5 +1,5 @@
-"""Tables of metering. `usage_event` and `request_log` are partitioned by UTC day; the shipper makes
-their partitions.
+"""Tables of metering. `usage_event`, `request_log` and `usage_safety` are partitioned by UTC day;
+the shipper makes their partitions.
 """
 
 from typing import Any
@@ -320,4 +320,43 @@ journal_quarantine = Table(
     Column("noted_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("segment", "start_offset"),
     comment="what could not be read or stored; the segment is kept in the folder `damaged`",
+)
+
+usage_safety = Table(
+    "usage_safety",
+    metadata,
+    Column("event_id", Uuid, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("organization_id", Text, nullable=False),
+    Column("project_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("action", Text, nullable=False, comment="the gravest that followed; empty: none"),
+    Column("policies", JSONB, nullable=False, comment="ids with the versions that held"),
+    Column("flags", JSONB, nullable=False, comment="the gravest by category and direction"),
+    Column("failures", JSONB, nullable=False, comment="checks that could not tell, and why"),
+    Column("blocked_at", BigInteger, comment="characters of the answer that had gone out"),
+    Column("examined_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint("at", "event_id"),
+    Index(None, "organization_id", "at"),
+    postgresql_partition_by="RANGE (at)",
+    comment="calls of which checks had something to say; kept as long as the request log",
+)
+
+safety_hour = Table(
+    "safety_hour",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("hour", DateTime(timezone=True), nullable=False, comment="when it began, UTC"),
+    Column("project_id", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("category", Text, nullable=False, comment="empty: of calls as a whole"),
+    Column("direction", Text, nullable=False),
+    Column("band", Text, nullable=False, comment="safe, low, medium or high"),
+    Column("action", Text, nullable=False, comment="of calls: examined, failed or blocked"),
+    Column("calls", BigInteger, nullable=False),
+    PrimaryKeyConstraint(
+        "organization_id", "hour", "project_id", "key_id", "category", "direction", "band", "action"
+    ),
+    comment="of an hour: how many calls a policy held for, and what was found",
 )

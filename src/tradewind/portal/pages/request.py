@@ -19,6 +19,7 @@ from tradewind.portal.request_filters import LIST_PATH, RequestFilters, Since
 from tradewind.readmodels.request_addresses import find_request
 from tradewind.readmodels.request_content import RequestContent, show_content
 from tradewind.readmodels.requests import LoggedAttempt, RequestDetail
+from tradewind.readmodels.safety_counts import CallSafety, safety_of_call
 
 DRAWING_WIDTH = 1000
 # Narrower than this a step could not be seen beside a long one.
@@ -29,6 +30,7 @@ _SURFACES = {
     "azure_inference": "Azure AI Model Inference",
     "messages": "Anthropic Messages",
     "gemini": "Gemini",
+    "content_safety": "Azure AI Content Safety",
 }
 
 
@@ -66,6 +68,8 @@ class RequestPage:
     """The API the client spoke, as people call it."""
     receipt: ShownReceipt | None
     """None until it is made, and of what has none."""
+    safety: CallSafety | None
+    """None where checks had nothing to say, and for who may not see it."""
     shows_provider_cost: bool
     """Whether the viewer runs the platform."""
     drawing_width: int = DRAWING_WIDTH
@@ -89,6 +93,10 @@ def routes(portal: Portal) -> APIRouter:
                     tx, viewer, viewer.user_id, organization_id, found, services.clock.now()
                 )
             receipt = _receipt(tx, organization_id, found)
+            safety = None
+            if viewer.may(Permission.SAFETY_READ):
+                line = found.line
+                safety = safety_of_call(tx, organization_id, line.event_id, line.at)
         page = RequestPage(
             request=found,
             steps=list(steps_of(found)),
@@ -97,6 +105,7 @@ def routes(portal: Portal) -> APIRouter:
             content=content,
             surface=_SURFACES.get(found.line.surface, found.line.surface or "unknown"),
             receipt=receipt,
+            safety=safety,
             shows_provider_cost=viewer.may(Permission.FINANCE_READ)
             and is_platform_administrator(viewer),
         )

@@ -3,6 +3,7 @@
 
 import { ChatClient, ChatError } from "./chat-client.js";
 import { MarkdownStream } from "./markdown-stream.js";
+import { FilterNotes, showFilterNotes } from "./filter-notes.js";
 import { formatNanos, rateNanos } from "./money.js";
 import { writeSample } from "./samples.js";
 
@@ -88,6 +89,7 @@ async function answer() {
   const writer = new MarkdownStream(body, follow);
   const meter = addMeter(message);
   const measured = { sent: performance.now(), first: null, last: null, pieces: 0, usage: null };
+  const filters = new FilterNotes();
   let text = "";
   let shownAt = 0;
   let failure = null;
@@ -99,6 +101,7 @@ async function answer() {
       { signal: controller.signal, onSent: () => (measured.sent = performance.now()) },
     );
     for await (const chunk of stream) {
+      filters.take(chunk);
       if (chunk.usage) measured.usage = chunk.usage;
       const piece = chunk.choices?.[0]?.delta?.content;
       if (!piece) continue;
@@ -120,6 +123,7 @@ async function answer() {
   writer.finish();
   message.classList.remove("is-streaming");
   if (measured.pieces || measured.usage) showMeter(meter, measured, option);
+  showFilterNotes(message, filters);
   if (failure) addFailure(message, failure);
   if (text) conversation.push({ role: "assistant", content: text });
   if (!failure) addToTotals(measured, option);

@@ -34,6 +34,7 @@ from tradewind.features.metering.repository.partitions import (
     lock_partitions,
     partition_name,
 )
+from tradewind.features.metering.repository.safety import add_to_hours, store_safety
 from tradewind.features.metering.repository.storing import (
     store_events,
     store_log,
@@ -48,6 +49,7 @@ __all__ = [
     "SegmentState",
     "add_correction",
     "add_open_calls",
+    "add_to_hours",
     "advance_segment",
     "begin_segment",
     "create_default_partition",
@@ -66,6 +68,7 @@ __all__ = [
     "prune_segments",
     "store_events",
     "store_log",
+    "store_safety",
     "take_news",
     "take_open_calls",
 ]

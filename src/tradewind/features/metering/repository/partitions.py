@@ -8,7 +8,7 @@ from psycopg import sql
 
 # In the order in which readers take them: who makes partitions locks the tables one after the
 # other, and in the other order would end in a deadlock with whoever reads both.
-PARTITIONED = ("request_log", "usage_event")
+PARTITIONED = ("request_log", "usage_event", "usage_safety")
 _PARTITION_LOCK = 0x7477_7061_7274
 """Of the transactions that make partitions; any number that nobody else uses."""
 

@@ -1,0 +1,1 @@
+"""All SQL of safety, by what it is about."""

@@ -1,0 +1,59 @@
+"""A policy's connection is opened for the gateway, and only there."""
+
+from dataclasses import dataclass
+
+from tradewind.readmodels.safety_connections import with_connections
+from tradewind.snapshot.safety import CheckUse, Direction, Policy
+
+PROMPT = frozenset({Direction.PROMPT})
+
+
+@dataclass
+class Secret:
+    text: str
+
+    def reveal(self):
+        return self.text
+
+
+@dataclass
+class Opened:
+    address: str
+    base_path: str
+    credential: Secret
+
+
+def a_policy(**options):
+    return Policy(
+        "policy_a", 1, "", (), (CheckUse("azure_content_safety", PROMPT, 500, False, options),)
+    )
+
+
+def test_the_named_connection_is_opened():
+    opened = Opened("https://safety.example:443", "/here", Secret("key"))
+    [policy] = with_connections([a_policy(connection="pcon_1")], lambda: {"pcon_1": opened})
+    assert policy.checks[0].options == {
+        "connection": "pcon_1",
+        "address": "https://safety.example:443",
+        "base_path": "/here",
+        "credential": "key",
+    }
+
+
+def test_a_closed_connection_leaves_no_address_that_somebody_wrote_in_its_place():
+    written = a_policy(connection="pcon_1", address="http://127.0.0.1:1", credential="x")
+    [policy] = with_connections([written], dict)
+    assert policy.checks[0].options == {"connection": "pcon_1"}
+
+
+def test_an_address_without_a_connection_is_taken_out():
+    [policy] = with_connections([a_policy(address="127.0.0.1:1")], dict)
+    assert policy.checks[0].options == {}
+
+
+def test_policies_that_ask_nobody_open_nothing():
+    def never():
+        raise AssertionError("nothing is to be opened")
+
+    policy = a_policy(language="en")
+    assert list(with_connections([policy], never)) == [policy]
