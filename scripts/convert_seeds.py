@@ -9,10 +9,11 @@ where PYTHON is what `serve.environments.ensure_environment(folder, "pyrit", pri
 Converters that need a model or a network are left out, and the log says so. One line of the result
 is one converter: `{"converter": "...", "texts": ["...", ...]}`; the first is the seeds themselves.
 """
+# PyRIT is not in the environment that the type checker sees.
+# pyright: reportMissingImports=false
 
 import asyncio
 import gzip
-import inspect
 import json
 import random
 import sys
@@ -59,7 +60,7 @@ def _text_converters() -> Iterator[tuple[str, Any, dict[str, Any]]]:
             kind = getattr(converters, name) if name.endswith("Converter") else None
         except ImportError:  # One for pictures, whose libraries were left out.
             continue
-        if not inspect.isclass(kind) or "text" not in getattr(kind, "SUPPORTED_INPUT_TYPES", ()):
+        if not isinstance(kind, type) or "text" not in getattr(kind, "SUPPORTED_INPUT_TYPES", ()):
             continue
         if "text" not in kind.SUPPORTED_OUTPUT_TYPES:
             continue

@@ -148,7 +148,9 @@ def test_a_second_run_makes_no_attack_again(tool, tmp_path, model):
 
 def test_its_budget_ends_it(tool, tmp_path, model):
     lines = run(tool, tmp_path, a_job(tmp_path, model, budget_tokens=40, concurrency=1))
-    assert lines[-1].reason == "budget"
+    last = lines[-1]
+    assert isinstance(last, Ended)
+    assert last.reason == "budget"
     assert len([line for line in lines if isinstance(line, Attacked)]) < 16
 
 

@@ -76,7 +76,7 @@ async def world(tmp_path, upstream, keeper):
     await world.stop()
 
 
-async def post(world, path, headers=(), key="", **body):
+async def post(world, path, headers=(), key: str | None = "", **body):
     client = await world.client()
     headers = [("content-type", "application/json"), *headers]
     return await client.call(

@@ -35,6 +35,13 @@ def send(browser: TestClient, viewer: Viewer):
     return post
 
 
+def address_in(page: str, pattern: str) -> str:
+    """Return what the group of the pattern stands for."""
+    match = re.search(pattern, page)
+    assert match is not None
+    return match[1]
+
+
 def form(name="Strict", **more):
     """A policy that blocks violence in prompts, as the editor sends it."""
     return {
@@ -201,7 +208,7 @@ def test_a_dry_run_is_started_seen_and_stopped(browser, send, policy):
     assert started.status_code == 200
     assert "Dry run of Strict" in text
     assert "Waits" in text
-    address = re.search(r'hx-get="(/safety/dry-runs/[^"]+)"', started.text)[1]
+    address = address_in(started.text, r'hx-get="(/safety/dry-runs/[^"]+)"')
     assert "Strict" in browser.get("/safety/dry-runs").text
     stopped = send(f"{address}/cancel")
     assert "Stopped" in stopped.text
@@ -210,7 +217,7 @@ def test_a_dry_run_is_started_seen_and_stopped(browser, send, policy):
 
 def test_the_result_of_a_dry_run_is_shown(browser, send, world, policy):
     started = send(f"/safety/policies/{policy.policy_id}/dry-run")
-    address = re.search(r'hx-get="(/safety/dry-runs/[^"]+)"', started.text)[1]
+    address = address_in(started.text, r'hx-get="(/safety/dry-runs/[^"]+)"')
     with world.database.transaction() as tx:
         tx.exec_driver_sql(
             "UPDATE safety_dry_run SET state = 'done', ended_at = now(), done = 9, total = 9,"
@@ -245,7 +252,7 @@ def test_a_list_is_added_filled_from_a_file_and_deleted(browser, send, world, vi
     filled = send(f"{address}/file", files={"file": ("terms.txt", words.encode())})
     assert "152 terms were taken in" in filled.text
     assert "bilge water" in filled.text
-    older = re.search(r'rel="next" href="([^"]+)"', filled.text)[1]
+    older = address_in(filled.text, r'rel="next" href="([^"]+)"')
     assert "term 149" in browser.get(unescape(older)).text
     typed = send(f"{address}/items", terms="jetsam\nflotsam")
     assert "2 terms were taken in" in typed.text

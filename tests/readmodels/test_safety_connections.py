@@ -1,26 +1,12 @@
 """A policy's connection is opened for the gateway, and only there."""
 
-from dataclasses import dataclass
-
+from tradewind.core.ids import ConnectionId
+from tradewind.db.sealing import Secret
+from tradewind.features.providers.schemas import OpenConnection
 from tradewind.readmodels.safety_connections import with_connections
 from tradewind.snapshot.safety import CheckUse, Direction, Policy
 
 PROMPT = frozenset({Direction.PROMPT})
-
-
-@dataclass
-class Secret:
-    text: str
-
-    def reveal(self):
-        return self.text
-
-
-@dataclass
-class Opened:
-    address: str
-    base_path: str
-    credential: Secret
 
 
 def a_policy(**options):
@@ -30,7 +16,19 @@ def a_policy(**options):
 
 
 def test_the_named_connection_is_opened():
-    opened = Opened("https://safety.example:443", "/here", Secret("key"))
+    opened = OpenConnection(
+        id=ConnectionId("pcon_1"),
+        host="Safety",
+        provider="azure_content_safety",
+        address="https://safety.example:443",
+        base_path="/here",
+        options={},
+        region="",
+        zone="",
+        retains_data=False,
+        trains_on_data=False,
+        credential=Secret("key"),
+    )
     [policy] = with_connections([a_policy(connection="pcon_1")], lambda: {"pcon_1": opened})
     assert policy.checks[0].options == {
         "connection": "pcon_1",

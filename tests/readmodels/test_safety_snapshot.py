@@ -32,7 +32,7 @@ def tx(database):
         yield tx
 
 
-def bind(tx, policy_id, kind, subject_id, organization_id="org_a"):
+def bind(tx, policy_id, kind, subject_id, organization_id: str | None = "org_a"):
     tx.execute(
         insert(safety_binding).values(
             policy_id=policy_id,

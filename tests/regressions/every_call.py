@@ -68,6 +68,10 @@ REACH_NO_MODEL = (
     ":countTokens",
     "/cancel",
     "/files",
+    # The Content Safety API: our own checks answer it, at no charge; its own tests ask for limits.
+    *(":analyze", ":shieldPrompt", ":analyzeCustomCategory", ":detectGroundedness"),
+    *(":detectProtectedMaterial", ":detectProtectedMaterialForCode"),
+    *(":addOrUpdateBlocklistItems", ":removeBlocklistItems"),
 )
 """Endings of POST paths. A GET or DELETE never reaches one."""
 

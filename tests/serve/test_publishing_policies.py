@@ -19,6 +19,7 @@ def test_the_default_policy_holds_in_the_first_snapshot(database, tmp_path, buil
     services = build_services(secrets.token_bytes(32), HeldKeys([secrets.token_bytes(32)]))
     with database.transaction() as tx:
         first = services.accounts.first_run(tx)
+    assert first is not None
     folder = DataFolder(tmp_path)
     publisher = build(database, folder, services)
     publisher.publish()

@@ -4,7 +4,7 @@ Everything asked here can fail at any time: callers say what then holds.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from tradewind.gateway.http.limits import UpstreamTimeouts
 from tradewind.gateway.http.upstream import UpstreamCall, UpstreamClient, UpstreamFailure
@@ -17,6 +17,14 @@ class BackstageAnswer(NamedTuple):
     status: int
     """0 when nobody answered."""
     body: bytes
+
+
+class AsksBackstage(Protocol):
+    """The part of `Backstage` that is enough for whoever cancels nothing."""
+
+    def ask(
+        self, method: str, path: str, body: bytes, answered: Callable[[BackstageAnswer], None]
+    ) -> object: ...
 
 
 class Backstage:

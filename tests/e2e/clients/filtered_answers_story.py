@@ -3,6 +3,7 @@
 The path of the base address names the case, so that the server knows what to say.
 """
 
+# pyright: reportMissingImports=false
 # ruff: noqa: PLC0415  each client stands alone in its environment
 
 import json
@@ -66,12 +67,11 @@ def anthropic(port: int) -> dict[str, Any]:
 
 
 def google_genai(port: int) -> dict[str, Any]:
-    from google import genai
-    from google.genai import errors, types
+    from google.genai import Client, errors, types
 
     def caller(case: str) -> Any:
         options = types.HttpOptions(base_url=f"http://127.0.0.1:{port}/gemini-{case}")
-        return genai.Client(api_key="k", http_options=options)
+        return Client(api_key="k", http_options=options)
 
     seen: dict[str, Any] = {}
     for case in STREAMS:

@@ -515,7 +515,7 @@ def moderations():
         "harassment": threatened.categories.harassment,
         "looked_at": threatened.category_applied_input_types.violence,
         "not_looked_at": threatened.category_applied_input_types.illicit,
-        "categories": len(threatened.to_dict()["categories"]),
+        "categories": len(threatened.categories.to_dict()),
         "parts": [result.flagged for result in parts.results],
     }
 

@@ -1,5 +1,6 @@
 """Transparency notes: made of facts, hostile ones included, kept when they change."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,7 @@ from tradewind.features.trust.papers.markdown import markdown
 from tradewind.features.trust.papers.note import note
 from tradewind.features.trust.papers.pdf import pdf
 from tradewind.features.trust.schemas import CampaignFact, HarmRate, NoteFacts, Rate
+from tradewind.serve.trust import quality_in_words
 
 MADE_AT = datetime(2030, 1, 31, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script> | [x](javascript:y) # `z` 漢字"
@@ -68,6 +70,13 @@ def test_the_same_facts_are_the_same_bytes():
     document = note(FACTS)
     assert pdf(document, MADE_AT) == pdf(document, MADE_AT)
     assert html(document) == html(note(FACTS))
+
+
+def test_what_the_checks_are_worth_is_said_with_intervals():
+    found = {(check, category): words for check, category, words in quality_in_words()}
+    assert {"hate", "self_harm", "sexual", "violence"} <= {category for _, category in found}
+    assert re.search(r"finds 0\.\d\d \(0\.\d\d to [01]\.\d\d\)", found["harms", "hate"])
+    assert ("prompt_shield", "jailbreak") in found
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ guard with verdicts that come when the test wants them.
 
 import json
 import re
-from types import SimpleNamespace
+from typing import ClassVar
 
+from tests.gateway.dialects.messages_parts import ScriptedReader
 from tradewind.gateway.content.answers import gather_stream
 from tradewind.gateway.dialects.gemini import ArrayAnswer
 from tradewind.gateway.dialects.gemini_writer import GeminiWriter
@@ -37,12 +38,12 @@ EVERYWHERE = frozenset(Direction)
 class Words:
     """Finds `B@D` (violence 6), e-mail addresses of up to 24 characters, and `odd` (hate 2)."""
 
-    name = "words"
-    version = "1"
-    categories = frozenset({"violence", "pii", "hate"})
-    directions = EVERYWHERE
-    most_characters = 10_000
-    hold_back = LONGEST_FINDING
+    name: ClassVar[str] = "words"
+    version: ClassVar[str] = "1"
+    categories: ClassVar[frozenset[str]] = frozenset({"violence", "pii", "hate"})
+    directions: ClassVar[frozenset[Direction]] = EVERYWHERE
+    most_characters: ClassVar[int] = 10_000
+    hold_back: ClassVar[int] = LONGEST_FINDING
 
     def prepare(self, name, raw):
         raise AssertionError
@@ -72,7 +73,9 @@ def policy(*, pii=Action.ANNOTATE, harm=Action.BLOCK, streaming=Streaming.BUFFER
 
 
 def guard_for(**members):
-    return guard_of(["policy_1"], {"policy_1": policy(**members)}, {"words": Words()})
+    guard = guard_of(["policy_1"], {"policy_1": policy(**members)}, {"words": Words()})
+    assert guard is not None
+    return guard
 
 
 def judgement_of(guard, content):
@@ -95,6 +98,15 @@ def chunk(text=None, *, index=0, finish=None, **delta):
     }
 
 
+class _EndsWith(ScriptedReader):
+    def __init__(self, rest):
+        super().__init__()
+        self._rest = rest
+
+    def finish(self):
+        return self._rest
+
+
 def sse(*events):
     return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
 
@@ -112,7 +124,7 @@ def stream_of(kind, events):
     """Return chat events as the stream of a dialect: what the reader gives, and its rest."""
     if kind in ("openai", "azure", "inference"):
         return b"".join(events), DONE
-    reader = SimpleNamespace(counts=COUNTS, output_events=len(events))
+    reader = ScriptedReader(COUNTS, len(events))
     if kind == "responses":
         request, fields = decode_request(b'{"model":"tw","input":"Hi"}')
         draft = ResponsesInbound(request, fields, body_length=1).draft
@@ -123,7 +135,7 @@ def stream_of(kind, events):
         writer = GeminiWriter("tw/small", reader, input_estimate=5, shows_thoughts=True)
     data, rest = b"".join(map(writer.events, events)), writer.end(COUNTS)
     if kind == "array":
-        array = ArrayAnswer(SimpleNamespace(feed=lambda data: data, finish=lambda: rest))
+        array = ArrayAnswer(_EndsWith(rest))
         return array.feed(data), array.finish()
     return data, rest
 

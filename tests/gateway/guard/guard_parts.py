@@ -1,5 +1,7 @@
 """A gateway whose calls are under policies, with a check that finds what it is told to."""
 
+from collections.abc import Iterable
+
 from gateway_parts import World
 
 from tradewind.gateway.process import running
@@ -7,26 +9,51 @@ from tradewind.plugins.checks.fake import FakeCheck
 from tradewind.snapshot import file
 from tradewind.snapshot.contents import Snapshot, Terms
 from tradewind.snapshot.safety import Action, CheckUse, Direction, Policy, Rule, Streaming
+from tradewind.usage.event import SafetyTrail, Trail, UsageEvent
 
 HARMS = ("hate", "self_harm", "sexual", "violence")
 EVERYWHERE = frozenset(Direction)
 
 
-def rule(category, action=Action.BLOCK, threshold=4, directions=EVERYWHERE):
+def rule(
+    category,
+    action=Action.BLOCK,
+    threshold=4,
+    directions: Iterable[Direction] = EVERYWHERE,
+):
     return tuple(Rule(category, direction, threshold, action) for direction in directions)
 
 
-def a_policy(*rules, policy_id="policy_a", version=1, streaming=Streaming.BUFFERED, **use):
+def a_policy(
+    *rules,
+    policy_id="policy_a",
+    version=1,
+    streaming=Streaming.BUFFERED,
+    directions=EVERYWHERE,
+    deadline_ms=30_000,
+    **use,
+):
     """A policy with the fake check; without rules it blocks harms from severity 4 on."""
-    use = {"deadline_ms": 30_000} | use
     return Policy(
         policy_id,
         version,
         "tests",
         rules or sum((rule(harm) for harm in HARMS), ()),
-        (CheckUse("fake", use.pop("directions", EVERYWHERE), **use),),
+        (CheckUse("fake", directions, deadline_ms, **use),),
         streaming,
     )
+
+
+def trail_in(event: UsageEvent) -> Trail:
+    assert event.trail is not None
+    return event.trail
+
+
+def safety_in(event: UsageEvent) -> SafetyTrail:
+    """Return what policies made of the call; some must have held."""
+    safety = trail_in(event).safety
+    assert safety is not None
+    return safety
 
 
 class GuardedWorld(World):
@@ -37,7 +64,7 @@ class GuardedWorld(World):
         self.policies = policies
         self.check = FakeCheck()
         self.terms = {}
-        self.bound = ()
+        self.bound: tuple[str, ...] = ()
 
     async def start(self):
         self._context = running(self.config, {"fake": self.check, **self.members()})

@@ -432,6 +432,7 @@ def test_a_check_that_cannot_tell_ends_the_call_where_the_policy_wants_it_to_tel
     walk = Walk(answer_guard("openai", guard), guard)
     walk.feed(sse(chunk("some words " * 20)))
     use = next(iter(guard.uses.values()))[0]
+    assert walk.asked is not None
     told = judge(guard, [walk.asked], [], [Failure(use, "timeout")])
     assert walk.answer.judged(told) == b""
     assert walk.answer.error is not None
@@ -544,14 +545,14 @@ def test_more_than_enough_is_held_back_only_while_verdicts_are_out():
 @pytest.mark.parametrize("kind", ["openai", "responses"])
 def test_tokens_of_other_kinds_of_text_are_looked_at(kind):
     guard = guard_for()
-    for delta in (
-        {"refusal": "B@D"},
-        {"reasoning_content": "B@D"},
-        {"reasoning": "B@D"},
+    for said in (
+        chunk(refusal="B@D"),
+        chunk(reasoning_content="B@D"),
+        chunk(reasoning="B@D"),
     ):
-        data, rest = stream_of(kind, [sse(chunk(**delta)), sse(chunk(finish="stop"))])
+        data, rest = stream_of(kind, [sse(said), sse(chunk(finish="stop"))])
         walk = pass_through(answer_guard(kind, guard), guard, data, rest)
-        assert walk.answer.is_blocked, delta
+        assert walk.answer.is_blocked, said
         assert b"B@D" not in walk.out
     transcript = sse(chunk(audio={"transcript": "B@D", "data": "AAAA"}))
     walk = pass_through(answer_guard("openai", guard), guard, transcript, DONE)

@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 from gateway_parts import soon, until, whole_answer
-from guard_parts import GuardedWorld, rule
+from guard_parts import GuardedWorld, rule, safety_in, trail_in
 from scripted_upstream import ScriptedUpstream
 
 from tradewind.plugins.checks.azure_content_safety import AzureContentSafety
@@ -69,8 +69,8 @@ async def test_a_safety_model_is_asked_as_a_call_of_the_organization_and_under_n
     async with asking(tmp_path, upstream, other, model_policy()) as world:
         assert (await world.chat()).status == 200
         await until(lambda: len(world.events()) == 2)
-        inner, outer = sorted(world.events(), key=lambda event: event.trail.safety is not None)
-        assert (inner.model, inner.trail.safety) == (GUARD_MODEL, None)
+        inner, outer = sorted(world.events(), key=lambda event: trail_in(event).safety is not None)
+        assert (inner.model, trail_in(inner).safety) == (GUARD_MODEL, None)
         assert inner.organization_id == outer.organization_id
         assert inner.cost_nanos > 0
         [asked] = other.calls
@@ -83,8 +83,8 @@ async def test_what_a_safety_model_finds_blocks_the_prompt(tmp_path, upstream, o
         answer = await world.chat()
         assert (answer.status, answer.error["code"]) == (400, "content_filter")
         await until(lambda: len(world.events()) == 2)
-        [outer] = [event for event in world.events() if event.trail.safety is not None]
-        assert outer.trail.safety.flags[0].check == "llama_guard"
+        [outer] = [event for event in world.events() if trail_in(event).safety is not None]
+        assert safety_in(outer).flags[0].check == "llama_guard"
         assert outer.cost_nanos == 0
 
 
@@ -120,8 +120,8 @@ async def test_a_safety_model_that_fails_refuses_the_call_or_lets_it_pass(
         answer = await world.chat()
         assert answer.status == (200 if opens else 503)
         await until(lambda: len(world.events()) == 2)
-        [outer] = [event for event in world.events() if event.trail.safety is not None]
-        assert outer.trail.safety.failures == (("llama_guard", fault),)
+        [outer] = [event for event in world.events() if trail_in(event).safety is not None]
+        assert safety_in(outer).failures == (("llama_guard", fault),)
 
 
 async def test_a_safety_model_that_is_late_is_not_waited_for_and_its_call_ends(
@@ -194,6 +194,6 @@ async def test_a_service_that_fails_or_may_not_be_reached_is_a_failure(  # noqa:
     async with asking(tmp_path, upstream, other, policy) as world:
         assert (await world.chat()).status == (200 if opens else 503)
         event = await world.event()
-        assert event.trail.safety.failures == (("azure_content_safety", why),)
+        assert safety_in(event).failures == (("azure_content_safety", why),)
         if fault == "private":
             assert not other.calls

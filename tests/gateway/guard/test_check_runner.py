@@ -42,7 +42,9 @@ class World:
 
     def guard(self, *policies):
         by_id = {policy.id: policy for policy in policies}
-        return guard_of(list(by_id), by_id, self.runner.checks)
+        guard = guard_of(list(by_id), by_id, self.runner.checks)
+        assert guard is not None
+        return guard
 
     async def judge(self, guard, *texts):
         done = asyncio.get_running_loop().create_future()

@@ -28,7 +28,9 @@ CHECKS = {"fake": FakeCheck()}
 
 def guard(*policies, bound=None):
     by_id = {policy.id: policy for policy in policies}
-    return guard_of(list(by_id) if bound is None else bound, by_id, CHECKS)
+    found = guard_of(list(by_id) if bound is None else bound, by_id, CHECKS)
+    assert found is not None
+    return found
 
 
 def only(*rules, policy_id="policy_a", uses=(), streaming=Streaming.BUFFERED):

@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 from gateway_parts import soon, text_event, until, usage_event, whole_answer
-from guard_parts import GuardedWorld, a_policy, rule
+from guard_parts import GuardedWorld, a_policy, rule, safety_in, trail_in
 
 from tradewind.snapshot.safety import Action, DataReference, Direction, Streaming
 from tradewind.usage.event import Outcome, UsageSource
@@ -67,8 +67,8 @@ async def test_a_harmless_call_passes_and_its_trail_names_the_policy(world, upst
     assert answer.json["choices"][0]["message"]["content"] == "Hello!"
     event = await world.event()
     assert event.outcome is Outcome.COMPLETED
-    assert event.trail.safety.policies == (("policy_a", 1),)
-    assert event.trail.safety.flags == event.trail.safety.failures == ()
+    assert safety_in(event).policies == (("policy_a", 1),)
+    assert safety_in(event).flags == safety_in(event).failures == ()
 
 
 async def test_a_blocked_prompt_is_refused_while_its_host_works_and_costs_nothing(
@@ -95,8 +95,8 @@ async def _is_refused_while_its_host_works(world, upstream):
     event = await world.event()
     assert (event.outcome, event.http_status) == (Outcome.FAILED, 400)
     assert (event.usage.source, event.cost_nanos) == (UsageSource.NONE, 0)
-    assert event.trail.error_code == "content_filter"
-    [flag] = event.trail.safety.flags
+    assert trail_in(event).error_code == "content_filter"
+    [flag] = safety_in(event).flags
     assert (flag.category, flag.direction, flag.severity) == ("hate", "prompt", 6)
     assert (flag.action, flag.check) == ("block", "fake")
     await soon(gone.wait())
@@ -121,7 +121,7 @@ async def test_nothing_of_an_answer_goes_out_before_its_prompt_was_judged(tmp_pa
         assert text_in(b"".join([piece async for piece in client.pieces()])) == "Hello"
         event = await world.event()
         assert event.outcome is Outcome.COMPLETED
-        assert event.trail.safety.examined_us > 0
+        assert safety_in(event).examined_us > 0
 
 
 async def test_a_blocked_stream_ends_with_the_filters_reason_and_its_host_is_stopped(
@@ -150,10 +150,10 @@ async def test_a_blocked_stream_ends_with_the_filters_reason_and_its_host_is_sto
     await soon(gone.wait())
     event = await world.event()
     assert (event.outcome, event.http_status) == (Outcome.COMPLETED, 200)
-    assert event.trail.error_code == "content_filter"
+    assert trail_in(event).error_code == "content_filter"
     assert event.cost_nanos > 0
-    assert event.trail.safety.blocked_at is not None
-    [flag] = event.trail.safety.flags
+    assert safety_in(event).blocked_at is not None
+    [flag] = safety_in(event).flags
     assert (flag.category, flag.direction, flag.action) == ("violence", "completion", "block")
 
 
@@ -164,7 +164,7 @@ async def test_a_blocked_whole_answer_is_billed_and_says_why_it_is_empty(world, 
     assert answer.json["choices"][0]["finish_reason"] == "content_filter"
     assert b"[[sexual" not in answer.body
     event = await world.event()
-    assert (event.outcome, event.trail.error_code) == (Outcome.COMPLETED, "content_filter")
+    assert (event.outcome, trail_in(event).error_code) == (Outcome.COMPLETED, "content_filter")
     assert event.cost_nanos > 0
 
 
@@ -203,7 +203,7 @@ async def test_a_prompts_values_are_sent_as_placeholders_and_come_back_in_the_an
             "to": ["<EMAIL_1>"]
         }
         assert json.loads(messages[2]["content"]) == {"<EMAIL_1>": 1}
-        [flag, *_] = (await world.event()).trail.safety.flags
+        [flag, *_] = safety_in(await world.event()).flags
         assert flag.action == "redact"
 
 
@@ -215,7 +215,7 @@ async def test_a_blocked_prompt_that_was_never_sent_is_in_the_books_too(tmp_path
         assert not upstream.calls
         event = await world.event()
         assert (event.usage.source, event.cost_nanos) == (UsageSource.NONE, 0)
-        assert event.trail.safety.flags[0].category == "hate"
+        assert safety_in(event).flags[0].category == "hate"
 
 
 async def test_a_client_that_leaves_while_it_waits_for_checks_gives_back_its_place(
@@ -275,7 +275,7 @@ async def test_policies_of_the_endpoint_hold_as_well(tmp_path, upstream):
         answer = await world.chat(messages=saying("[[hate 3]]"))
         assert answer.status == 400
         event = await world.event()
-        assert set(event.trail.safety.policies) == {("policy_a", 1), ("policy_b", 7)}
+        assert set(safety_in(event).policies) == {("policy_a", 1), ("policy_b", 7)}
     finally:
         await world.stop()
 
@@ -297,7 +297,7 @@ async def test_a_red_team_key_switches_policies_off_and_no_other_key_does(tmp_pa
         assert choice["message"]["content"] == "as you like: [[hate 7]]"
         assert b"content_filter" not in answer.body
         event = await world.event()
-        assert event.trail.safety.policies == ()
+        assert safety_in(event).policies == ()
         assert not world.check.examined
         assert (await client.call("POST", "/v1/chat/completions", body)).status == 400
 
@@ -354,7 +354,7 @@ async def test_the_kill_switch_ends_what_runs_and_refuses_what_comes(tmp_path, u
         assert b"model_stopped" in rest
         await soon(gone.wait())
         event = await world.event()
-        assert (event.outcome, event.trail.error_code) == (Outcome.FAILED, "model_stopped")
+        assert (event.outcome, trail_in(event).error_code) == (Outcome.FAILED, "model_stopped")
         answer = await world.chat()
         assert (answer.status, answer.error["code"]) == (503, "model_stopped")
         world.publish(endpoint)
@@ -397,7 +397,7 @@ async def test_a_check_that_cannot_tell_refuses_the_call_or_lets_it_pass_as_the_
         assert (answer.status, answer.error["code"]) == (503, "content_filter_unavailable")
         event = await world.event()
         assert event.cost_nanos == 0
-        [(_, why)] = event.trail.safety.failures
+        [(_, why)] = safety_in(event).failures
         assert why == fault
         world.policies = (opened,)
         world.publish(world.endpoint(world.target(upstream.address)))
@@ -406,7 +406,7 @@ async def test_a_check_that_cannot_tell_refuses_the_call_or_lets_it_pass_as_the_
         assert answer.status == 200
         assert (text_in(answer.body) if is_stream else "Hello") == "Hello"
         await until(lambda: len(world.events()) == 2)
-        assert {why for _, why in world.events()[1].trail.safety.failures} == {fault}
+        assert {why for _, why in safety_in(world.events()[1]).failures} == {fault}
 
 
 async def test_a_planted_secret_is_in_no_journal_no_log_and_no_metric(tmp_path, upstream, caplog):

@@ -9,7 +9,7 @@ import json
 import msgspec
 import pytest
 from gateway_parts import soon, text_event, until, usage_event, whole_answer
-from guard_parts import GuardedWorld, a_policy, rule
+from guard_parts import GuardedWorld, a_policy, rule, safety_in, trail_in
 from scripted_upstream import ScriptedUpstream
 
 from tradewind.gateway import guarding
@@ -94,7 +94,7 @@ async def test_a_background_response_that_a_policy_blocks_ends_as_blocked(tmp_pa
             answer = await (await world.client()).call("POST", "/v1/responses", body)
             assert answer.json["status"] == "queued"
             event = await world.event()
-            assert event.trail.error_code == "content_filter"
+            assert trail_in(event).error_code == "content_filter"
             await until(lambda: len(store.kept) == 2)
         assert b"[[hate" not in store.kept[1]
 
@@ -131,8 +131,8 @@ async def test_a_guarded_call_falls_through_to_the_next_target(tmp_path, upstrea
             answer = await world.chat()
             assert answer.json["choices"][0]["message"]["content"] == "from the second"
             event = await world.event()
-            assert len(event.trail.attempts) == 2
-            assert event.trail.safety.policies
+            assert len(trail_in(event).attempts) == 2
+            assert safety_in(event).policies
         finally:
             await world.stop()
 
@@ -214,7 +214,7 @@ async def test_the_asynchronous_mode_sends_at_once_and_takes_back_what_it_finds(
         assert b"tradewind.retract" in body
         assert body.endswith(DONE)
         await soon(gone.wait())
-        assert (await world.event()).trail.error_code == "content_filter"
+        assert trail_in(await world.event()).error_code == "content_filter"
 
 
 async def test_a_quiet_stream_has_what_it_said_looked_at(tmp_path, upstream):
@@ -297,7 +297,7 @@ async def test_a_prompt_is_refused_in_every_dialect(tmp_path, upstream, path, bo
         assert answer.status == 400
         assert b"content_filter" in answer.body or b"SAFETY" in answer.body
         event = await world.event()
-        assert (event.trail.error_code, event.cost_nanos) == ("content_filter", 0)
+        assert (trail_in(event).error_code, event.cost_nanos) == ("content_filter", 0)
 
 
 async def test_a_call_that_may_be_answered_by_two_endpoints_is_under_the_policies_of_both(

@@ -143,6 +143,7 @@ def test_a_blocked_answer_has_no_text_and_says_so(kind):
             assert told["status"] == "incomplete"
             assert told["incomplete_details"] == {"reason": "content_filter"}
             assert told["output"][0]["content"][0]["text"] == ""
+            assert walk.answer.final is not None
             assert json.loads(walk.answer.final) == told
         case "messages":
             assert (told["content"], told["stop_reason"]) == ([], "refusal")
@@ -217,6 +218,7 @@ def test_a_transcript_cannot_say_that_it_was_filtered_so_an_error_does(body):
     walk = judged("openai", guard, body, operation=Operation.TRANSCRIPTION)
     assert walk.out == b""
     error = walk.answer.error
+    assert error is not None
     assert (error.status, error.code) == (400, "content_filter")
     assert walk.answer.is_blocked
 

@@ -21,7 +21,9 @@ def hold_back(*rules):
         CheckUse("gone", EVERYWHERE),
     )
     checks = {"words": Words(), "endless": Endless()}
-    return hold_back_of(guard_of(["p"], {"p": Policy("p", 1, "p", rules, uses)}, checks))
+    guard = guard_of(["p"], {"p": Policy("p", 1, "p", rules, uses)}, checks)
+    assert guard is not None
+    return hold_back_of(guard)
 
 
 @pytest.mark.parametrize(

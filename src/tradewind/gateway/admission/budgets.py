@@ -12,14 +12,13 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 
 import msgspec
 
 from tradewind.gateway.admission.base import Ask, Waiting
 from tradewind.gateway.admission.lease import Lease, WorstCase, worst_case
 from tradewind.gateway.admission.timers import Timers
-from tradewind.gateway.backstage import BackstageAnswer
+from tradewind.gateway.backstage import AsksBackstage, BackstageAnswer
 from tradewind.snapshot.contents import Budget
 from tradewind.wire.decoding import UNREADABLE
 from tradewind.wire.errors import ApiError, retry_after, unavailable
@@ -49,14 +48,6 @@ _MOST_RETIRED = 1_000
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(LeaseAnswer).decode
-
-
-class AsksBackstage(Protocol):
-    """The part of `gateway.backstage.Backstage` that is needed here."""
-
-    def ask(
-        self, method: str, path: str, body: bytes, answered: Callable[[BackstageAnswer], None]
-    ) -> object: ...
 
 
 class Holding(msgspec.Struct, frozen=True):

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable
 
 from tradewind.gateway.admission.admissions import Admissions
-from tradewind.gateway.admission.budgets import AsksBackstage, Budgets
+from tradewind.gateway.admission.budgets import Budgets
 from tradewind.gateway.admission.local_store import LocalStore
 from tradewind.gateway.admission.shared_store import SharedStore
 from tradewind.gateway.admission.valkey_client import parse_address
 from tradewind.gateway.admission.valkey_store import ValkeyStore
+from tradewind.gateway.backstage import AsksBackstage
 from tradewind.gateway.config import GatewayConfig
 from tradewind.snapshot.view import SnapshotView
 from tradewind.usage.segments import Writer

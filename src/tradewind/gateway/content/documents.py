@@ -14,9 +14,9 @@ from tradewind.gateway.content.redaction import (
     base64_bytes,
     blob_mark,
     is_base64,
-    is_card_number,
     redact,
 )
+from tradewind.plugins.checks.checksums import is_card_number
 from tradewind.wire.decoding import UNREADABLE
 
 MOST_BYTES = 256 * 1024

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from tradewind.gateway.backstage import Backstage, BackstageAnswer
+from tradewind.gateway.backstage import AsksBackstage, BackstageAnswer
 from tradewind.plugins.checks.base import CheckFailed, LocalCheck
 from tradewind.snapshot.safety import DataReference
 
@@ -48,7 +48,7 @@ class CheckData:
     def __init__(
         self,
         loop: AbstractEventLoop,
-        backstage: Backstage,
+        backstage: AsksBackstage,
         folder: Path | None,
         *,
         most_memory_bytes: int = MOST_MEMORY_BYTES,
