@@ -15,6 +15,7 @@ from rich.console import Console
 from bench.backstage import running_backstage
 from bench.catalog_page import LOADS, PageFigures, measure_page
 from bench.gateway import running_gateway, running_two_gateways
+from bench.guarded import GuardedFigures, measure_guarded
 from bench.held import HeldFigures, hold_streams
 from bench.loads import (
     MESSAGES_PATH,
@@ -121,6 +122,8 @@ def measure(  # noqa: PLR0917  what was asked for on the command line
         if not backstage.has_leased:
             raise BenchError("nothing was leased: these figures are without a budget")
         memory = pss_mb(gateway.pids[0]), pss_mb(nginx.pids[0])
+    say("the same with the default safety policy")
+    guarded = measure_guarded(folder / "guarded", rounds, seconds)
     held = None
     if held_seconds:
         say(f"holding streams for {held_seconds} s")
@@ -131,13 +134,14 @@ def measure(  # noqa: PLR0917  what was asked for on the command line
         page = measure_page(folder / "catalog", page_loads)
         if page is None:
             say("there is no Chromium: the page of the catalog is not measured")
-    return _report(taken, held, page, one.start_s, memory)
+    return _report(taken, held, page, guarded, one.start_s, memory)
 
 
-def _report(
+def _report(  # noqa: PLR0917  what was measured
     rounds: list[Round],
     held: HeldFigures | None,
     page: PageFigures | None,
+    guarded: GuardedFigures,
     start_s: float,
     memory_mb: tuple[float, float],
 ) -> Report:
@@ -160,6 +164,7 @@ def _report(
         two_workers_measured=measured_as(),
         held=held,
         page=page,
+        guarded=guarded,
         pss_mb=memory_mb[0],
         nginx_pss_mb=memory_mb[1],
         start_s=start_s,

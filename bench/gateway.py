@@ -28,6 +28,7 @@ from tradewind.snapshot.contents import (
     Target,
     Terms,
 )
+from tradewind.snapshot.safety import Policy
 
 OTHER_KEYS = 1_000
 STARTS = 3
@@ -50,12 +51,20 @@ class StartedGateway(NamedTuple):
 
 @contextlib.contextmanager
 def running_gateway(
-    folder: Path, mock_port: int, backstage: Path, *, starts: int = STARTS, coalesce_ms: int = 0
+    folder: Path,
+    mock_port: int,
+    backstage: Path,
+    *,
+    starts: int = STARTS,
+    coalesce_ms: int = 0,
+    policies: tuple[Policy, ...] = (),
 ) -> Iterator[StartedGateway]:
-    """Run the gateway as a platform with 1,001 keys would; the key it is called with is limited."""
+    """Run the gateway as a platform with 1,001 keys would; the key it is called with is limited,
+    and its organization under `policies`.
+    """
     name = f"coalescing-{coalesce_ms}" if coalesce_ms else "gateway"
     place = folder / name
-    key = _write_platform(place, mock_port)
+    key = _write_platform(place, mock_port, policies)
     configuration = _write_configuration(
         place, backstage, {"port": 0, "node": "bench", "stream_coalesce_ms": coalesce_ms}
     )
@@ -132,7 +141,7 @@ def _write_configuration(place: Path, backstage: Path, more: dict[str, object]) 
     return configuration
 
 
-def _write_platform(place: Path, mock_port: int) -> str:
+def _write_platform(place: Path, mock_port: int, policies: tuple[Policy, ...] = ()) -> str:
     """Write what a gateway reads when it starts; the answer is a key to call it with."""
     place.mkdir(mode=0o700)
     pepper = os.urandom(api_keys.PEPPER_BYTES)
@@ -156,8 +165,16 @@ def _write_platform(place: Path, mock_port: int) -> str:
             compiled_at_ms=time.time_ns() // 1_000_000,
             grants=grants,
             endpoints=(_endpoint(mock_port),),
-            terms=(Terms(_ORGANIZATION, limits=_LIMITS, budgets=(_BUDGET,)),),
+            terms=(
+                Terms(
+                    _ORGANIZATION,
+                    limits=_LIMITS,
+                    budgets=(_BUDGET,),
+                    policies=tuple(policy.id for policy in policies),
+                ),
+            ),
             budgets=(Budget(_BUDGET, "bench", "USD"),),
+            policies=policies,
         ),
     )
     return minted[-1].text
