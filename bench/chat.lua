@@ -11,6 +11,16 @@ end
 wrk.body = '{"model":"' .. os.getenv("BENCH_MODEL") .. '","messages":[{"role":"user","content":"'
   .. prompt .. '"}],"temperature":0.2,"max_tokens":64}'
 
+-- With BENCH_VARY no two prompts are the same: what was said of one is not known of the next.
+if os.getenv("BENCH_VARY") then
+  local number = 0
+  local body = wrk.body
+  request = function()
+    number = number + 1
+    return wrk.format(nil, nil, nil, (body:gsub("The trade", "The " .. number .. " trade", 1)))
+  end
+end
+
 done = function(summary, latency)
   local errors = summary.errors
   print(string.format(

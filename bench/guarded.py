@@ -1,6 +1,7 @@
 """What the default safety policy costs: the same gateway with it and without, under the same loads.
 
-The calls are of 1 KB at 16 connections, and streams come at 50 tokens a second.
+The calls are of 1 KB at 16 connections: with pauses, which tells how long one takes, and without,
+which tells what one costs. Streams come at 50 tokens a second.
 """
 
 import contextlib
@@ -58,7 +59,9 @@ class GuardedFigures(NamedTuple):
     """Medians over the rounds."""
 
     added_ms_p50: float
-    """To a call, by its median."""
+    """To a call, by its median, where connections pause between their calls."""
+    saturated_added_ms_p50: float
+    """The same where the gateway's core is never idle, so that each call waits for others."""
     added_cpu_us: float
     """Of the gateway, a call."""
     requests_per_s: float
@@ -87,23 +90,28 @@ def measure_guarded(folder: Path, rounds: int, seconds: int) -> GuardedFigures:
             )
         )
         for server in (plain, guarded):
-            load_json(server, 1, connections=CONNECTIONS)
+            _calls(server, 1)
         calls: list[tuple[JsonFigures, JsonFigures]] = []
+        paced: list[tuple[float, float]] = []
         streams: list[tuple[StreamTimes, StreamTimes]] = []
         for _ in range(rounds):
             calls.append(
                 (
-                    load_json(plain, seconds, connections=CONNECTIONS),
-                    load_json(guarded, seconds, connections=CONNECTIONS),
+                    _calls(plain, seconds),
+                    _calls(guarded, seconds),
                 )
             )
+            paced.append((_paced(plain, seconds), _paced(guarded, seconds)))
             streams.append((_stream(plain), _stream(guarded)))
         memory = pss_mb(guarded.pids[0]) - pss_mb(plain.pids[0])
     added_cpu_us = statistics.median(after.cpu_us - before.cpu_us for before, after in calls)
     if added_cpu_us <= 0:
         raise BenchError("the default policy cost nothing: it did not hold")
     return GuardedFigures(
-        added_ms_p50=statistics.median(after.p50_ms - before.p50_ms for before, after in calls),
+        added_ms_p50=statistics.median(after - before for before, after in paced),
+        saturated_added_ms_p50=statistics.median(
+            after.p50_ms - before.p50_ms for before, after in calls
+        ),
         added_cpu_us=added_cpu_us,
         requests_per_s=statistics.median(after.requests_per_s for _, after in calls),
         stream_added_ttft_ms=statistics.median(
@@ -114,10 +122,27 @@ def measure_guarded(folder: Path, rounds: int, seconds: int) -> GuardedFigures:
     )
 
 
+def _calls(server: Server, seconds: int) -> JsonFigures:
+    # Each with a prompt of its own, or verdicts on it would be remembered.
+    return load_json(server, seconds, connections=CONNECTIONS, varies=True)
+
+
 def _place(folder: Path, name: str) -> Path:
     place = folder / name
     place.mkdir()
     return place
+
+
+def _paced(server: Server, seconds: int) -> float:
+    """Return the median of calls with pauses between them, in milliseconds."""
+    result = run_load(
+        [
+            *(sys.executable, "-m", "bench.paced_client", server.url + CHAT_PATH),
+            *("--connections", str(CONNECTIONS), "--duration", str(seconds)),
+        ],
+        server,
+    )
+    return result["p50_ms"]
 
 
 def _stream(server: Server) -> StreamTimes:

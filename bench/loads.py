@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,10 +49,12 @@ def load_json(
     connections: int = CONNECTIONS,
     path: str = CHAT_PATH,
     cores: Collection[int] = (),
+    varies: bool = False,
 ) -> JsonFigures:
     """Post completions over and over. Raises BenchError when one is not answered 200.
 
-    The body is the same in OpenAI's and in Anthropic's dialect: only the path differs.
+    The body is the same in OpenAI's and in Anthropic's dialect: only the path differs. Where it
+    `varies`, no two prompts are the same.
     """
     before = _spent_us(server)
     result = run_load(
@@ -62,6 +64,7 @@ def load_json(
         ],
         server,
         cores,
+        {"BENCH_VARY": "1"} if varies else {},
     )
     spent = _spent_us(server) - before
     if result["refused"] or result["broken"] or not result["requests"]:
@@ -96,14 +99,20 @@ def load_streams(server: Server, duration_s: int) -> StreamFigures:
     )
 
 
-def run_load(command: list[str], server: Server, cores: Collection[int] = ()) -> dict[str, Any]:
+def run_load(
+    command: list[str],
+    server: Server,
+    cores: Collection[int] = (),
+    more: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Run a load to its end, on its own core or on `cores`; its last line of output is JSON."""
     place = ",".join(map(str, sorted(cores) or [load_core()]))
     headers = "\n".join(f"{name}: {value}" for name, value in server.headers)
     run = subprocess.run(
         ["taskset", "-c", place, *command],
         env=os.environ
-        | {"BENCH_KEY": server.key, "BENCH_MODEL": server.model, "BENCH_HEADERS": headers},
+        | {"BENCH_KEY": server.key, "BENCH_MODEL": server.model, "BENCH_HEADERS": headers}
+        | dict(more or {}),
         capture_output=True,
         text=True,
         check=False,

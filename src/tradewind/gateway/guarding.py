@@ -32,8 +32,9 @@ BLOCKED = "content_filter"
 """What the log says of a call of whose answer something was blocked."""
 MOST_HELD_BYTES = 256 * 1024
 """Of an answer whose prompt is not judged yet; beyond it the host is not read."""
-_HURRY_S = 0.2
-"""A stream that says nothing for so long has what it said looked at, however little it is."""
+_HURRY_S = 0.15
+"""What a stream has said is looked at after so long, however little it is: a reader notices a
+quarter of a second, and a slow model takes longer than that for a window."""
 _ANSWERS_WITH_TEXT = frozenset(
     {Operation.CHAT, Operation.COMPLETIONS, Operation.TRANSCRIPTION, Operation.TRANSLATION}
 )
@@ -87,7 +88,6 @@ class Guarding:
         "_examination",
         "_examined_s",
         "_failures",
-        "_fed_at",
         "_grant",
         "_guard",
         "_held",
@@ -97,6 +97,7 @@ class Guarding:
         "_is_finishing",
         "_is_form",
         "_is_over",
+        "_looked_at",
         "_placeholders",
         "_prompt",
         "_rest",
@@ -128,7 +129,7 @@ class Guarding:
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._hurry: asyncio.TimerHandle | None = None
-        self._fed_at = 0.0
+        self._looked_at = 0.0
         self._rest = b""
         self._is_finishing = False
         self._failures: tuple[tuple[str, str], ...] = ()
@@ -361,26 +362,25 @@ class Guarding:
             if content is not None:
                 if self._sources:
                     content = content._replace(sources=self._sources)
+                self._looked_at = time.monotonic()
                 self._examination = self._runner.examine(
                     self._guard, (content,), self._answer_judged, self._grant
                 )
 
     def _hurry_later(self) -> None:
-        if isinstance(self._answer, AnswerGuard) and self.inbound.is_stream:
+        if self._hurry is None and isinstance(self._answer, AnswerGuard) and self.inbound.is_stream:
             loop = asyncio.get_running_loop()
-            self._fed_at = loop.time()
-            if self._hurry is None:
-                self._hurry = loop.call_later(_HURRY_S, self._hurry_now)
+            self._hurry = loop.call_later(_HURRY_S, self._hurry_now)
 
     def _hurry_now(self) -> None:
         self._hurry = None
         answer = self._answer
         if answer is None or self._is_finishing:
             return
-        loop = asyncio.get_running_loop()
-        quiet_s = loop.time() - self._fed_at
-        if quiet_s < _HURRY_S:
-            self._hurry = loop.call_later(_HURRY_S - quiet_s + 0.001, self._hurry_now)
+        since_s = time.monotonic() - self._looked_at
+        if since_s < _HURRY_S:
+            loop = asyncio.get_running_loop()
+            self._hurry = loop.call_later(_HURRY_S - since_s + 0.001, self._hurry_now)
             return
         answer.hurry()
         self._look()

@@ -53,6 +53,10 @@ _MOST_CONNECTIONS_OF_A_HOST = 10_000
 _DELIVERY_S = 3.0
 """For stored responses, and for contents, that are not delivered when a gateway stops."""
 
+_SWITCH_S = 0.001
+"""After which the loop gets the interpreter back from the thread of the checks. By default that is
+5 ms, which each event of each stream would wait while a long prompt is looked at."""
+
 
 def main() -> None:
     """Run until SIGTERM or SIGINT. Exit status 1 and one line on stderr when it cannot start."""
@@ -61,6 +65,7 @@ def main() -> None:
     parser.add_argument("--parent", type=int, help="end with the process of this id")
     arguments = parser.parse_args()
     log_to_stderr()
+    sys.setswitchinterval(_SWITCH_S)
     try:
         if arguments.parent is not None:
             end_with_parent(arguments.parent)

@@ -10,9 +10,10 @@ from guard_parts import a_policy, rule
 
 from tradewind.gateway.backstage import BackstageAnswer
 from tradewind.gateway.guard.check_data import CheckData
-from tradewind.gateway.guard.policies import guard_of
+from tradewind.gateway.guard.policies import Use, guard_of
 from tradewind.gateway.guard.runner import Runner
-from tradewind.plugins.checks.base import Content
+from tradewind.gateway.guard.verdict_memory import LONGEST_TEXT, VerdictMemory
+from tradewind.plugins.checks.base import Content, Verdict
 from tradewind.plugins.checks.fake import FakeCheck
 from tradewind.snapshot.safety import CheckUse, DataReference, Direction, Policy
 
@@ -202,3 +203,58 @@ async def test_the_folder_of_data_is_bounded_and_what_is_newest_stays(tmp_path):
     assert sum(sizes) <= 2500
     assert (tmp_path / references[-1].digest).exists()
     world.close()
+
+
+async def test_what_was_said_of_a_text_is_remembered_and_not_asked_again(world):
+    guard = world.guard(a_policy())
+    first = await world.judge(guard, "one [[hate 2]]", "two")
+    again = await world.judge(guard, "one [[hate 2]]", "two", "three")
+
+    assert [content.text for content in world.check.examined] == ["one [[hate 2]]", "two", "three"]
+    assert [each.finding for each in again.findings] == [each.finding for each in first.findings]
+    assert [each.content for each in again.findings] == [0]
+
+
+async def test_a_verdict_holds_for_its_options_its_direction_and_who_wrote_it():
+    memory, check = VerdictMemory(), FakeCheck()
+
+    def key(text="one", direction=PROMPT, *, options=None, data=(), **content):
+        use = Use("fake", check, 1.0, False, options or {}, data)
+        return memory.key_of(use, Content(text, direction, **content))
+
+    kinds = [
+        key(),
+        key("on", Direction.DOCUMENT),
+        key("e"),
+        key(direction=Direction.DOCUMENT),
+        key(options={"a": "b"}),
+        key(options={"ab": ""}),
+        key(is_from_operator=True),
+        key(data=(DataReference("words", "0" * 64, 1),)),
+    ]
+    assert len(set(kinds)) == len(kinds)
+    assert key() == kinds[0]
+    assert key(direction=Direction.COMPLETION) is None
+    assert key(look_back=1) is None
+    assert key("x" * (LONGEST_TEXT + 1)) is None
+    assert (
+        VerdictMemory().key_of(Use("fake", check, 1.0, False, {}, ()), Content("one", PROMPT))
+        not in kinds
+    )
+
+
+def test_the_memory_is_bounded_and_forgets_what_was_not_asked_for():
+    memory = VerdictMemory(most=2)
+    for name in (b"a", b"b"):
+        memory.keep(name, Verdict("fake", "1"))
+    assert memory.find(b"a") is not None
+    memory.keep(b"c", Verdict("fake", "1"))
+    assert [memory.find(name) is None for name in (b"a", b"b", b"c")] == [False, True, False]
+    assert len(memory) == 2
+
+
+async def test_what_failed_is_asked_again(world):
+    guard = world.guard(a_policy(options={"fault": "failed"}))
+    for _ in range(2):
+        assert (await world.judge(guard, "one")).failures
+    assert len(world.check.examined) == 2

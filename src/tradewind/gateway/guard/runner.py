@@ -19,6 +19,7 @@ from tradewind.gateway.guard.check_data import CheckData
 from tradewind.gateway.guard.judging import NOTHING_FOUND, Failure, Judgement, judge
 from tradewind.gateway.guard.pieces import batches_of, verdict_of_pieces
 from tradewind.gateway.guard.policies import Guard, Use
+from tradewind.gateway.guard.verdict_memory import VerdictMemory
 from tradewind.plugins.checks.base import AnyCheck, CheckFailed, Content, LocalCheck, Verdict
 from tradewind.snapshot.contents import Grant
 from tradewind.snapshot.safety import Direction
@@ -128,21 +129,25 @@ class Examination:
 class _Job:
     """One check over the contents of one examination, in the thread."""
 
-    __slots__ = ("contents", "data", "examination", "indexes", "size", "steps", "use")
+    __slots__ = ("contents", "data", "examination", "keys", "size", "steps", "told", "use")
 
     def __init__(
         self,
         examination: Examination,
         use: Use,
-        indexes: Sequence[int],
         contents: Sequence[Content],
+        *,
+        keys: Sequence[bytes | None],
         data: Sequence[object],
+        told: Told,
     ) -> None:
+        """`keys` are what the verdicts are remembered by; `told` gets them in the loop."""
         self.examination = examination
         self.use = use
-        self.indexes = indexes
         self.contents = contents
+        self.keys = keys
         self.data = data
+        self.told = told
         self.size = sum(len(content.text) for content in contents)
         self.steps: Iterator[list[Verdict] | None] | None = None
 
@@ -173,6 +178,7 @@ class Runner:
         self._is_closed = False
         self._waiting = 0
         self._waiting_characters = 0
+        self.memory = VerdictMemory()
 
     @property
     def waiting(self) -> int:
@@ -273,10 +279,32 @@ class Runner:
     ) -> None:
         check = cast("LocalCheck", use.check)
         data = [self._data.find(check, each) for each in use.data]
-        job = _Job(examination, use, indexes, contents, data)
         if any(each is None for each in data):  # made room for others since it came
             self._loop.call_soon(examination.told, use, indexes, "data")
             return
+        keys = [self.memory.key_of(use, content) for content in contents]
+        known = [self.memory.find(key) for key in keys]
+        left = [place for place, verdict in enumerate(known) if verdict is None]
+        if not left:
+            all_known = cast("list[Verdict]", known)
+            self._loop.call_soon(examination.told, use, indexes, all_known)
+            return
+
+        def told(verdicts: "list[Verdict] | str") -> None:
+            if not isinstance(verdicts, str) and len(verdicts) == len(left):
+                for place, verdict in zip(left, verdicts, strict=True):
+                    known[place] = verdict
+                verdicts = cast("list[Verdict]", known)
+            examination.told(use, indexes, verdicts)
+
+        job = _Job(
+            examination,
+            use,
+            [contents[place] for place in left],
+            keys=[keys[place] for place in left],
+            data=data,
+            told=told,
+        )
         if (
             self._is_closed
             or self._waiting >= self._most_waiting
@@ -296,7 +324,10 @@ class Runner:
     def _through(self, job: _Job, verdicts: "list[Verdict] | str") -> None:
         self._waiting -= 1
         self._waiting_characters -= job.size
-        job.examination.told(job.use, job.indexes, verdicts)
+        if not isinstance(verdicts, str) and all(map(_is_sound, verdicts)):
+            for key, verdict in zip(job.keys, verdicts, strict=True):
+                self.memory.keep(key, verdict)
+        job.told(verdicts)
 
     # In the thread.
 
