@@ -1,5 +1,7 @@
 """The members of the family by name. One line adds one."""
 
+from functools import cache
+
 from tradewind.plugins.checks.azure_content_safety import AzureContentSafety
 from tradewind.plugins.checks.base import AnyCheck
 from tradewind.plugins.checks.blocklist import Blocklist
@@ -20,11 +22,17 @@ from tradewind.plugins.checks.shieldgemma import ShieldGemma
 
 
 def checks() -> dict[str, AnyCheck]:
-    """Return one instance of each; members with weights read them here, so call it once."""
-    members: tuple[AnyCheck, ...] = (
+    """Return one instance of each, the same ones in all of a process: they keep nothing of what
+    they are asked, and the weights of some are megabytes.
+    """
+    return {member.name: member for member in _members()}
+
+
+@cache
+def _members() -> tuple[AnyCheck, ...]:
+    return (
         *(Blocklist(), Pii(), Secrets(), PromptShield(), Harms(), Profanity()),
         *(ProtectedMaterial(), Groundedness(), CustomCategory()),
         *(Presidio(), AzureContentSafety(), OpenaiModeration()),
         *(LlamaGuard(), ShieldGemma(), GraniteGuardian(), PromptGuard()),
     )
-    return {member.name: member for member in members}
