@@ -71,6 +71,7 @@ def control_services(
             budgets=Budgets(accounts, clock, read_spends),
             safety=built.safety,
             trust=built.trust,
+            abuse=built.abuse,
             ledger=built.ledger,
             sales=built.sales,
             sale_offers=build_sale_offers(

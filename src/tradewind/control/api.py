@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Path
 
+from tradewind.control.abuse_routes import add_abuse_routes
 from tradewind.control.access import PUBLIC, Call, Routes
 from tradewind.control.answers import (
     Health,
@@ -21,6 +22,7 @@ from tradewind.control.catalog_search_routes import add_catalog_search_routes
 from tradewind.control.contentsafety_routes import add_contentsafety_routes
 from tradewind.control.deployment_routes import add_deployment_routes
 from tradewind.control.endpoint_routes import add_endpoint_routes
+from tradewind.control.incident_routes import add_incident_routes
 from tradewind.control.ledger_routes import add_ledger_routes
 from tradewind.control.limit_routes import add_limit_routes
 from tradewind.control.marketplace_app_routes import add_app_routes
@@ -114,5 +116,7 @@ def api_routes(services: ControlServices) -> Routes:
     add_sink_routes(routes, services)
     add_safety_routes(routes, services)
     add_trust_routes(routes, services)
+    add_abuse_routes(routes, services)
+    add_incident_routes(routes, services)
     add_contentsafety_routes(routes, services)
     return routes

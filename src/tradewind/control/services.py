@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from tradewind.core.clock import Clock
 from tradewind.core.ids import OrganizationId
+from tradewind.features.abuse.services import AbuseServices
 from tradewind.features.accounts.people import People
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.artifacts.services import ArtifactServices
@@ -72,6 +73,7 @@ class ControlServices:
     budgets: Budgets
     safety: SafetyServices
     trust: TrustServices
+    abuse: AbuseServices
     ledger: Ledger
     sales: Sales
     sale_offers: SaleOffers

@@ -437,3 +437,33 @@ class AssessmentId(Id):
 class WaiverId(Id):
     __slots__ = ()
     prefix = "waiver_"
+
+
+class AbuseCaseId(Id):
+    __slots__ = ()
+    prefix = "abuse_"
+
+
+class LookGrantId(Id):
+    __slots__ = ()
+    prefix = "look_"
+
+
+class AppealId(Id):
+    __slots__ = ()
+    prefix = "appeal_"
+
+
+class OptOutId(Id):
+    __slots__ = ()
+    prefix = "optout_"
+
+
+class IncidentId(Id):
+    __slots__ = ()
+    prefix = "incident_"
+
+
+class KillSwitchId(Id):
+    __slots__ = ()
+    prefix = "stop_"

@@ -61,6 +61,8 @@ class Permission(StrEnum):
     """Attacking models on purpose: it spends, and it switches safety policies off."""
     REDTEAM_TRANSCRIPTS = "redteam:transcripts"
     """What was said in an attack; each look is noted with its reason."""
+    FEEDBACK_WRITE = "feedback:write"
+    """Saying what one thought of an answer. The one thing that a key for models may write."""
     ACCOUNTS_READ = "accounts:read"
     """Who belongs to the organization, and its projects."""
     ACCOUNTS_WRITE = "accounts:write"
@@ -90,7 +92,12 @@ _VIEWER = frozenset(
         Permission.REDTEAM_READ,
     }
 )
-_DEVELOPER = _VIEWER | {Permission.KEYS_READ, Permission.KEYS_WRITE, Permission.ACCOUNTS_READ}
+_DEVELOPER = _VIEWER | {
+    Permission.KEYS_READ,
+    Permission.KEYS_WRITE,
+    Permission.ACCOUNTS_READ,
+    Permission.FEEDBACK_WRITE,
+}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,

@@ -9,6 +9,7 @@ from tradewind.portal.assets import load_assets
 from tradewind.portal.edge import Edge
 from tradewind.portal.failures import add_failure_pages
 from tradewind.portal.pages import (
+    abuse,
     bank,
     billing_runs,
     budgets,
@@ -24,6 +25,7 @@ from tradewind.portal.pages import (
     endpoints,
     fx,
     home,
+    incidents,
     invitation,
     invoice,
     invoices,
@@ -145,6 +147,8 @@ _PAGES = (
     reviews,
     releases,
     transparency,
+    abuse,
+    incidents,
     safety,
     safety_policy_edit,
     safety_policy,

@@ -57,6 +57,7 @@ NAV = (
             NavItem("Safety", "/safety", "lock", Permission.SAFETY_READ, "8"),
             NavItem("Red team", "/red-team", "warning", Permission.REDTEAM_READ, "9"),
             NavItem("Releases", "/releases", "check", Permission.PUBLISHING_READ, "0"),
+            NavItem("Abuse", "/abuse", "bell", Permission.SAFETY_READ, "."),
         ),
     ),
     NavGroup(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from tradewind.core.clock import Clock
 from tradewind.core.ids import OrganizationId
 from tradewind.db.database import Database
+from tradewind.features.abuse.services import AbuseServices
 from tradewind.features.accounts.people import People
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.artifacts.service import Artifacts
@@ -78,6 +79,7 @@ class PortalServices:
     budgets: Budgets
     safety: SafetyServices
     trust: TrustServices
+    abuse: AbuseServices
     wallets: Wallets
     bank_transfers: BankTransfers
     payouts: PayoutServices

@@ -43,6 +43,10 @@ KIND_LABELS = {
     EventKind.PAYOUT_FAILED.value: "A payout failed",
     EventKind.PRICE_MISSING.value: "A model that is called has no price",
     EventKind.RECONCILIATION_FAILED.value: "The books do not agree",
+    EventKind.ABUSE_CASE_OPENED.value: "Your calls are put before a person",
+    EventKind.ABUSE_NOTICED.value: "The platform asks for a change in your use",
+    EventKind.ABUSE_SUSPENDED.value: "A key or your organization is suspended",
+    EventKind.ABUSE_APPEAL_DECIDED.value: "An appeal is decided",
 }
 """What each event tells, for whoever chooses among them."""
 _LONGEST = 2_100

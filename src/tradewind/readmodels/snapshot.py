@@ -16,6 +16,7 @@ from tradewind.features.endpoints.rows import conditions_of, cost_of, limits_of,
 from tradewind.features.endpoints.tables import endpoint, endpoint_target
 from tradewind.features.providers.schemas import OpenConnection
 from tradewind.features.sales.tables import sale_offer
+from tradewind.readmodels.abuse_stops import is_stopped
 from tradewind.readmodels.own_accounts import calls_own_accounts, columns_of_price, is_own_price
 from tradewind.readmodels.prices import own_price_in_force, price_in_force
 from tradewind.snapshot.contents import Ending, Endpoint, Operation, Price, Target
@@ -57,6 +58,7 @@ def compile_endpoints(
             sale_offer.c.id.label("sale_id"),
             sale_offer.c.name.label("sale_name"),
             func.extract("epoch", model.c.created_at).label("model_created_s"),
+            is_stopped().label("is_stopped"),
             *columns_of_price(prices, own),
         )
         .join(model, model.c.id == endpoint.c.model_id)
@@ -207,6 +209,7 @@ def _endpoint(row: Row[Any], targets: tuple[Target, ...]) -> Endpoint:
         gate=gate_of(f"{row.publisher_slug}/{row.slug}", row.licence) if row.is_gated else "",
         project_id=row.project_id or "",
         sale=f"{row.sale_id} {row.sale_name}" if row.sale_id is not None else "",
+        is_stopped=row.is_stopped,
     )
 
 

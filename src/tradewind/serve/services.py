@@ -5,6 +5,7 @@ from typing import NamedTuple
 from tradewind.core.clock import Clock, SystemClock
 from tradewind.db.sealing import KeyEncryption
 from tradewind.db.vault import Vault
+from tradewind.features.abuse.services import AbuseServices
 from tradewind.features.accounts.people import People
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.billing.closing import Closing
@@ -44,6 +45,7 @@ from tradewind.readmodels.spend import (
     read_writer_spend,
 )
 from tradewind.readmodels.wallets import BilledOrganizations
+from tradewind.serve.abuse import build_abuse
 from tradewind.serve.billing import build_billing
 from tradewind.serve.safety import build_safety
 from tradewind.serve.selling import SellingTerms, build_dunning
@@ -69,6 +71,7 @@ class Services(NamedTuple):
     budgets: Budgets
     safety: SafetyServices
     trust: TrustServices
+    abuse: AbuseServices
     budget_upkeep: Upkeep
     sales: Sales
     payers: Payers
@@ -124,6 +127,7 @@ def build_services(
         budgets=Budgets(accounts, clock, read_spends),
         safety=build_safety(clock),
         trust=trust,
+        abuse=build_abuse(clock, allows_self_review=allows_self_review),
         budget_upkeep=Upkeep(clock, read_spend, find_writer_end, read_writer_spend),
         sales=sales,
         payers=Payers(clock),

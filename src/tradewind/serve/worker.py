@@ -57,6 +57,7 @@ from tradewind.serve.services import Services, build_services
 from tradewind.serve.validation import build_validator
 from tradewind.telemetry.families import WORKER_TEXT
 from tradewind.telemetry.logs import log_to_stderr
+from tradewind.worker.abuse import watch_for_abuse
 from tradewind.worker.archive import keep_archive
 from tradewind.worker.artifacts import look_after_artifacts
 from tradewind.worker.billing import BillingUpkeep
@@ -299,6 +300,7 @@ def run_worker(settings: Settings, stop: threading.Event, *, gateway: str | None
             "safety-data",
             lambda: prepare_safety_data(database, services.safety.preparing, stop),
         ),
+        loop("abuse", lambda: watch_for_abuse(database, services.abuse.scoring, stop)),
         loop("dry-runs", lambda: run_dry_runs(database, services.safety.dry_run_work, stop)),
         loop("outbox", lambda: relay_messages(database, handlers, messages.wait, stop)),
         loop("webhooks", lambda: deliveries.run(to_deliver.wait, stop)),

@@ -121,6 +121,7 @@ from tradewind.readmodels.safety_subjects import (
 )
 from tradewind.readmodels.spend import read_spend, read_spends
 from tradewind.readmodels.wallets import BilledOrganizations
+from tradewind.serve.abuse import build_abuse
 from tradewind.serve.trust import build_trust
 from tradewind.testing.logged_calls import log_calls
 from tradewind.usage.event import Refused, UsageEvent
@@ -274,6 +275,7 @@ class PortalWorld:
             self.catalog, self.providers, self.endpoints, clock, artifacts=artifacts
         )
         self.trust = build_trust(clock)
+        self.abuse = build_abuse(clock)
         self.sales = Sales(clock)
         self.sale_offers = SaleOffers(
             Publishers(self.catalog, clock), find_model, PlatformSigner(bytes(32)), clock
@@ -304,6 +306,7 @@ class PortalWorld:
             budgets=self.budgets,
             safety=build_safety_services(clock, readers, past),
             trust=self.trust,
+            abuse=self.abuse,
             wallets=self.wallets,
             bank_transfers=BankTransfers(clock, self.wallets, bills),
             payouts=self.payouts,

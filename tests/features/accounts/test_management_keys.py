@@ -39,7 +39,8 @@ def test_a_management_key_may_all_that_an_administrator_may(database, accounts, 
     "purpose", [each for each in KeyPurpose if each is not KeyPurpose.MANAGEMENT]
 )
 def test_no_other_key_may_change_anything(purpose):
-    assert all(permission.value.endswith(":read") for permission in KEY_PERMISSIONS[purpose])
+    may = KEY_PERMISSIONS[purpose] - {Permission.FEEDBACK_WRITE}
+    assert all(permission.value.endswith(":read") for permission in may)
 
 
 @pytest.mark.parametrize("role", [Role.DEVELOPER, Role.VIEWER])

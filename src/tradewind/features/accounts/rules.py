@@ -188,12 +188,18 @@ def peer_subject(peer: str) -> str:
 
 
 def key_state(
-    *, expires_at: datetime | None, revoked_at: datetime | None, now: datetime
+    *,
+    expires_at: datetime | None,
+    revoked_at: datetime | None,
+    now: datetime,
+    suspended_at: datetime | None = None,
 ) -> KeyState:
     if revoked_at is not None:
         return KeyState.REVOKED
     if expires_at is not None and expires_at <= now:
         return KeyState.EXPIRED
+    if suspended_at is not None:
+        return KeyState.SUSPENDED
     return KeyState.LIVE
 
 

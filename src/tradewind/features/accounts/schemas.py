@@ -97,6 +97,8 @@ class KeyState(StrEnum):
     LIVE = "live"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    SUSPENDED = "suspended"
+    """By whoever runs the platform; it can be lifted."""
 
 
 # A key of the portal or of the platform itself calls models; it does not read the books.
@@ -108,6 +110,7 @@ KEY_PERMISSIONS: dict[KeyPurpose, frozenset[Permission]] = {
             Permission.USAGE_READ,
             Permission.REQUESTS_READ,
             Permission.KEYS_READ,
+            Permission.FEEDBACK_WRITE,
         }
     ),
     KeyPurpose.PLAYGROUND: frozenset({Permission.MODELS_READ}),

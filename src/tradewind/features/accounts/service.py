@@ -464,7 +464,10 @@ class Accounts:
         assert row is not None
         # From here on the caller has shown the secret, so saying more tells nothing to a stranger.
         state = rules.key_state(
-            expires_at=row.expires_at, revoked_at=row.revoked_at, now=self._clock.now()
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            suspended_at=row.suspended_at,
+            now=self._clock.now(),
         )
         if state is not KeyState.LIVE:
             raise KeyRefused(
@@ -520,7 +523,12 @@ def _key_row(row: Row[Any], now: datetime) -> KeyRow:
         key_id=row.id,
         name=row.name,
         purpose=KeyPurpose(row.purpose),
-        state=rules.key_state(expires_at=row.expires_at, revoked_at=row.revoked_at, now=now),
+        state=rules.key_state(
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            suspended_at=row.suspended_at,
+            now=now,
+        ),
         organization_id=OrganizationId(row.organization_id),
         project_id=ProjectId(row.project_id),
         created_by=UserId(row.created_by) if row.created_by is not None else None,

@@ -32,6 +32,7 @@ organization = Table(
         server_default=text("false"),
         comment="the one that runs the platform",
     ),
+    Column("suspended_at", DateTime(timezone=True), comment="its keys call no models since"),
     # There is one.
     Index("uq_organization_platform", "is_platform", unique=True, postgresql_where="is_platform"),
 )
@@ -80,6 +81,9 @@ api_key = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("expires_at", DateTime(timezone=True)),
     Column("revoked_at", DateTime(timezone=True)),
+    Column(
+        "suspended_at", DateTime(timezone=True), comment="it opens nothing until that is lifted"
+    ),
     Column("requests_per_minute", Integer),
     Column("tokens_per_minute", Integer),
     Column("concurrent_requests", Integer),

@@ -69,6 +69,13 @@ class EventKind(StrEnum):
     """A model that is called has no price, or none for all that is used of it."""
     RECONCILIATION_FAILED = "reconciliation.failed"
     """The books differ from what they are derived from."""
+    ABUSE_CASE_OPENED = "abuse.case_opened"
+    """What checks found in the organization's calls is put before a person."""
+    ABUSE_NOTICED = "abuse.noticed"
+    """The platform says what has to change."""
+    ABUSE_SUSPENDED = "abuse.suspended"
+    """A key, or the whole organization, calls no models from now on."""
+    ABUSE_APPEAL_DECIDED = "abuse.appeal_decided"
 
 
 TEST_KIND = "webhook.test"

@@ -208,7 +208,12 @@ def live_keys(tx: Connection, now: datetime, key_ids: Collection[str] | None) ->
         .where(
             api_key.c.purpose != KeyPurpose.MANAGEMENT.value,
             api_key.c.revoked_at.is_(None),
+            api_key.c.suspended_at.is_(None),
             (api_key.c.expires_at.is_(None)) | (api_key.c.expires_at > now),
+            # Few are suspended, so they are looked up once and not joined to each key.
+            api_key.c.organization_id.not_in(
+                select(organization.c.id).where(organization.c.suspended_at.is_not(None))
+            ),
         )
         .order_by(api_key.c.organization_id, api_key.c.project_id, api_key.c.id)
     )
@@ -235,3 +240,34 @@ def find_key_to_authenticate(tx: Connection, key_id: str) -> Row[Any] | None:
         .join(project, project.c.id == api_key.c.project_id)
         .where(api_key.c.id == key_id)
     ).first()
+
+
+def set_key_suspended(
+    tx: Connection, organization_id: OrganizationId, key_id: str, at: datetime | None
+) -> bool:
+    """Suspend a key or lift that; say whether there is one. The first time stays the time."""
+    to: Any = None if at is None else func.coalesce(api_key.c.suspended_at, at)
+    changed = tx.execute(
+        update(api_key)
+        .where(api_key.c.organization_id == organization_id, api_key.c.id == key_id)
+        .values(suspended_at=to)
+        .returning(api_key.c.id)
+    )
+    return changed.first() is not None
+
+
+def set_organization_suspended(
+    tx: Connection, organization_id: OrganizationId, at: datetime | None
+) -> list[str]:
+    """Suspend the calls of an organization or lift that; return the ids of its keys."""
+    to: Any = None if at is None else func.coalesce(organization.c.suspended_at, at)
+    tx.execute(
+        update(organization).where(organization.c.id == organization_id).values(suspended_at=to)
+    )
+    return list(
+        tx.execute(
+            select(api_key.c.id).where(
+                api_key.c.organization_id == organization_id, api_key.c.revoked_at.is_(None)
+            )
+        ).scalars()
+    )

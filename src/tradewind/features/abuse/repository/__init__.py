@@ -1,0 +1,1 @@
+"""The SQL of abuse, by what it is about."""

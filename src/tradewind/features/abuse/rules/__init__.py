@@ -1,0 +1,1 @@
+"""The rules of abuse: pure, without clock, database or randomness."""
