@@ -44,7 +44,14 @@ def test_whoami_names_the_place_of_the_key_and_not_the_key(client, first_run, wi
         "key_name": "First key",
         "organization": {"id": first_run.organization_id, "name": "My organization"},
         "project": {"id": first_run.project_id, "name": "Default"},
-        "permissions": ["catalog:read", "keys:read", "models:read", "requests:read", "usage:read"],
+        "permissions": [
+            "catalog:read",
+            "feedback:write",
+            "keys:read",
+            "models:read",
+            "requests:read",
+            "usage:read",
+        ],
         "models": None,
     }
     assert first_run.api_key not in answer.text
