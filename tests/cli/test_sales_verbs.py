@@ -2,12 +2,15 @@
 
 import json
 
+import msgspec
 import pytest
 from sqlalchemy import insert
 
 from tests.features.sales.sales_parts import NOW, add_publisher
 from tradewind.core.ids import OrganizationId
 from tradewind.features.accounts.tables import organization
+from tradewind.features.trust.repository import add_rules
+from tradewind.features.trust.schemas import ReleaseRules
 
 pytestmark = pytest.mark.postgres
 
@@ -23,6 +26,10 @@ def seller(database):
             )
         )
         add_publisher(tx, organization_id)
+        # What a release has to show is another test's.
+        nothing = ReleaseRules(offer=())
+        by = {"made_by_id": "user_ada", "made_by": "Ada", "made_at": NOW, "reason": "a test"}
+        add_rules(tx, {"version": 1, "content": msgspec.to_builtins(nothing), **by})
     return organization_id
 
 
