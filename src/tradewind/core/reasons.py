@@ -7,9 +7,11 @@ REASON_MAX = 2_000
 
 
 def clean_reason(text: str) -> str:
-    """Return it without what surrounds it. Raises InvalidInput for an empty or long one."""
+    """Return it without the space around it. Raises InvalidInput for one that is empty, long, or
+    has a zero in it, which no column takes.
+    """
     reason = text.strip()
-    if not reason or len(reason) > REASON_MAX:
+    if not reason or len(reason) > REASON_MAX or "\0" in reason:
         raise InvalidInput(
             f"a reason has 1 to {REASON_MAX} characters", hint="say what has to be done"
         )

@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from tradewind.features.accounts.tables import organization
 from tradewind.features.artifacts.tables import artifact
-from tradewind.features.catalog.tables import model
+from tradewind.features.catalog.tables import model, publisher
 from tradewind.features.endpoints.tables import endpoint
 from tradewind.features.publishing.tables import listing, validation_run
 from tradewind.features.redteam.repository import latest_campaign
@@ -31,9 +32,9 @@ def find_evidence(tx: Connection, about: Subject) -> Evidence:
     """Return what there is; of anything but a model that is nothing yet."""
     if about.kind is not SubjectKind.MODEL:
         return Evidence()
-    publisher, _, slug = about.name.partition("/")
-    newest = newest_listing(tx, publisher, slug)
-    campaign = newest_campaign(tx, publisher, slug)
+    publisher_slug, _, slug = about.name.partition("/")
+    newest = newest_listing(tx, publisher_slug, slug)
+    campaign = newest_campaign(tx, publisher_slug, slug)
     if newest is None:
         return Evidence(campaign=campaign)
     content = newest.content
@@ -47,25 +48,26 @@ def find_evidence(tx: Connection, about: Subject) -> Evidence:
     )
 
 
-def newest_campaign(tx: Connection, publisher: str, slug: str) -> CampaignFact | None:
-    """Return what the newest campaign against an endpoint of a model has found."""
+def newest_campaign(tx: Connection, publisher_slug: str, slug: str) -> CampaignFact | None:
+    """Return what the newest campaign against an endpoint of a model has found, of its publisher or
+    of whoever runs the platform: another organization may call something else by this name.
+    """
     names = tx.execute(
         select(endpoint.c.name)
         .join(model, model.c.id == endpoint.c.model_id)
-        .where(model.c.publisher_slug == publisher, model.c.slug == slug)
+        .where(model.c.publisher_slug == publisher_slug, model.c.slug == slug)
         .order_by(endpoint.c.name)
         .limit(_MOST_ENDPOINTS)
     ).scalars()
-    found: list[Row[Any]] = [
-        row
-        for name in {f"{publisher}/{slug}", *names}
-        if (row := latest_campaign(tx, name, version=None, organization_id=None, since=None))
-        is not None
-        and row.ended_at is not None
-    ]
-    if not found:
+    of_publisher = select(publisher.c.organization_id).where(publisher.c.slug == publisher_slug)
+    whose = tx.execute(
+        select(organization.c.id).where(
+            organization.c.is_platform | organization.c.id.in_(of_publisher)
+        )
+    ).scalars()
+    newest = latest_campaign(tx, {f"{publisher_slug}/{slug}", *names}, list(whose))
+    if newest is None:
         return None
-    newest = max(found, key=lambda row: row.ended_at)
     cells = cells_of(tx, newest.id)
     return CampaignFact(
         newest.id,
@@ -75,14 +77,14 @@ def newest_campaign(tx: Connection, publisher: str, slug: str) -> CampaignFact |
     )
 
 
-def newest_listing(tx: Connection, publisher: str, slug: str) -> Row[Any] | None:
+def newest_listing(tx: Connection, publisher_slug: str, slug: str) -> Row[Any] | None:
     """Return the newest listing of a model that was not taken off: what is on its way counts
     before what is listed.
     """
     return tx.execute(
         select(listing)
         .where(
-            listing.c.publisher_slug == publisher,
+            listing.c.publisher_slug == publisher_slug,
             listing.c.slug == slug,
             listing.c.state != "delisted",
         )

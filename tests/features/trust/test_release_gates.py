@@ -1,14 +1,21 @@
 """Nothing is listed or generally available that a gate keeps; a second person may waive one."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from tests.features.redteam_parts import TARGET, a_spec, with_project
 from tests.features.trust.conftest import ADA, EVE, GRACE, SMALL
 from tradewind.core.errors import Conflict, Forbidden, InvalidInput
 from tradewind.features.catalog.lives import Lives
 from tradewind.features.catalog.rules.lifecycle import Lifecycle
 from tradewind.features.publishing.schemas import State
+from tradewind.features.redteam.runs import Evidence as RunEvidence
+from tradewind.features.redteam.runs import Runs
+from tradewind.features.redteam.schemas import By as RedTeamBy
+from tradewind.features.redteam.schemas import CampaignState
+from tradewind.features.redteam.service import RedTeam
 from tradewind.features.trust.errors import NotWaivable, ReleaseBlocked, SecondPerson
 from tradewind.features.trust.schemas import (
     Gate,
@@ -18,6 +25,8 @@ from tradewind.features.trust.schemas import (
     SubjectKind,
     WaiverState,
 )
+from tradewind.plugins.redteam.base import Attacked
+from tradewind.plugins.redteam.registry import red_team_tools
 from tradewind.serve.trust import gate_of
 
 pytestmark = pytest.mark.postgres
@@ -209,3 +218,59 @@ def test_nobody_else_changes_the_rules(do, trust, person):
     stranger = person(is_operator=False)
     with pytest.raises(Forbidden):
         do(trust.releases.set_rules, stranger, EVE, ReleaseRules(listing=()), reason="mine")
+
+
+@pytest.fixture
+def attacked(do, clock):
+    """Put a campaign against the model on record, of somebody's organization."""
+
+    def attacked(actor, hits):
+        clock.turn(minutes=1)
+        runs = Runs(clock, find_target)
+        red_team = RedTeam(clock, red_team_tools(), find_target, Path("/nonexistent"))
+        by, spec = RedTeamBy("user_ada", "Ada"), a_spec(target="acme/small")
+        campaign_id = do(red_team.begin, actor, by, "First", spec).campaign_id
+        do(runs.claim)
+        do(runs.note_plan, campaign_id, 30, "fake 1")
+        found = [_attack(number, succeeds=number < hits) for number in range(30)]
+        do(runs.note_attacks, campaign_id, found, 600)
+        evidence = RunEvidence("ab" * 32, 4096)
+        do(runs.settle, campaign_id, CampaignState.COMPLETED, evidence=evidence)
+
+    return attacked
+
+
+def find_target(_tx, name, _organization_id):
+    return TARGET._replace(name=name)
+
+
+def _attack(number, *, succeeds):
+    return Attacked(
+        key=str(number),
+        harm="hate",
+        strategy="prompt_sending",
+        converter="none",
+        is_filtered=True,
+        outcome="success" if succeeds else "failure",
+        turns=1,
+        tokens=20,
+        milliseconds=300,
+        conversation=f"c-{number}",
+    )
+
+
+def test_a_campaign_of_the_publisher_counts_and_a_strangers_does_not(
+    *, do, trust, operator, person, handed_in, attacked, database
+):
+    handed_in()
+
+    def state():
+        report = do(trust.releases.report, operator, SMALL, Release.GA)
+        return next(each.state for each in report.results if each.gate is Gate.RED_TEAM)
+
+    attacked(with_project(database, person(is_operator=False)), hits=0)
+    assert state() is GateState.MISSING
+    attacked(with_project(database, operator), hits=6)
+    assert state() is GateState.PASSED
+    attacked(operator, hits=7)
+    assert state() is GateState.FAILED

@@ -10,12 +10,13 @@ from tradewind.core.clock import Clock
 from tradewind.core.errors import MalformedId, NotFound
 from tradewind.core.ids import AppealId
 from tradewind.core.permissions import Permission, require
+from tradewind.core.reasons import clean_reason
 from tradewind.db.outbox import enqueue
 from tradewind.features.abuse import rows
 from tradewind.features.abuse.cases import Cases
 from tradewind.features.abuse.errors import AnotherPerson, CaseMove
 from tradewind.features.abuse.repository import cases as repository
-from tradewind.features.abuse.rules.words import clean_reason, clean_text
+from tradewind.features.abuse.rules.words import clean_text
 from tradewind.features.abuse.schemas import AppealRow, AppealState, CaseRow, CaseState
 from tradewind.features.abuse.trail import Trail
 from tradewind.features.accounts.schemas import Actor, may_review, require_reviewer

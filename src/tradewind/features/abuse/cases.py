@@ -9,6 +9,7 @@ from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, InvalidInput, MalformedId, NotFound
 from tradewind.core.ids import AbuseCaseId, OrganizationId
 from tradewind.core.permissions import Permission, require
+from tradewind.core.reasons import clean_reason
 from tradewind.db.outbox import enqueue
 from tradewind.features.abuse import rows
 from tradewind.features.abuse.errors import AnotherPerson, CaseMove
@@ -16,7 +17,7 @@ from tradewind.features.abuse.ports import AbuseReaders, Suspend
 from tradewind.features.abuse.repository import cases as repository
 from tradewind.features.abuse.repository import opt_outs
 from tradewind.features.abuse.repository.scores import lock_organization
-from tradewind.features.abuse.rules.words import clean_reason, clean_text
+from tradewind.features.abuse.rules.words import clean_text
 from tradewind.features.abuse.schemas import (
     CaseRow,
     CaseState,

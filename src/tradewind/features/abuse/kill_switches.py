@@ -10,12 +10,12 @@ from tradewind.core.clock import Clock
 from tradewind.core.errors import MalformedId, NotFound
 from tradewind.core.ids import KillSwitchId
 from tradewind.core.permissions import Permission
+from tradewind.core.reasons import clean_reason
 from tradewind.db.change_feed import ChangeKind, record_change
 from tradewind.features.abuse import rows
 from tradewind.features.abuse.incidents import Incidents
 from tradewind.features.abuse.ports import AbuseReaders
 from tradewind.features.abuse.repository import incidents as repository
-from tradewind.features.abuse.rules.words import clean_reason
 from tradewind.features.abuse.schemas import KillSwitchRow
 from tradewind.features.abuse.trail import Trail
 from tradewind.features.accounts.schemas import Actor, require_reviewer

@@ -10,13 +10,13 @@ from tradewind.core.clock import Clock
 from tradewind.core.errors import InvalidInput, MalformedId, NotFound
 from tradewind.core.ids import LookGrantId, event_id_of_request
 from tradewind.core.permissions import Permission, require
+from tradewind.core.reasons import clean_reason
 from tradewind.features.abuse import rows
 from tradewind.features.abuse.cases import Cases
 from tradewind.features.abuse.errors import CaseMove, NotLookedAt
 from tradewind.features.abuse.ports import AbuseReaders
 from tradewind.features.abuse.repository import cases as repository
 from tradewind.features.abuse.repository import opt_outs
-from tradewind.features.abuse.rules.words import clean_reason
 from tradewind.features.abuse.schemas import CaseRow, CaseState, GrantRow, KeptContent
 from tradewind.features.abuse.trail import Trail
 from tradewind.features.accounts.schemas import Actor, may_review, require_reviewer

@@ -13,11 +13,11 @@ from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, InvalidInput, MalformedId, NotFound
 from tradewind.core.ids import OptOutId
 from tradewind.core.permissions import Permission, require
+from tradewind.core.reasons import clean_reason
 from tradewind.features.abuse import rows
 from tradewind.features.abuse.errors import AnotherPerson, CaseMove
 from tradewind.features.abuse.repository import opt_outs as repository
 from tradewind.features.abuse.repository.scores import lock_organization
-from tradewind.features.abuse.rules.words import clean_reason
 from tradewind.features.abuse.schemas import OptOutRow, OptOutState
 from tradewind.features.abuse.trail import Trail
 from tradewind.features.accounts.schemas import Actor, may_review, require_reviewer

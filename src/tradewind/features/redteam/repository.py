@@ -1,6 +1,6 @@
 """All SQL of red teaming."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -71,27 +71,19 @@ def count_open(tx: Connection, organization_id: str) -> int:
 
 
 def latest_campaign(
-    tx: Connection,
-    target: str,
-    *,
-    version: str | None,
-    organization_id: str | None,
-    since: datetime | None,
+    tx: Connection, targets: Collection[str], organization_ids: Collection[str]
 ) -> Row[Any] | None:
-    """Return the newest completed campaign against a model."""
-    found = (
+    """Return the newest completed campaign of these organizations against any of these models."""
+    return tx.execute(
         select(_campaign, _done())
-        .where(_campaign.c.state == "completed", _campaign.c.target == target)
+        .where(
+            _campaign.c.state == "completed",
+            _campaign.c.target.in_(targets),
+            _campaign.c.organization_id.in_(organization_ids),
+        )
         .order_by(_campaign.c.ended_at.desc())
         .limit(1)
-    )
-    if version is not None:
-        found = found.where(_campaign.c.version == version)
-    if organization_id is not None:
-        found = found.where(_campaign.c.organization_id == organization_id)
-    if since is not None:
-        found = found.where(_campaign.c.ended_at >= since)
-    return tx.execute(found).first()
+    ).first()
 
 
 def update_campaign(tx: Connection, campaign_id: str, values: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -210,26 +209,6 @@ class RedTeam:
     def results(self, tx: Connection, actor: Actor, campaign_id: str) -> Results:
         """Return the table of a campaign; of one under way, so far."""
         campaign = self.get(tx, actor, campaign_id)
-        return Results(campaign, cells_of(tx, campaign.campaign_id))
-
-    def latest_results(
-        self,
-        tx: Connection,
-        target: str,
-        *,
-        version: str | None = None,
-        organization_id: OrganizationId | None = None,
-        since: datetime | None = None,
-    ) -> Results | None:
-        """Return what the newest completed campaign against a model found, for gates; of one
-        version, organization or time where those are named. Asks for no permission.
-        """
-        row = repository.latest_campaign(
-            tx, target, version=version, organization_id=organization_id, since=since
-        )
-        if row is None:
-            return None
-        campaign = rows.campaign_row(row)
         return Results(campaign, cells_of(tx, campaign.campaign_id))
 
     def compare(

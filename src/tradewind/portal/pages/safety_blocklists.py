@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, UploadFile
+from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from tradewind.core.errors import Conflict, InvalidInput
@@ -13,10 +14,10 @@ from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
 from tradewind.features.safety.rules.limits import BLOCKLISTS_MAX, ITEMS_AT_ONCE, ITEMS_MAX
 from tradewind.features.safety.schemas import BlocklistRow, ItemRow, NewItem
-from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
+from tradewind.portal.field_errors import FieldErrors
 from tradewind.portal.form_fields import Fields
-from tradewind.portal.pages.safety_policy import DeletePage
 from tradewind.portal.parts import Portal
+from tradewind.portal.safety_deletion import Doomed, add_deletion
 from tradewind.portal.term_file import MOST_BYTES, read_terms
 
 _Id = Annotated[str, Path(max_length=100)]
@@ -209,42 +210,21 @@ def routes(portal: Portal) -> APIRouter:
             blocklists.remove_items(tx, viewer, blocklist_id, [fields.text("item")])
         return RedirectResponse(f"/safety/blocklists/{blocklist_id}", HTTPStatus.SEE_OTHER)
 
-    @router.get("/safety/blocklists/{blocklist_id}/delete")
-    def ask_to_delete(
-        request: Request, blocklist_id: _Id, viewer: Annotated[Viewer, Depends(may_write)]
-    ) -> Response:
-        return _deletion(request, viewer, blocklist_id)
-
-    @router.post("/safety/blocklists/{blocklist_id}/delete", dependencies=own_form)
-    def delete(
-        request: Request, blocklist_id: _Id, viewer: Annotated[Viewer, Depends(may_write)]
-    ) -> Response:
-        try:
-            with database.transaction() as tx:
-                blocklists.delete_blocklist(tx, viewer, blocklist_id)
-        except Conflict as error:
-            errors = FieldErrors()
-            errors.add(WHOLE_FORM, error)
-            return _deletion(request, viewer, blocklist_id, errors, error.status)
-        return RedirectResponse("/safety/blocklists", HTTPStatus.SEE_OTHER)
-
-    def _deletion(
-        request: Request,
-        viewer: Viewer,
-        blocklist_id: str,
-        errors: FieldErrors | None = None,
-        status: int = HTTPStatus.OK,
-    ) -> Response:
-        with database.transaction() as tx:
-            row = blocklists.get_blocklist(tx, viewer, blocklist_id)
-        here = f"/safety/blocklists/{row.blocklist_id}"
-        page = DeletePage(
-            what=row.name,
-            told=f"Its {row.items:,} terms go with it. A policy that uses it has to let go first.",
-            action=f"{here}/delete",
-            back=here,
-            errors=errors or FieldErrors(),
+    def doomed(tx: Connection, viewer: Viewer, doomed_id: str) -> Doomed:
+        row = blocklists.get_blocklist(tx, viewer, doomed_id)
+        return Doomed(
+            row.name,
+            f"Its {row.items:,} terms go with it. A policy that uses it has to let go first.",
+            f"/safety/blocklists/{row.blocklist_id}",
         )
-        return portal.shell.page(request, "safety_delete.html", page, viewer=viewer, status=status)
+
+    add_deletion(
+        router,
+        portal,
+        "/safety/blocklists",
+        find=doomed,
+        delete=blocklists.delete_blocklist,
+        then="/safety/blocklists",
+    )
 
     return router

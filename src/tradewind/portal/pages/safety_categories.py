@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Path, Request, UploadFile
+from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from tradewind.core.errors import Conflict, InvalidInput
@@ -15,13 +16,12 @@ from tradewind.features.safety.rules.limits import (
     CATEGORIES_MAX,
     EXAMPLES_MAX,
     EXAMPLES_MIN,
-    RAPID_EXAMPLES_MAX,
 )
 from tradewind.features.safety.schemas import CategoryRow, NewCategory, Readiness
 from tradewind.portal.example_files import MOST_BYTES, read_examples
 from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
-from tradewind.portal.pages.safety_policy import DeletePage
 from tradewind.portal.parts import Portal
+from tradewind.portal.safety_deletion import Doomed, add_deletion
 
 _Id = Annotated[str, Path(max_length=100)]
 _LONGEST = 1_100
@@ -44,7 +44,6 @@ class CategoriesPage:
     most: int = CATEGORIES_MAX
     least_examples: int = EXAMPLES_MIN
     most_examples: int = EXAMPLES_MAX
-    most_rapid: int = RAPID_EXAMPLES_MAX
     kinds: Sequence[tuple[str, str]] = (
         ("trained", "Trained: a model of its own, made in under a minute"),
         ("rapid", "Rapid: what is much like any of a few samples"),
@@ -113,41 +112,21 @@ def routes(portal: Portal) -> APIRouter:
                 return RedirectResponse("/safety/categories", HTTPStatus.SEE_OTHER)
         return show(request, viewer, form, errors, status)
 
-    @router.get("/safety/categories/{category_id}/delete")
-    def ask_to_delete(
-        request: Request, category_id: _Id, viewer: Annotated[Viewer, Depends(may_write)]
-    ) -> Response:
-        return _deletion(request, viewer, category_id)
-
-    @router.post("/safety/categories/{category_id}/delete", dependencies=own_form)
-    def delete(
-        request: Request, category_id: _Id, viewer: Annotated[Viewer, Depends(may_write)]
-    ) -> Response:
-        try:
-            with database.transaction() as tx:
-                categories.delete_category(tx, viewer, category_id)
-        except Conflict as error:
-            errors = FieldErrors()
-            errors.add(WHOLE_FORM, error)
-            return _deletion(request, viewer, category_id, errors, error.status)
-        return RedirectResponse("/safety/categories", HTTPStatus.SEE_OTHER)
-
-    def _deletion(
-        request: Request,
-        viewer: Viewer,
-        category_id: str,
-        errors: FieldErrors | None = None,
-        status: int = HTTPStatus.OK,
-    ) -> Response:
-        with database.transaction() as tx:
-            row = categories.get_category(tx, viewer, category_id)
-        page = DeletePage(
-            what=row.name,
-            told="Its examples go with it. A policy that uses it has to let go first.",
-            action=f"/safety/categories/{row.category_id}/delete",
-            back="/safety/categories",
-            errors=errors or FieldErrors(),
+    def doomed(tx: Connection, viewer: Viewer, doomed_id: str) -> Doomed:
+        row = categories.get_category(tx, viewer, doomed_id)
+        return Doomed(
+            row.name,
+            "Its examples go with it. A policy that uses it has to let go first.",
+            "/safety/categories",
         )
-        return portal.shell.page(request, "safety_delete.html", page, viewer=viewer, status=status)
+
+    add_deletion(
+        router,
+        portal,
+        "/safety/categories",
+        find=doomed,
+        delete=categories.delete_category,
+        then="/safety/categories",
+    )
 
     return router

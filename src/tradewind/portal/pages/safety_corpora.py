@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, UploadFile
+from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
 from tradewind.core.errors import Conflict, InvalidInput
@@ -15,8 +16,8 @@ from tradewind.features.safety.rules.limits import CORPORA_MAX, TEXT_CHARACTERS_
 from tradewind.features.safety.schemas import CorpusRow, NewCorpus, NewText, Readiness
 from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
 from tradewind.portal.form_fields import Fields
-from tradewind.portal.pages.safety_policy import DeletePage
 from tradewind.portal.parts import Portal
+from tradewind.portal.safety_deletion import Doomed, add_deletion
 from tradewind.portal.term_file import MOST_BYTES
 
 _Id = Annotated[str, Path(max_length=100)]
@@ -110,42 +111,22 @@ def routes(portal: Portal) -> APIRouter:
             return show(request, viewer, errors=errors, status=error.status)
         return RedirectResponse("/safety/corpora", HTTPStatus.SEE_OTHER)
 
-    @router.get("/safety/corpora/{corpus_id}/delete")
-    def ask_to_delete(
-        request: Request, corpus_id: _Id, viewer: Annotated[Viewer, Depends(may_write)]
-    ) -> Response:
-        return _deletion(request, viewer, corpus_id)
-
-    @router.post("/safety/corpora/{corpus_id}/delete", dependencies=own_form)
-    def delete(
-        request: Request, corpus_id: _Id, viewer: Annotated[Viewer, Depends(may_write)]
-    ) -> Response:
-        try:
-            with database.transaction() as tx:
-                corpora.delete_corpus(tx, viewer, corpus_id)
-        except Conflict as error:
-            errors = FieldErrors()
-            errors.add(WHOLE_FORM, error)
-            return _deletion(request, viewer, corpus_id, errors, error.status)
-        return RedirectResponse("/safety/corpora", HTTPStatus.SEE_OTHER)
-
-    def _deletion(
-        request: Request,
-        viewer: Viewer,
-        corpus_id: str,
-        errors: FieldErrors | None = None,
-        status: int = HTTPStatus.OK,
-    ) -> Response:
-        with database.transaction() as tx:
-            row = corpora.get_corpus(tx, viewer, corpus_id)
-        page = DeletePage(
-            what=row.name,
-            told=f"Its {row.texts:,} texts go with it. A policy that uses it has to let go first.",
-            action=f"/safety/corpora/{row.corpus_id}/delete",
-            back="/safety/corpora",
-            errors=errors or FieldErrors(),
+    def doomed(tx: Connection, viewer: Viewer, doomed_id: str) -> Doomed:
+        row = corpora.get_corpus(tx, viewer, doomed_id)
+        return Doomed(
+            row.name,
+            f"Its {row.texts:,} texts go with it. A policy that uses it has to let go first.",
+            "/safety/corpora",
         )
-        return portal.shell.page(request, "safety_delete.html", page, viewer=viewer, status=status)
+
+    add_deletion(
+        router,
+        portal,
+        "/safety/corpora",
+        find=doomed,
+        delete=corpora.delete_corpus,
+        then="/safety/corpora",
+    )
 
     return router
 

@@ -27,6 +27,7 @@ from tradewind.features.safety.schemas import (
 from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
 from tradewind.portal.form_fields import Fields
 from tradewind.portal.parts import Portal
+from tradewind.portal.safety_deletion import Doomed, add_deletion
 from tradewind.portal.safety_form import DIRECTIONS
 from tradewind.portal.safety_spans import Piece, pieces_of
 from tradewind.snapshot.safety import Direction
@@ -54,15 +55,6 @@ class PolicyPage:
     pieces: Sequence[Piece] = ()
     errors: FieldErrors = field(default_factory=FieldErrors)
     directions: Sequence[tuple[str, str]] = DIRECTIONS
-
-
-@dataclass(frozen=True, slots=True)
-class DeletePage:
-    what: str
-    told: str
-    action: str
-    back: str
-    errors: FieldErrors = field(default_factory=FieldErrors)
 
 
 def routes(portal: Portal) -> APIRouter:
@@ -206,43 +198,22 @@ def routes(portal: Portal) -> APIRouter:
                 return RedirectResponse(f"/safety/policies/{policy_id}", HTTPStatus.SEE_OTHER)
         return show(request, viewer, policy_id, errors, status=status)
 
-    @router.get("/safety/policies/{policy_id}/delete")
-    def ask_to_delete(
-        request: Request, policy_id: _Id, viewer: Annotated[Viewer, Depends(may_write)]
-    ) -> Response:
-        return _deletion(request, viewer, policy_id)
-
-    @router.post("/safety/policies/{policy_id}/delete", dependencies=own_form)
-    def delete(
-        request: Request, policy_id: _Id, viewer: Annotated[Viewer, Depends(may_write)]
-    ) -> Response:
-        try:
-            with database.transaction() as tx:
-                safety.policies.delete_policy(tx, viewer, policy_id)
-        except Conflict as error:
-            errors = FieldErrors()
-            errors.add(WHOLE_FORM, error)
-            return _deletion(request, viewer, policy_id, errors, HTTPStatus(error.status))
-        return RedirectResponse("/safety", HTTPStatus.SEE_OTHER)
-
-    def _deletion(
-        request: Request,
-        viewer: Viewer,
-        policy_id: str,
-        errors: FieldErrors | None = None,
-        status: int = HTTPStatus.OK,
-    ) -> Response:
-        with database.transaction() as tx:
-            found = safety.policies.get_policy(tx, viewer, policy_id)
-        here = f"/safety/policies/{found.policy_id}"
-        page = DeletePage(
-            what=found.name,
-            told="It has to be bound to nothing. Its versions are kept for what they decided.",
-            action=f"{here}/delete",
-            back=here,
-            errors=errors or FieldErrors(),
+    def doomed(tx: Connection, viewer: Viewer, doomed_id: str) -> Doomed:
+        row = safety.policies.get_policy(tx, viewer, doomed_id)
+        return Doomed(
+            row.name,
+            "It has to be bound to nothing. Its versions are kept for what they decided.",
+            f"/safety/policies/{row.policy_id}",
         )
-        return portal.shell.page(request, "safety_delete.html", page, viewer=viewer, status=status)
+
+    add_deletion(
+        router,
+        portal,
+        "/safety/policies",
+        find=doomed,
+        delete=safety.policies.delete_policy,
+        then="/safety",
+    )
 
     return router
 

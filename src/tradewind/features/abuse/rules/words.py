@@ -4,17 +4,11 @@ from collections.abc import Iterable
 
 from tradewind.core.errors import InvalidInput
 
-REASON_MAX = 2_000
 TEXT_MAX = 20_000
 TITLE_MAX = 200
 COMMENT_MAX = 1_000
 AFFECTED_MAX = 100
 _KINDS = ("organization", "endpoint", "model", "key", "project")
-
-
-def clean_reason(text: str) -> str:
-    """Raises InvalidInput."""
-    return _clean(text, "a reason", REASON_MAX)
 
 
 def clean_title(text: str) -> str:
