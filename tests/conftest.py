@@ -5,6 +5,7 @@ database with every table, copied from a template; `empty_database_url` is one w
 """
 
 import fcntl
+import gc
 import itertools
 import os
 import shutil
@@ -38,6 +39,14 @@ _SETTINGS_OF_TESTS = {
     "autovacuum": "off",
     "max_connections": "100",
 }
+
+
+@pytest.fixture(autouse=True)
+def collects_as_before() -> Iterator[None]:
+    """Memory is collected after each test as it was before: the next thousands depend on it."""
+    before = gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()
+    yield
+    assert (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()) == before
 
 
 @pytest.fixture(scope="session")

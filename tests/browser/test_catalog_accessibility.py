@@ -214,6 +214,25 @@ def test_the_keyboard_filters_opens_and_compares(portal, tab):
     page.get_by_role("heading", name="Use it").wait_for()
 
 
+def wait_until_it_stands(page: Page) -> float:
+    """Return how far the models are scrolled, in px, once that has not changed for 300 ms.
+
+    Scrolling may be animated, and may begin some frames after the key. The page's own policy
+    forbids what waits by evaluating text.
+    """
+    return page.evaluate(
+        "() => new Promise((done) => {"
+        " const region = document.querySelector('.compare-scroll');"
+        " let left = region.scrollLeft, since = performance.now();"
+        " const look = () => {"
+        "  const now = performance.now();"
+        "  if (region.scrollLeft !== left) { left = region.scrollLeft; since = now; }"
+        "  if (now - since > 300) { done(left); } else { requestAnimationFrame(look); }"
+        " };"
+        " look(); })"
+    )
+
+
 def test_names_of_facts_stay_while_models_are_scrolled_past_them(portal, open_tab, signed_in):
     fill(portal.world)
     tab = open_tab(session_token=signed_in.session_token, viewport=NARROW)
@@ -227,13 +246,7 @@ def test_names_of_facts_stay_while_models_are_scrolled_past_them(portal, open_ta
     page.locator(".compare-scroll").focus()
     for _ in range(8):
         page.keyboard.press("ArrowRight")
-    # Scrolling may be animated; the page's own policy forbids what waits by evaluating text.
-    page.evaluate(
-        "() => new Promise((done) => {"
-        " const region = document.querySelector('.compare-scroll');"
-        " const look = () => (region.scrollLeft > 100 ? done() : requestAnimationFrame(look));"
-        " look(); })"
-    )
+    assert wait_until_it_stands(page) > 100
     after = label.bounding_box()
     assert after is not None
     assert abs(after["x"] - before["x"]) < 2
@@ -243,6 +256,7 @@ def test_names_of_facts_stay_while_models_are_scrolled_past_them(portal, open_ta
         page.keyboard.press("Tab")
     for _ in range(4):
         page.keyboard.press("Shift+Tab")
+    wait_until_it_stands(page)
     link = page.evaluate("document.activeElement.getBoundingClientRect().left")
     edge = page.evaluate(
         "document.querySelector('.compare-table tbody tr:not(.tier-row) th')"

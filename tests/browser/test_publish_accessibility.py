@@ -13,6 +13,7 @@ from tradewind.features.publishing.schemas import (
     NewApplication,
     Timing,
 )
+from tradewind.features.trust.schemas import ReleaseRules
 from tradewind.testing.portal_browser import NARROW, WIDE, Tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -46,6 +47,12 @@ class Desk:
         with world.database.transaction() as tx:
             new = NewConnection(Secret("gsk-0123456789-abcdefgh"), name="Groq", host="groq")
             self._connection = world.providers.add_connection(tx, viewer, new)
+
+    def open_the_gates(self):
+        with self._world.database.transaction() as tx:
+            self._world.trust.releases.set_rules(
+                tx, self._viewer, GRACE, ReleaseRules(ga=()), reason="tried elsewhere"
+            )
 
     def apply(self, slug, *, decision=None):
         new = NewApplication(slug, slug.title(), f"https://{slug[:60]}.example", "a@acme.example")
@@ -156,6 +163,13 @@ def test_the_end_of_a_model(*, portal, open_tab, signed_in, theme, viewport):
     tab = open_tab(session_token=signed_in.session_token, theme=theme, viewport=viewport)
     problems = {}
     page = tab.open(f"/publish/listings/{listed}")
+    become_ga = page.get_by_role("button", name="Make it generally available")
+    become_ga.click()
+    page.get_by_role("alert").wait_for()
+    problems["a preview that is refused"] = look(tab)
+    desk.open_the_gates()
+    become_ga.click()
+    page.get_by_role("button", name="Make it legacy").wait_for()
     problems["generally available"] = look(tab)
     page.get_by_role("button", name="Make it legacy").click()
     page.get_by_label("Deprecated from the day").fill("2099-01-01")

@@ -21,6 +21,7 @@ from tradewind.features.publishing.schemas import (
     State,
 )
 from tradewind.features.publishing.tables import validation_run
+from tradewind.features.trust.schemas import ReleaseRules
 from tradewind.testing.portal_world import PortalWorld
 
 HOSTILE = '<script>alert("x")</script>'
@@ -478,8 +479,36 @@ def make_legacy_long_ago(world: PortalWorld) -> None:
         )
 
 
-def test_the_end_of_a_model_is_told_only_after_it_is_legacy(browser, world, send, listed):
+def open_the_gates(world: PortalWorld, viewer: Viewer) -> None:
+    with world.database.transaction() as tx:
+        world.trust.releases.set_rules(
+            tx, viewer, GRACE, ReleaseRules(ga=()), reason="previews are tried elsewhere"
+        )
+
+
+def test_a_preview_is_generally_available_when_its_gates_are_open(
+    browser, world, viewer, send, listed
+):
     place = f"/publish/listings/{listed}"
+    assert "Make it generally available" in main_of(browser.get(place).text)
+
+    refused = send(f"{place}/actions/ga")
+
+    assert refused.status_code == 409
+    assert "impact assessment" in main_of(refused.text)
+    assert life_of(world).state is Lifecycle.PREVIEW
+
+    open_the_gates(world, viewer)
+    assert send(f"{place}/actions/ga").status_code == 303
+
+    assert life_of(world).state is Lifecycle.GA
+    assert "Make it generally available" not in main_of(browser.get(place).text)
+
+
+def test_the_end_of_a_model_is_told_only_after_it_is_legacy(browser, world, viewer, send, listed):
+    place = f"/publish/listings/{listed}"
+    open_the_gates(world, viewer)
+    assert send(f"{place}/actions/ga").status_code == 303
     page = main_of(browser.get(place).text)
     assert "stays legacy for at least 30 days" in page
     assert "Announce its end" not in page

@@ -40,13 +40,17 @@ class Ending(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LifeCard:
-    """What a publisher sees of a model's life, and may do about its end."""
+    """What a publisher sees of a model's life, and may do about it."""
 
     life: Life
     schedule: Schedule
     now: datetime
     form: LifeForm = field(default_factory=LifeForm)
     errors: FieldErrors = field(default_factory=FieldErrors)
+
+    @property
+    def may_become_ga(self) -> bool:
+        return self.life.state is Lifecycle.PREVIEW and not self.life.is_announced
 
     @property
     def may_become_legacy(self) -> bool:
@@ -75,6 +79,11 @@ class LifeCard:
             f" {LEAST_DEPRECATED.days} days after it is deprecated, and for at least"
             f" {LEAST_GA.days} days since it became generally available."
         )
+
+    @property
+    def least_ga_days(self) -> int:
+        """How long a model answers after it became generally available, at the least."""
+        return LEAST_GA.days
 
     @property
     def told_days(self) -> int:

@@ -83,6 +83,7 @@ from tradewind.features.safety.services import build_safety_services
 from tradewind.features.sales.offers import SaleOffers
 from tradewind.features.sales.payers import Payers
 from tradewind.features.sales.service import Sales
+from tradewind.features.trust.schemas import Release, SubjectKind
 from tradewind.features.webhooks.courier import Courier
 from tradewind.features.webhooks.schemas import DestinationRow, NewDestination, Outcome
 from tradewind.features.webhooks.service import Webhooks
@@ -122,7 +123,7 @@ from tradewind.readmodels.safety_subjects import (
 from tradewind.readmodels.spend import read_spend, read_spends
 from tradewind.readmodels.wallets import BilledOrganizations
 from tradewind.serve.abuse import build_abuse
-from tradewind.serve.trust import build_trust
+from tradewind.serve.trust import build_trust, gate_of
 from tradewind.testing.logged_calls import log_calls
 from tradewind.usage.event import Refused, UsageEvent
 
@@ -326,7 +327,9 @@ class PortalWorld:
             artifacts=artifacts,
             uploads=self.artifact_services.uploads,
             catalog=self.catalog,
-            lives=Lives(clock, organizations_using),
+            lives=Lives(
+                clock, organizations_using, gate_of(self.trust, SubjectKind.MODEL, Release.GA)
+            ),
             calendar_links=CalendarLinks(clock, is_member),
             licences=Licences(clock),
             saved_views=SavedViews(clock),

@@ -335,6 +335,7 @@ def test_only_a_key_of_a_person_reads_keys_usage_and_requests(database, accounts
             Permission.KEYS_READ,
             Permission.USAGE_READ,
             Permission.REQUESTS_READ,
+            Permission.FEEDBACK_WRITE,
         },
         {Permission.MODELS_READ},
         {Permission.MODELS_READ},

@@ -47,7 +47,9 @@ from tradewind.portal.revisions import STALE, revision_of
 _STEPS = tuple((name, label) for name, label, _ in rules.STEPS)
 _NAMES = tuple(name for name, _ in _STEPS)
 _ARTIFACTS_SHOWN = 200
-_ACTIONS = ("submit", "withdraw", "discard", "delist", "validate", "cancel", "change", "legacy")
+_MOVES = {"ga": Lifecycle.GA, "legacy": Lifecycle.LEGACY}
+"""Where a publisher brings a model by a button; its end takes days and a form."""
+_ACTIONS = ("submit", "withdraw", "discard", "delist", "validate", "cancel", "change", *_MOVES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class ListingPage:
     refusal: TradewindError | None = None
     """Why nothing was done."""
     life: LifeCard | None = None
-    """Of what is listed, for who may end it."""
+    """Of what is listed, for who may bring it further."""
     steps: Sequence[tuple[str, str]] = _STEPS
     labels: Mapping[str, str] = field(default_factory=lambda: FIELD_LABELS)
     moves: Mapping[str, str] = field(default_factory=lambda: MOVE_LABELS)
@@ -234,10 +236,10 @@ def routes(portal: Portal) -> APIRouter:
                 listings.delist(tx, viewer, by, listing_id, reason)
             case "validate":
                 validations.begin_again(tx, viewer, listing_id)
-            case "legacy":
-                services.lives.move(
-                    tx, viewer, _listed(tx, viewer, listing_id).name, Lifecycle.LEGACY
-                )
+            case "ga" | "legacy":
+                name = _listed(tx, viewer, listing_id).name
+                services.lives.move(tx, viewer, name, _MOVES[action])
+                return f"{here}#life"
             case "cancel":
                 validations.cancel(tx, viewer, by, listing_id)
             case _:
@@ -250,7 +252,7 @@ def routes(portal: Portal) -> APIRouter:
         """Return a listing of the viewer's that is listed. Raises NotFound."""
         row = listings.get_listing(tx, viewer, listing_id).row
         if row.organization_id != viewer.organization_id or row.state is not State.LISTED:
-            raise NotFound("only what is listed has an end to tell")
+            raise NotFound("only what is listed has a life to go on with")
         return row
 
     def _life(
