@@ -81,6 +81,17 @@ def database_url(postgres: EmbeddedPostgres, template_with_tables: str) -> Itera
 
 
 @pytest.fixture
+def superuser_database(postgres: EmbeddedPostgres, database_url: str) -> Iterator[Database]:
+    """That of `database` as a superuser, whom nothing refuses: to empty it, or to damage it."""
+    role = database_url.partition("//")[2].partition("@")[0]
+    superuser = postgres.superuser_url.partition("//")[2].partition("@")[0]
+    url = database_url.replace(role, superuser, 1)
+    opened = Database(url, application_name="tests-superuser", pool_size=1)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
 def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     """The URL of a fresh database without any table."""
     yield from _fresh_database(postgres, "template1")

@@ -75,9 +75,11 @@ def test_books_that_are_right_are_told_in_one_line_of_json(running):
     assert "The books are right." in running("verify").stdout
 
 
-def test_books_that_are_wrong_end_with_status_1_and_say_where(running, database, postgres):
+def test_books_that_are_wrong_end_with_status_1_and_say_where(
+    running, database, superuser_database
+):
     change_as_superuser(
-        database, postgres, "UPDATE ledger_balance SET nanos = nanos - 7 WHERE nanos < -2000000000"
+        superuser_database, "UPDATE ledger_balance SET nanos = nanos - 7 WHERE nanos < -2000000000"
     )
 
     ended = running("verify", "--json")
@@ -158,11 +160,7 @@ def test_a_platform_that_rests_is_started_for_the_verb_alone(run, tmp_path):
     assert "no platform runs on" in ended.stderr
 
 
-def change_as_superuser(database, postgres, statement):
-    role = database.url.partition("//")[2].partition("@")[0]
-    superuser = postgres.superuser_url.partition("//")[2].partition("@")[0]
-    other = Database(database.url.replace(role, superuser, 1), application_name="tests-tamper")
-    with other.transaction() as tx:
+def change_as_superuser(superuser_database, statement):
+    with superuser_database.transaction() as tx:
         tx.execute(text("SET LOCAL session_replication_role = replica"))
         assert tx.execute(text(statement)).rowcount == 1
-    other.close()

@@ -145,7 +145,7 @@ def test_gateways_are_told_which_data_a_name_stands_for(send, backstage, account
         assert answer.status_code == 200
         return decode_found(answer.content).references
 
-    [words] = find("words", "nowhere")
+    [words] = find("words", "nowhere", "no\0name")
     assert words.name == "words"
     data = backstage.get(f"/safety/data/{words.digest}")
     assert len(data.content) == words.size

@@ -83,6 +83,14 @@ def test_a_refusal_names_the_field_and_the_way_out(ask, problem):
     assert "4 medium" in body["hint"]
 
 
+def test_what_the_database_cannot_hold_is_refused_by_its_name(ask, problem):
+    check = {"name": "blocklist", "directions": ["prompt"], "data": ["a\0b"]}
+    body = problem(
+        ask("POST", "/policies", json={"name": "P", "checks": [check]}), 422, "invalid_input"
+    )
+    assert "NUL" in body["detail"]
+
+
 def test_a_draft_is_tried_before_it_is_saved(ask):
     tried = ask("POST", "/try", json={**PII, "text": "Write to ada@example.org."})
     body = tried.json()

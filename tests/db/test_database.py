@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import exc, text
 
-from tradewind.core.errors import StartupError, Unavailable
+from tradewind.core.errors import InvalidInput, StartupError, Unavailable
 from tradewind.db.database import Database, Timeouts
 from tradewind.db.embedded import EmbeddedPostgres
 
@@ -43,6 +43,13 @@ def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
 def test_a_fault_of_the_statement_stays_what_it_is(database: Database) -> None:
     with pytest.raises(exc.ProgrammingError), database.transaction() as tx:
         tx.execute(text("SELECT absent"))
+
+
+@pytest.mark.parametrize("statement", ["SELECT :word", "SELECT CAST(:word AS jsonb)"])
+def test_a_text_that_postgresql_cannot_hold_is_the_senders_fault(database, statement) -> None:
+    word = '{"a": "\\u0000"}' if "jsonb" in statement else "a\0b"
+    with pytest.raises(InvalidInput, match="NUL"), database.transaction() as tx:
+        tx.execute(text(statement), {"word": word})
 
 
 def test_connections_carry_their_limits_and_their_name(database_url: str) -> None:

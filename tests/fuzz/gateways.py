@@ -8,7 +8,7 @@ from scripted_upstream import ScriptedUpstream
 from tradewind.plugins.providers.fakes.host import FakeHost, Fault
 from tradewind.plugins.providers.fakes.registry import fakes
 from tradewind.snapshot.contents import OPERATIONS_OF, Endpoint, Operation
-from tradewind.wire import stored_files
+from tradewind.wire import safety_references, stored_files
 from tradewind.wire.stored_responses import Chain, decode_place, decode_stored, encode
 
 PATHS = {
@@ -41,7 +41,7 @@ class Everything(World):
 
 
 class MemoryStore:
-    """Keeps responses and files as the control plane does, in memory."""
+    """Keeps responses and files as the control plane does, in memory; it has no safety data."""
 
     def __init__(self):
         self.stored = {}
@@ -51,6 +51,9 @@ class MemoryStore:
         path = call.head.split(b" ")[1].decode()
         if path.startswith("/files"):
             await self._about_files(call, path)
+            return
+        if path == "/safety/references":
+            await call.answer(safety_references.encode(safety_references.Found([])))
             return
         path = path.removeprefix("/responses")
         if path in ("", "/ended"):

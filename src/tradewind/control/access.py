@@ -124,16 +124,24 @@ class Routes:
         )
 
     def post(
-        self, path: str, *, permission: Permission, summary: str
+        self,
+        path: str,
+        *,
+        permission: Permission,
+        summary: str,
+        status: HTTPStatus = HTTPStatus.CREATED,
+        at_times: HTTPStatus | None = None,
     ) -> Callable[[Callable[P, A]], Callable[P, A]]:
-        """Add a route that makes something."""
-        return self._add("POST", path, permission, summary, HTTPStatus.CREATED)
+        """Add a route that makes something, and `at_times` answers another status."""
+        return self._add("POST", path, permission, summary, status, at_times=at_times)
 
     def patch(
-        self, path: str, *, permission: Permission, summary: str
+        self, path: str, *, permission: Permission, summary: str, at_times: HTTPStatus | None = None
     ) -> Callable[[Callable[P, A]], Callable[P, A]]:
-        """Add a route that changes what its body names."""
-        return self._add("PATCH", path, permission, summary, HTTPStatus.OK)
+        """Add a route that changes what its body names. `at_times` it answers something else than
+        200.
+        """
+        return self._add("PATCH", path, permission, summary, HTTPStatus.OK, at_times=at_times)
 
     def put(
         self, path: str, *, permission: Permission, summary: str
@@ -157,6 +165,7 @@ class Routes:
         *,
         is_open: bool = False,
         media_type: str = "",
+        at_times: HTTPStatus | None = None,
     ) -> Callable[[Callable[P, A]], Callable[P, A]]:
         self.permissions[method, path] = permission
         if isinstance(permission, Public):
@@ -168,6 +177,8 @@ class Routes:
             status, answers = HTTPStatus.OK, dict(self._described)
         if media_type:
             answers[status.value] = {"content": {media_type: {"schema": {"type": "string"}}}}
+        if at_times is not None:
+            answers[at_times.value] = {"description": "The same answer."}
         return self.router.api_route(
             path,
             methods=[method],

@@ -113,7 +113,12 @@ def add_contentsafety_routes(routes: Routes, services: ControlServices) -> None:
     def one_list(call: Call, name: _Name) -> TextBlocklist:
         return TextBlocklist.of(find(call, name))
 
-    @routes.patch(f"{_PATH}/{{name}}", permission=writes, summary="Create or describe a blocklist")
+    @routes.patch(
+        f"{_PATH}/{{name}}",
+        permission=writes,
+        summary="Create or describe a blocklist",
+        at_times=HTTPStatus.CREATED,
+    )
     def keep_list(
         call: Call, name: _Name, body: TextBlocklistChange, response: Response
     ) -> TextBlocklist:
@@ -134,11 +139,9 @@ def add_contentsafety_routes(routes: Routes, services: ControlServices) -> None:
         f"{_PATH}/{{name}}:addOrUpdateBlocklistItems",
         permission=writes,
         summary="Add terms to a blocklist, in Azure's form",
+        status=HTTPStatus.OK,
     )
-    def add_items(
-        call: Call, name: _Name, body: NewBlocklistItems, response: Response
-    ) -> BlocklistItems:
-        response.status_code = HTTPStatus.OK
+    def add_items(call: Call, name: _Name, body: NewBlocklistItems) -> BlocklistItems:
         found = find(call, name)
         items = [
             NewItem(each.text, each.description or "", each.is_regex)
@@ -151,12 +154,12 @@ def add_contentsafety_routes(routes: Routes, services: ControlServices) -> None:
         f"{_PATH}/{{name}}:removeBlocklistItems",
         permission=writes,
         summary="Take terms out of a blocklist, in Azure's form",
+        status=HTTPStatus.NO_CONTENT,
     )
-    def remove_items(call: Call, name: _Name, body: RemovedItems) -> Response:
+    def remove_items(call: Call, name: _Name, body: RemovedItems) -> None:
         found = find(call, name)
         ids = body.blocklist_item_ids
         blocklists.remove_items(call.tx, call.holder, found.blocklist_id, ids)
-        return Response(status_code=HTTPStatus.NO_CONTENT)
 
     @routes.get(
         f"{_PATH}/{{name}}/blocklistItems",

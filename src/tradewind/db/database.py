@@ -12,7 +12,7 @@ from sqlalchemy import exc
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import URL, make_url
 
-from tradewind.core.errors import StartupError, Unavailable
+from tradewind.core.errors import InvalidInput, StartupError, Unavailable
 from tradewind.db.bounded_connection import BoundedConnection
 from tradewind.db.installation import OLDEST_MAJOR
 
@@ -90,7 +90,8 @@ class Database:
     def transaction(self) -> Generator[sqlalchemy.Connection]:
         """Yield a connection in a transaction; commit at the end, roll back on an error.
 
-        Raises Unavailable when the database cannot be reached or the connection breaks. When that
+        Raises InvalidInput for a text with the character NUL, which PostgreSQL cannot hold, and
+        Unavailable when the database cannot be reached or the connection breaks. When that
         happens during the commit, nobody can tell whether it took place: what is retried needs an
         idempotency key.
         """
@@ -102,6 +103,10 @@ class Database:
         except exc.DBAPIError as error:
             if _is_loss(error):
                 raise Unavailable("the database does not answer", hint="retry") from error
+            if _is_nul(error):
+                raise InvalidInput(
+                    "a text contains the character NUL, which nothing can keep", hint="leave it out"
+                ) from error
             raise
 
     @contextmanager
@@ -213,6 +218,15 @@ def _parameters(url: URL, application_name: str, timeouts: Timeouts) -> dict[str
 
 def _milliseconds(seconds: float | None) -> int:
     return 0 if seconds is None else max(1, int(seconds * 1000))
+
+
+def _is_nul(error: exc.DBAPIError) -> bool:
+    """Whether a text was handed in, to keep or to look for, that PostgreSQL has no way to hold."""
+    cause = error.orig
+    if isinstance(cause, psycopg.errors.UntranslatableCharacter):  # within JSON
+        return True
+    # Of psycopg itself, which says it in words alone.
+    return isinstance(cause, psycopg.DataError) and cause.sqlstate is None and "NUL" in str(cause)
 
 
 def _is_loss(error: exc.DBAPIError) -> bool:

@@ -20,6 +20,8 @@ def find_references(tx: Connection, asked: Asked) -> list[Reference]:
         table.c.organization_id == asked.organization_id
     )
     if asked.names:
-        statement = statement.where(table.c.name.in_(asked.names[:_MOST]))
+        # Nothing that is kept has a NUL in its name, and PostgreSQL takes none in a question.
+        names = [name for name in asked.names[:_MOST] if "\0" not in name]
+        statement = statement.where(table.c.name.in_(names))
     rows = tx.execute(statement.order_by(table.c.name).limit(_MOST))
     return [Reference(row.name, row.digest, row.size if row.digest else 0) for row in rows]

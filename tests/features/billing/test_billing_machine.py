@@ -26,6 +26,7 @@ from tests.features.billing.empty_books import wipe
 from tradewind.core.errors import Conflict
 from tradewind.core.pricing.charges import Graduated, MeterCharge, PerUnit, PlanTerms, Tier
 from tradewind.core.pricing.rating import Used, rate
+from tradewind.db.database import Database
 from tradewind.features.billing.ports import NoSubscriptions, SubscribedTerm, TermCharge
 from tradewind.features.billing.rules.minor_units import nanos_per_minor
 from tradewind.features.billing.schemas import LineKind
@@ -103,6 +104,7 @@ class BillingMachine(RuleBasedStateMachine):
     prices: tuple[str, ...]
     plans: Plans
     connection: psycopg.Connection
+    superuser: Database
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,7 +117,7 @@ class BillingMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
-        wipe(self.world.database)
+        wipe(self.superuser)
         self.world.clock.turn_to(APRIL + timedelta(hours=48))
         self.buyers = tuple(self.world.add_buyer() for _ in range(2))
         self.plans.sold, self.plans.planned = [], self.buyers[0]
@@ -388,7 +390,7 @@ class BillingMachine(RuleBasedStateMachine):
         wanted = sum(line.nanos for line in rate(TERMS, self.rated))
         assert self.listed + adjusted == wanted
         books = settled_books(world)
-        wipe(world.database)
+        wipe(self.superuser)
         self._ship(
             *{row.event_id: row for row in sorted(self.sent, key=lambda row: row.at)}.values()
         )
@@ -399,13 +401,13 @@ class BillingMachine(RuleBasedStateMachine):
 
 @pytest.mark.machine
 @pytest.mark.timeout(300 + 20 * EXAMPLES)
-def test_the_sums_hold_in_any_order_of_things(database):
+def test_the_sums_hold_in_any_order_of_things(database, superuser_database):
     plans = Plans()
     world = World.begin(database, plans)
     prices = (world.add_price(), world.add_price(seller="mistral"))
 
     class Machine(BillingMachine):
-        pass
+        superuser = superuser_database
 
     Machine.world, Machine.prices, Machine.plans = world, prices, plans
     with database.connect_raw(autocommit=True) as Machine.connection:

@@ -291,23 +291,14 @@ class LedgerMachine(RuleBasedStateMachine):
         assert all(nanos == 0 for account, nanos in kept.items() if account not in again)
 
 
-def test_whatever_is_done_to_the_ledger_the_books_stay_right(database, postgres):
-    own = database.url
-    role = own.partition("//")[2].partition("@")[0]
-    superuser = postgres.superuser_url.partition("//")[2].partition("@")[0]
-    LedgerMachine.database = database
-    LedgerMachine.emptied = Database(
-        own.replace(role, superuser, 1), application_name="tests-emptied", pool_size=1
+def test_whatever_is_done_to_the_ledger_the_books_stay_right(database, superuser_database):
+    LedgerMachine.database, LedgerMachine.emptied = database, superuser_database
+    run_state_machine_as_test(
+        LedgerMachine,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
     )
-    try:
-        run_state_machine_as_test(
-            LedgerMachine,
-            settings=settings(
-                max_examples=EXAMPLES,
-                stateful_step_count=20,
-                deadline=None,
-                suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-            ),
-        )
-    finally:
-        LedgerMachine.emptied.close()

@@ -11,23 +11,15 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def tamper(database, postgres):
+def tamper(superuser_database):
     """Change the books as a superuser who switches the triggers off."""
 
     def tamper(statement):
-        own = database.url
-        url = own.replace(own.partition("//")[2].partition("@")[0], superuser_of(postgres), 1)
-        other = type(database)(url, application_name="tests-tamper", pool_size=1)
-        with other.transaction() as tx:
+        with superuser_database.transaction() as tx:
             tx.execute(text("SET LOCAL session_replication_role = replica"))
             assert tx.execute(text(statement)).rowcount > 0
-        other.close()
 
     return tamper
-
-
-def superuser_of(postgres):
-    return postgres.superuser_url.partition("//")[2].partition("@")[0]
 
 
 @pytest.fixture

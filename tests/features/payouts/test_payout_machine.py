@@ -26,6 +26,7 @@ from tests.features.billing.empty_books import OF_PAYOUTS, wipe
 from tests.features.payouts.payouts_parts import ADA, BOB, PayingWorld
 from tradewind.core.errors import Conflict
 from tradewind.core.money import parse_nanos
+from tradewind.db.database import Database
 from tradewind.features.billing.rules.minor_units import nanos_per_minor
 from tradewind.features.ledger.schemas import AccountKind
 from tradewind.features.metering.repository import store_events
@@ -43,11 +44,12 @@ class PayoutMachine(RuleBasedStateMachine):
     paying: PayingWorld
     prices: dict[str, str]
     connection: psycopg.Connection
+    superuser: Database
 
     @initialize()
     def begin(self):
         world = self.paying.world
-        wipe(world.database, *OF_PAYOUTS)
+        wipe(self.superuser, *OF_PAYOUTS)
         self.paying.clock.turn_to(APRIL + timedelta(hours=48))
         self.buyer = world.add_buyer()
         self.keys = self.steps = 0
@@ -230,7 +232,7 @@ BUYERS = """
 
 @pytest.mark.machine
 @pytest.mark.timeout(300 + 20 * EXAMPLES)
-def test_the_sums_hold_in_any_order_of_things(database):
+def test_the_sums_hold_in_any_order_of_things(database, superuser_database):
     paying = PayingWorld.begin(database)
     paying.set_rate("EUR", "USD", 1_083_700_000)
     paying.add_publisher("acme")
@@ -240,7 +242,7 @@ def test_the_sums_hold_in_any_order_of_things(database):
     prices = {slug: paying.world.add_price(seller=slug) for slug in SLUGS}
 
     class Machine(PayoutMachine):
-        pass
+        superuser = superuser_database
 
     Machine.paying, Machine.prices = paying, prices
     with database.connect_raw(autocommit=True) as Machine.connection:
