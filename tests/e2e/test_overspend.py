@@ -46,6 +46,8 @@ GATEWAYS = 4
 _MOST_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 AT_ONCE = 10_000 if _MOST_FILES == resource.RLIM_INFINITY else min(10_000, _MOST_FILES // 2)
 CONNECTIONS = 50
+_BACKLOG = 4096
+"""Thousands of connections are made at once to this process, which makes as many itself."""
 PATIENCE_S = 300.0
 PEPPER = b"p" * api_keys.PEPPER_BYTES
 # Odd prices, so that holds and costs are rounded.
@@ -62,7 +64,7 @@ class EagerUpstream:
         self._tasks = set()
 
     async def __aenter__(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=_BACKLOG)
         self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
@@ -331,14 +333,16 @@ async def test_a_budget_for_half_of_the_calls_pays_for_what_it_can_and_for_nothi
 
 
 async def test_calls_that_are_all_under_way_at_once_do_not_overspend(running, database):
-    """A call is paid for or refused; one that finds this machine out of breath is refused too."""
+    """A call is paid for or refused; one that finds this machine out of breath is refused too, by a
+    gateway, or as one whose host, which is this process, did not take the connection in time.
+    """
     resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_FILES, _MOST_FILES))
     amount = MEAN_NANOS * AT_ONCE // 2
     gateways, key = await running(amount)
     statuses = await spend(gateways, key, AT_ONCE, connections=AT_ONCE // GATEWAYS)
     await gateways.stop()
     costs = gateways.costs()
-    assert set(statuses) <= {0, 200, 402, 429, 503}, statuses
+    assert set(statuses) <= {0, 200, 402, 429, 502, 503}, statuses
     assert statuses.total() == AT_ONCE
     assert statuses[200] > 0
     assert len(costs) >= statuses[200]
