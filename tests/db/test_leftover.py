@@ -2,6 +2,9 @@
 
 import os
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,14 +65,27 @@ def test_a_damaged_pid_file_harms_nobody(tmp_path: Path, text: str) -> None:
     assert file.exists()
 
 
-def fake_postgres(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+# No shell: it traps no signal that was ignored when it began, as this one is in the background.
+_SERVER = """#!{python}
+import signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+print("ready", flush=True)
+time.sleep(300)
+"""
+
+
+@contextmanager
+def fake_postgres(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     program = folder / "postgres"
-    program.write_text("#!/bin/sh\ntrap 'exit 0' INT\necho ready\nwhile :; do sleep 0.05; done\n")
+    program.write_text(_SERVER.format(python=sys.executable))
     program.chmod(0o755)
-    process = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
-    return process
+    with subprocess.Popen([program, *arguments], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_server_that_lost_its_owner_is_stopped(tmp_path: Path) -> None:
@@ -86,10 +102,7 @@ def test_a_server_that_lost_its_owner_is_stopped(tmp_path: Path) -> None:
 def test_a_server_on_another_cluster_is_left_alone(tmp_path: Path) -> None:
     with fake_postgres(tmp_path, "-D", "/elsewhere") as server:
         file = write_pid(tmp_path, str(server.pid))
-        try:
-            assert inspect_leftover(server.pid, tmp_path) is Leftover.UNCLEAR
-            clear_leftover(tmp_path, tmp_path / "socket.lock", pytest.fail)
-            assert server.poll() is None
-            assert file.exists()
-        finally:
-            server.kill()
+        assert inspect_leftover(server.pid, tmp_path) is Leftover.UNCLEAR
+        clear_leftover(tmp_path, tmp_path / "socket.lock", pytest.fail)
+        assert server.poll() is None
+        assert file.exists()

@@ -67,6 +67,15 @@ def test_a_key_is_found_in_every_place_clients_put_it(headers):
         assert caller(view, **headers) is GRANTS[0]
 
 
+def test_a_suspended_key_is_told_so_and_whoever_guesses_is_not():
+    view = a_view([grant_of(KEY, is_suspended=True)])
+    for _ in range(2):
+        with pytest.raises(ApiError, match="suspended") as caught:
+            caller(view, api_key=RAW)
+        assert (caught.value.status, caught.value.code) == (403, "key_suspended")
+    refusal(view, api_key=RAW[:-1] + (b"0" if RAW[-1:] != b"0" else b"1"))
+
+
 @pytest.mark.parametrize(
     "headers",
     [

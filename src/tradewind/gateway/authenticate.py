@@ -5,7 +5,7 @@ import hmac
 from tradewind.core import api_keys
 from tradewind.snapshot.contents import Grant
 from tradewind.snapshot.view import SnapshotView
-from tradewind.wire.errors import invalid_key
+from tradewind.wire.errors import ApiError, invalid_key
 
 _ID_START = len(api_keys.PREFIX)
 _ID_END = _ID_START + api_keys.ID_LENGTH
@@ -24,7 +24,7 @@ def authenticate(
 
     `query` is the request's where its `key` counts too: only on paths whose clients send it so,
     because addresses are written down in more places than headers are. Every route and every
-    header comes through here. Raises ApiError 401.
+    header comes through here. Raises ApiError 401, 403 for a key that is suspended.
     """
     # Kept as most clients write it, so that a look at the header as it came finds it: to take a key
     # out of one costs more than all else here.
@@ -54,6 +54,13 @@ def _prove(key: bytes, view: SnapshotView, pepper: bytes) -> Grant:
     grant = view.grant(key[_ID_START:_ID_END].decode("latin-1"))
     if grant is None or not hmac.compare_digest(grant.digest, api_keys.digest(pepper, key)):
         raise invalid_key("The API key is unknown or was revoked. Keys are made in the portal.")
+    if grant.is_suspended:
+        raise ApiError(
+            403,
+            "The API key, or its organization, is suspended. Whoever administers the organization"
+            " sees why in the portal under Abuse, and may appeal.",
+            code="key_suspended",
+        )
     return grant
 
 

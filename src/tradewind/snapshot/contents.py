@@ -31,7 +31,9 @@ class Limits(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Grant(msgspec.Struct, frozen=True, array_like=True):
-    """What one key may do now. A revoked key has no grant."""
+    """What one key may do now. A revoked key has no grant, one that is suspended has one that says
+    so: whoever holds it is told.
+    """
 
     key_id: str
     digest: bytes
@@ -46,6 +48,8 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
     is_red_team: bool = False
     """Whether the key was made for an exercise that attacks models: it may switch policies off by a
     header, and what it does is no abuse."""
+    is_suspended: bool = False
+    """It, or its organization: no call may be made with it until that is lifted."""
 
 
 class Conditions(msgspec.Struct, frozen=True, array_like=True):

@@ -436,7 +436,8 @@ class Accounts:
             record_change(tx, ChangeKind.GRANT, [key_id])
 
     def grants(self, tx: Connection, key_ids: Collection[str] | None = None) -> Iterator[Grant]:
-        """Yield what each live key may do, or each of these, for the compiler of the snapshot.
+        """Yield what each live or suspended key may do, or each of these, for the compiler of the
+        snapshot.
 
         All of them come as a stream, because they may be a million.
         """
@@ -450,6 +451,7 @@ class Accounts:
                 models=_models(row),
                 limits=_limits(row),
                 is_red_team=row.purpose == KeyPurpose.RED_TEAM.value,
+                is_suspended=row.is_suspended,
             )
 
     def authenticate_key(self, tx: Connection, authorization: str | None) -> KeyHolder:

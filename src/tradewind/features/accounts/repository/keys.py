@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, case, delete, func, insert, or_, select, update
 
 from tradewind.core.api_keys import MintedKey
 from tradewind.core.ids import OrganizationId, ProjectId, UserId
@@ -200,20 +200,23 @@ def purge_short_lived_keys(tx: Connection, expired_before: datetime) -> None:
 
 
 def live_keys(tx: Connection, now: datetime, key_ids: Collection[str] | None) -> Iterator[Row[Any]]:
-    """Yield every key that may call models now, or each of these, over all organizations, for the
-    snapshot. The keys of a project come together. All of them are fetched in parts.
+    """Yield every key that may call models now or is suspended, or each of these, over all
+    organizations, for the snapshot, with `is_suspended`. The keys of a project come together. All
+    of them are fetched in parts.
     """
+    # Few organizations are suspended, so they are looked up once and not joined to each key.
+    suspended = select(organization.c.id).where(organization.c.suspended_at.is_not(None))
     statement = (
-        select(api_key)
+        select(
+            api_key,
+            or_(
+                api_key.c.suspended_at.is_not(None), api_key.c.organization_id.in_(suspended)
+            ).label("is_suspended"),
+        )
         .where(
             api_key.c.purpose != KeyPurpose.MANAGEMENT.value,
             api_key.c.revoked_at.is_(None),
-            api_key.c.suspended_at.is_(None),
             (api_key.c.expires_at.is_(None)) | (api_key.c.expires_at > now),
-            # Few are suspended, so they are looked up once and not joined to each key.
-            api_key.c.organization_id.not_in(
-                select(organization.c.id).where(organization.c.suspended_at.is_not(None))
-            ),
         )
         .order_by(api_key.c.organization_id, api_key.c.project_id, api_key.c.id)
     )
