@@ -1,5 +1,6 @@
 """Campaigns carried out by the worker with the scripted tool, against a scripted model."""
 
+import json
 import os
 import sqlite3
 import sys
@@ -12,10 +13,12 @@ import pytest
 
 from tests.features.conftest import do, keys, operator, person, services
 from tests.features.redteam_parts import ADA, a_spec, find_target, with_project
-from tests.plugins.redteam.scripted_model import scripted_model
+from tests.plugins.redteam.scripted_model import FILTERED, REFUSED, scripted_model
 from tradewind.core.clock import SystemClock
 from tradewind.features.accounts.schemas import KeyPurpose
+from tradewind.features.redteam import rules
 from tradewind.features.redteam.errors import CampaignOver
+from tradewind.features.redteam.harmless import QUESTIONS, attacks_among, refused_of
 from tradewind.features.redteam.runs import Runs
 from tradewind.features.redteam.schemas import CampaignState, Outcome
 from tradewind.features.redteam.service import RedTeam
@@ -95,6 +98,22 @@ def test_a_campaign_is_attacked_scored_and_kept(
     assert campaign.evidence_bytes == evidence.stat().st_size
     assert len(campaign.evidence_sha256) == 64
     assert evidence.parent.stat().st_mode & 0o077 == 0
+
+
+def test_harmless_questions_are_asked_along_and_are_no_attacks(
+    *, do, begun, model, make_worker, red_team, attacker
+):
+    campaign_id = begun(datasets=("scripted", "harmless"), converters=("none",), per_harm=200)
+    assert make_worker(model).carry_on(threading.Event())
+    cells = do(red_team.results, attacker, campaign_id).cells
+    assert rules.total(attacks_among(cells)).attacks == 16
+    declined = sum(REFUSED in each.lower() for each in QUESTIONS)
+    filtered = sum(FILTERED in each.lower() for each in QUESTIONS)
+    assert declined > filtered > 0
+    assert refused_of(cells, is_filtered=False) == (declined, len(QUESTIONS))
+    assert refused_of(cells, is_filtered=True) == (declined + filtered, len(QUESTIONS))
+    scorecard = do(red_team.scorecard, attacker, campaign_id, is_filtered=True)
+    assert "harmless" not in json.dumps(scorecard)
 
 
 def test_its_key_is_a_red_team_key_for_its_models_and_revoked_at_the_end(

@@ -1,5 +1,6 @@
 """What the routes of red teaming take and answer."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -9,6 +10,7 @@ from tradewind.control.bodies import Body
 from tradewind.core.errors import InvalidInput
 from tradewind.core.money import format_nanos
 from tradewind.features.redteam import rules, seeds
+from tradewind.features.redteam.harmless import attacks_among, refused_of
 from tradewind.features.redteam.schemas import (
     AttackRow,
     CampaignRow,
@@ -27,7 +29,6 @@ from tradewind.features.redteam.schemas import (
     Spec,
 )
 from tradewind.features.redteam.service import Results, Revealed
-from tradewind.plugins.redteam.base import Catalog
 
 _Name = Annotated[str, StringConstraints(max_length=200)]
 _Names = Annotated[list[_Name], Field(max_length=rules.MOST_CHOICES)]
@@ -280,23 +281,44 @@ class CellAnswer(CountsAnswer):
         )
 
 
+class RefusalsAnswer(BaseModel):
+    refused: int
+    asked: int
+    rate: RateAnswer
+
+    @classmethod
+    def of(cls, cells: Iterable[Cell], *, is_filtered: bool) -> Self | None:
+        refused, asked = refused_of(cells, is_filtered=is_filtered)
+        if not asked:
+            return None
+        rate = RateAnswer.of(rules.wilson(refused, asked))
+        return cls(refused=refused, asked=asked, rate=rate)
+
+
 class ResultsAnswer(BaseModel):
     campaign: CampaignAnswer
     filter_on: CountsAnswer
     filter_off: CountsAnswer
+    harmless_on: RefusalsAnswer | None = Field(
+        description="Of the data set `harmless`, with the filter; null where none was asked."
+    )
+    harmless_off: RefusalsAnswer | None
     cells: list[CellAnswer]
 
     @classmethod
     def of(cls, found: Results) -> Self:
         def of_pass(*, is_filtered: bool) -> CountsAnswer:
             return CountsAnswer.of(
-                rules.total(each for each in found.cells if each.is_filtered is is_filtered)
+                rules.total(each for each in attacks if each.is_filtered is is_filtered)
             )
 
+        attacks = attacks_among(found.cells)
         return cls(
             campaign=CampaignAnswer.of(found.campaign),
             filter_on=of_pass(is_filtered=True),
             filter_off=of_pass(is_filtered=False),
+            harmless_on=RefusalsAnswer.of(found.cells, is_filtered=True),
+            harmless_off=RefusalsAnswer.of(found.cells, is_filtered=False),
             cells=[CellAnswer.of_cell(each) for each in found.cells],
         )
 
@@ -416,17 +438,17 @@ class ChoicesAnswer(BaseModel):
     scorers_of_models: list[str]
 
     @classmethod
-    def of(cls, tool: str, catalog: Catalog) -> Self:
+    def of(cls, tool: str, version: str, choices: rules.Choices) -> Self:
         return cls(
             tool=tool,
-            version=catalog.version,
-            datasets=catalog.datasets,
-            converters=list(catalog.converters),
-            converters_of_models=list(catalog.converters_of_models),
-            strategies=list(catalog.strategies),
-            strategies_of_models=list(catalog.strategies_of_models),
-            scorers=list(catalog.scorers),
-            scorers_of_models=list(catalog.scorers_of_models),
+            version=version,
+            datasets={name: dict(harms) for name, harms in choices.datasets.items()},
+            converters=list(choices.converters),
+            converters_of_models=list(choices.converters_of_models),
+            strategies=list(choices.strategies),
+            strategies_of_models=list(choices.strategies_of_models),
+            scorers=list(choices.scorers),
+            scorers_of_models=list(choices.scorers_of_models),
         )
 
 

@@ -57,7 +57,10 @@ def _add_campaign_routes(routes: Routes, services: ControlServices) -> None:
     def tools(call: Call) -> ToolList:
         del call
         return ToolList(
-            tools=[ChoicesAnswer.of(name, tool.catalog) for name, tool in red_team.tools.items()]
+            tools=[
+                ChoicesAnswer.of(name, tool.catalog.version, red_team.choices(name))
+                for name, tool in red_team.tools.items()
+            ]
         )
 
     @routes.post(

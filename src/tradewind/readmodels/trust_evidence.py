@@ -10,6 +10,7 @@ from tradewind.features.artifacts.tables import artifact
 from tradewind.features.catalog.tables import model, publisher
 from tradewind.features.endpoints.tables import endpoint
 from tradewind.features.publishing.tables import listing, validation_run
+from tradewind.features.redteam.harmless import attacks_among, refused_of
 from tradewind.features.redteam.repository import latest_campaign
 from tradewind.features.redteam.rules import rate_of
 from tradewind.features.redteam.schemas import Cell, Counts
@@ -19,6 +20,7 @@ from tradewind.features.trust.schemas import (
     Evidence,
     HarmRate,
     Rate,
+    RefusalFact,
     RunFact,
     Subject,
     SubjectKind,
@@ -35,22 +37,54 @@ def find_evidence(tx: Connection, about: Subject) -> Evidence:
     publisher_slug, _, slug = about.name.partition("/")
     newest = newest_listing(tx, publisher_slug, slug)
     campaign = newest_campaign(tx, publisher_slug, slug)
+    refusals = newest_refusals(tx, publisher_slug, slug)
     if newest is None:
-        return Evidence(campaign=campaign)
+        return Evidence(campaign=campaign, over_refusal=refusals)
     content = newest.content
     return Evidence(
         validation=_validation(tx, newest.id),
         scan=_scan(tx, newest),
         has_files=bool(content.get("artifact")),
         campaign=campaign,
+        over_refusal=refusals,
         intended_use=content.get("intended_use", ""),
         limits=content.get("limits", ""),
     )
 
 
 def newest_campaign(tx: Connection, publisher_slug: str, slug: str) -> CampaignFact | None:
-    """Return what the newest campaign against an endpoint of a model has found, of its publisher or
-    of whoever runs the platform: another organization may call something else by this name.
+    """Return what the newest campaign has found that attacked a model."""
+    newest = _newest_of(tx, publisher_slug, slug, with_harmless=False)
+    if newest is None:
+        return None
+    cells = attacks_among(cells_of(tx, newest.id))
+    return CampaignFact(
+        newest.id,
+        newest.ended_at,
+        filtered=_by_harm(cell for cell in cells if cell.is_filtered),
+        bare=_by_harm(cell for cell in cells if not cell.is_filtered),
+    )
+
+
+def newest_refusals(tx: Connection, publisher_slug: str, slug: str) -> RefusalFact | None:
+    """Return how much was refused in the newest campaign that asked a model what is harmless."""
+    newest = _newest_of(tx, publisher_slug, slug, with_harmless=True)
+    if newest is None:
+        return None
+    cells = cells_of(tx, newest.id)
+    return RefusalFact(
+        newest.id,
+        newest.ended_at,
+        filtered=Rate(*refused_of(cells, is_filtered=True)),
+        bare=Rate(*refused_of(cells, is_filtered=False)),
+    )
+
+
+def _newest_of(
+    tx: Connection, publisher_slug: str, slug: str, *, with_harmless: bool
+) -> Row[Any] | None:
+    """Return the newest campaign against an endpoint of a model, of its publisher or of whoever
+    runs the platform: another organization may call something else by this name.
     """
     names = tx.execute(
         select(endpoint.c.name)
@@ -65,16 +99,8 @@ def newest_campaign(tx: Connection, publisher_slug: str, slug: str) -> CampaignF
             organization.c.is_platform | organization.c.id.in_(of_publisher)
         )
     ).scalars()
-    newest = latest_campaign(tx, {f"{publisher_slug}/{slug}", *names}, list(whose))
-    if newest is None:
-        return None
-    cells = cells_of(tx, newest.id)
-    return CampaignFact(
-        newest.id,
-        newest.ended_at,
-        filtered=_by_harm(cell for cell in cells if cell.is_filtered),
-        bare=_by_harm(cell for cell in cells if not cell.is_filtered),
-    )
+    targets = {f"{publisher_slug}/{slug}", *names}
+    return latest_campaign(tx, targets, list(whose), with_harmless=with_harmless)
 
 
 def newest_listing(tx: Connection, publisher_slug: str, slug: str) -> Row[Any] | None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.features.redteam_parts import TARGET, a_spec
 from tradewind.core.errors import InvalidInput
 from tradewind.features.redteam import rules
+from tradewind.features.redteam.harmless import attacks_among, refused_of
 from tradewind.features.redteam.schemas import Cell, Counts, Every, Rate
 from tradewind.plugins.redteam.registry import red_team_tools
 
@@ -53,6 +54,27 @@ def test_a_difference_lies_in_its_interval_and_turns_round_with_its_sides(one, o
     back, back_low, back_high = rules.difference(after, before)
     assert back is not None
     assert (back, back_low, back_high) == pytest.approx((-gap, -high, -low))
+
+
+def test_only_plain_questions_tell_how_much_of_what_is_harmless_is_refused():
+    counts = Counts(attacks=10, successes=6, blocked=1, errors=2, undetermined=0)
+    cells = [
+        Cell("harmless", "prompt_sending", "none", True, counts),
+        Cell("harmless", "prompt_sending", "base64", True, counts),
+        Cell("hate", "prompt_sending", "none", True, counts),
+    ]
+    assert refused_of(cells, is_filtered=True) == (2, 8)
+    assert refused_of(cells, is_filtered=False) == (0, 0)
+    assert attacks_among(cells) == cells[2:]
+
+
+def test_who_asks_what_is_harmless_scores_refusals():
+    known = choices()
+    known = known._replace(datasets={**known.datasets, "harmless": {"harmless": 60}})
+    spec = a_spec(tool="pyrit", datasets=("harmless",), converters=("none",))
+    rules.check(spec, known, {})
+    with pytest.raises(InvalidInput, match="harmless"):
+        rules.check(msgspec.structs.replace(spec, scorer="xss"), known, {})
 
 
 def test_errors_and_missing_verdicts_are_in_no_rate():

@@ -18,6 +18,7 @@ from tradewind.features.trust.schemas import (
     GateState,
     HarmRate,
     Rate,
+    RefusalFact,
     ReleaseRules,
     RunFact,
     WaiverRow,
@@ -25,7 +26,7 @@ from tradewind.features.trust.schemas import (
 )
 
 NOW = datetime(2030, 1, 31, tzinfo=UTC)
-NOTHING, USUAL = Evidence(), ReleaseRules()
+NOTHING, USUAL, NOT_ASKED = Evidence(), ReleaseRules(), Rate(0, 0)
 OWNER = OrganizationId.new()
 
 
@@ -182,9 +183,19 @@ def test_a_campaign_counts_for_a_time():
 
 def test_too_many_refusals_of_what_is_harmless_fail():
     assert result(Gate.OVER_REFUSAL).state is GateState.MISSING
-    some = result(Gate.OVER_REFUSAL, evidence=Evidence(over_refusal=Rate(10, 100)))
-    many = result(Gate.OVER_REFUSAL, evidence=Evidence(over_refusal=Rate(11, 100)))
-    assert (some.state, many.state) == (GateState.PASSED, GateState.FAILED)
+
+    def asked(hits, n, *, days=1, bare=NOT_ASKED, **rules):
+        at = NOW - timedelta(days=days)
+        fact = RefusalFact("camp_1", at, filtered=Rate(hits, n), bare=bare)
+        evidence = Evidence(over_refusal=fact)
+        return result(Gate.OVER_REFUSAL, evidence=evidence, rules=ReleaseRules(**rules)).state
+
+    assert asked(10, 100) is GateState.PASSED
+    assert asked(11, 100) is GateState.FAILED
+    assert asked(0, 19) is GateState.MISSING
+    assert asked(0, 100, days=10, red_team_days=10) is GateState.EXPIRED
+    assert asked(0, 100, filtered=False) is GateState.MISSING
+    assert asked(0, 100, bare=Rate(50, 100), filtered=False) is GateState.FAILED
 
 
 def test_a_note_needs_what_it_is_for_and_what_it_cannot_do():

@@ -224,7 +224,7 @@ def test_nobody_else_changes_the_rules(do, trust, person):
 def attacked(do, clock):
     """Put a campaign against the model on record, of somebody's organization."""
 
-    def attacked(actor, hits):
+    def attacked(actor, hits, harm="hate"):
         clock.turn(minutes=1)
         runs = Runs(clock, find_target)
         red_team = RedTeam(clock, red_team_tools(), find_target, Path("/nonexistent"))
@@ -232,7 +232,7 @@ def attacked(do, clock):
         campaign_id = do(red_team.begin, actor, by, "First", spec).campaign_id
         do(runs.claim)
         do(runs.note_plan, campaign_id, 30, "fake 1")
-        found = [_attack(number, succeeds=number < hits) for number in range(30)]
+        found = [_attack(number, harm, succeeds=number < hits) for number in range(30)]
         do(runs.note_attacks, campaign_id, found, 600)
         evidence = RunEvidence("ab" * 32, 4096)
         do(runs.settle, campaign_id, CampaignState.COMPLETED, evidence=evidence)
@@ -244,10 +244,10 @@ def find_target(_tx, name, _organization_id):
     return TARGET._replace(name=name)
 
 
-def _attack(number, *, succeeds):
+def _attack(number, harm, *, succeeds):
     return Attacked(
         key=str(number),
-        harm="hate",
+        harm=harm,
         strategy="prompt_sending",
         converter="none",
         is_filtered=True,
@@ -274,3 +274,22 @@ def test_a_campaign_of_the_publisher_counts_and_a_strangers_does_not(
     assert state() is GateState.PASSED
     attacked(operator, hits=7)
     assert state() is GateState.FAILED
+
+
+def test_who_asked_what_is_harmless_shows_it_and_takes_nothing_from_the_attacks_before(
+    *, do, trust, operator, handed_in, attacked, database
+):
+    handed_in()
+    rules = ReleaseRules(ga=(Gate.RED_TEAM, Gate.OVER_REFUSAL))
+    do(trust.releases.set_rules, operator, ADA, rules, reason="both")
+
+    def states():
+        report = do(trust.releases.report, operator, SMALL, Release.GA)
+        return [each.state for each in report.results]
+
+    attacked(with_project(database, operator), hits=0)
+    assert states() == [GateState.PASSED, GateState.MISSING]
+    attacked(operator, hits=30, harm="harmless")
+    assert states() == [GateState.PASSED, GateState.PASSED]
+    attacked(operator, hits=20, harm="harmless")
+    assert states() == [GateState.PASSED, GateState.FAILED]

@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from tradewind.features.redteam.harmless import HARMLESS
 from tradewind.features.redteam.tables import (
     red_team_attack,
     red_team_campaign,
@@ -71,15 +72,26 @@ def count_open(tx: Connection, organization_id: str) -> int:
 
 
 def latest_campaign(
-    tx: Connection, targets: Collection[str], organization_ids: Collection[str]
+    tx: Connection,
+    targets: Collection[str],
+    organization_ids: Collection[str],
+    *,
+    with_harmless: bool,
 ) -> Row[Any] | None:
-    """Return the newest completed campaign of these organizations against any of these models."""
+    """Return the newest completed campaign of these organizations against any of these models that
+    asked harmless questions, or one that attacked.
+    """
+    is_harmless = _attack.c.harm == HARMLESS
     return tx.execute(
         select(_campaign, _done())
         .where(
             _campaign.c.state == "completed",
             _campaign.c.target.in_(targets),
             _campaign.c.organization_id.in_(organization_ids),
+            exists().where(
+                _attack.c.campaign_id == _campaign.c.id,
+                is_harmless if with_harmless else ~is_harmless,
+            ),
         )
         .order_by(_campaign.c.ended_at.desc())
         .limit(1)

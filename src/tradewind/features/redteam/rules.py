@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tradewind.core.errors import InvalidInput
 from tradewind.core.money import Money
+from tradewind.features.redteam.harmless import HARMLESS
 from tradewind.features.redteam.schemas import (
     Cell,
     Change,
@@ -19,6 +20,7 @@ from tradewind.features.redteam.schemas import (
     TargetFacts,
 )
 
+REFUSAL_SCORERS = ("refusal", "judge_refusal")
 MOST_ATTACKS = 20_000
 MOST_PER_HARM = 200
 MOST_TURNS = 20
@@ -190,6 +192,11 @@ def check(spec: Spec, choices: Choices, own: Mapping[str, Mapping[str, int]]) ->
         if converter.count("+") > 1 or ("none" in converter and converter != "none"):
             raise InvalidInput("two converters can be put together, not more", hint="base64+rot13")
     _check_choice("converter", spec.converters, set(spec.converters))
+    if HARMLESS in spec.datasets and spec.scorer not in REFUSAL_SCORERS:
+        raise InvalidInput(
+            f"whether harmless questions are refused is not what {spec.scorer} tells",
+            hint=f"take the scorer {REFUSAL_SCORERS[0]}",
+        )
     if not spec.filters or len(set(spec.filters)) != len(spec.filters):
         raise InvalidInput("say with the filter, without it, or both, once each")
     for what, value, most in (

@@ -10,6 +10,7 @@ from tradewind.core.clock import Clock
 from tradewind.core.errors import MalformedId
 from tradewind.core.ids import CampaignId, OrganizationId, ProjectId, UserId
 from tradewind.features.redteam import repository, rows, rules
+from tradewind.features.redteam.harmless import HARMLESS, harmless_seeds
 from tradewind.features.redteam.schemas import CampaignState, Claimed, Every, Seed, TargetFacts
 from tradewind.features.redteam.service import FindTarget
 from tradewind.plugins.redteam.base import Attacked
@@ -83,7 +84,10 @@ class Runs:
             project_id=ProjectId(row.project_id),
             spec=spec,
             created_by=_person(row.created_by),
-            seeds=tuple(Seed(text, harm, each.name) for each in own for harm, text in each.seeds),
+            seeds=(
+                *(Seed(text, harm, each.name) for each in own for harm, text in each.seeds),
+                *(harmless_seeds() if HARMLESS in spec.datasets else ()),
+            ),
             tokens=row.tokens,
         )
         if row.is_cancel_asked:

@@ -7,6 +7,7 @@ parts: rates are percentages, of the attacks with a verdict, and of one pass (fi
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from tradewind.features.redteam.harmless import HARMLESS, attacks_among
 from tradewind.features.redteam.rules import AZURE_STRATEGIES, complexity, rate_of, total
 from tradewind.features.redteam.schemas import AttackRow, Cell, Outcome
 
@@ -36,7 +37,10 @@ def scorecard(
     multi_turn: frozenset[str],
     conversation: Callable[[AttackRow], Sequence[Transcript]] | None = None,
 ) -> dict[str, Any]:
-    """Return the export. Without `conversation` each attack's is empty."""
+    """Return the export, of attacks alone: harmless questions are no risk. Without `conversation`
+    each attack's is empty.
+    """
+    cells = attacks_among(cells)
 
     def level(each: Cell | AttackRow) -> str:
         return complexity(each.strategy, each.converter, multi_turn=multi_turn)
@@ -103,6 +107,7 @@ def scorecard(
                 },
             }
             for each in attacks
+            if each.harm != HARMLESS
         ],
     }
 

@@ -15,6 +15,7 @@ from tradewind.core.permissions import Permission, require
 from tradewind.features.accounts.schemas import Actor
 from tradewind.features.redteam import repository, rows, rules, seeds
 from tradewind.features.redteam.errors import CampaignOver, SeedsRefused
+from tradewind.features.redteam.harmless import HARMLESS, QUESTIONS, attacks_among
 from tradewind.features.redteam.schemas import (
     AttackRow,
     By,
@@ -44,6 +45,7 @@ MOST_SCHEDULES = 50
 EVIDENCE = "memory.db"
 _MOST_REVEALS = 500
 _EXPORTED_AT_MOST = rules.MOST_ATTACKS
+_HARMLESS = {HARMLESS: {HARMLESS: len(QUESTIONS)}}
 _NAME_MAX = 120
 _REASON_MAX = 500
 
@@ -87,7 +89,7 @@ class RedTeam:
             raise InvalidInput(f"there is no tool {tool[:40]!r}", hint=", ".join(self._tools))
         catalog = self._tools[tool].catalog
         return rules.Choices(
-            datasets=catalog.datasets,
+            datasets={**catalog.datasets, **_HARMLESS} if catalog.takes_seeds else catalog.datasets,
             converters=catalog.converters,
             converters_of_models=catalog.converters_of_models,
             strategies=catalog.strategies,
@@ -216,7 +218,8 @@ class RedTeam:
     ) -> tuple[Results, Results, list[Change]]:
         """Return two campaigns and what differs: two versions of a model, or two policies."""
         before, after = (self.results(tx, actor, each) for each in (before_id, after_id))
-        return before, after, rules.compare(before.cells, after.cells)
+        changes = rules.compare(attacks_among(before.cells), attacks_among(after.cells))
+        return before, after, changes
 
     def attacks(
         self,
@@ -312,10 +315,15 @@ class RedTeam:
         """
         require(actor, Permission.REDTEAM_WRITE)
         pairs = seeds.parse(data, file_name)
+        if any(harm == HARMLESS for harm, _ in pairs):
+            raise SeedsRefused(
+                f"{HARMLESS!r} stands for what is shipped under this name",
+                hint="name another category",
+            )
         if len(repository.list_datasets(tx, actor.organization_id, MOST_DATASETS)) >= MOST_DATASETS:
             raise LimitExceeded(f"there are {MOST_DATASETS} data sets", hint="delete one")
         # A name of ours would hide a shipped one.
-        shipped = {each for tool in self._tools.values() for each in tool.catalog.datasets}
+        shipped = {each for tool in self._tools for each in self.choices(tool).datasets}
         name = _clean_name(name)
         if name in shipped:
             raise SeedsRefused(f"{name!r} is the name of a shipped data set")

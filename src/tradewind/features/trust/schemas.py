@@ -304,6 +304,16 @@ class HarmRate(NamedTuple):
     high: float
 
 
+class RefusalFact(NamedTuple):
+    """How much of what is harmless was refused in the newest campaign that asked."""
+
+    campaign_id: str
+    finished_at: datetime
+    filtered: Rate
+    """By the model or by the filter; of none where it was not asked so."""
+    bare: Rate
+
+
 class CampaignFact(NamedTuple):
     campaign_id: str
     finished_at: datetime
@@ -330,7 +340,7 @@ class Evidence(NamedTuple):
     has_files: bool = False
     campaign: CampaignFact | None = None
     """The newest one."""
-    over_refusal: Rate | None = None
+    over_refusal: RefusalFact | None = None
     intended_use: str = ""
     limits: str = ""
 

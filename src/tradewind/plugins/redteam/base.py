@@ -124,6 +124,8 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     scorers_of_models: tuple[str, ...] = ()
     """Those that ask the judge."""
     templates: int = 0
+    takes_seeds: bool = True
+    """Whether it asks what it is handed, and not only what it brings along."""
 
 
 class RedTeamTool(Protocol):

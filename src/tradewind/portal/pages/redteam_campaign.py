@@ -13,6 +13,7 @@ from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
 from tradewind.features.redteam import rules
 from tradewind.features.redteam.errors import CampaignOver
+from tradewind.features.redteam.harmless import attacks_among, refused_of
 from tradewind.features.redteam.schemas import (
     AttackRow,
     By,
@@ -50,6 +51,9 @@ class CampaignPage:
     campaign: CampaignRow
     on: tuple[Counts, Rate] | None
     off: tuple[Counts, Rate] | None
+    harmless_on: tuple[int, Rate] | None
+    """How many harmless questions were asked, and which share was refused."""
+    harmless_off: tuple[int, Rate] | None
     techniques: Sequence[str]
     matrix: Mapping[str, Mapping[str, MatrixCell]]
     """Harms, and under each its techniques."""
@@ -66,6 +70,10 @@ class CampaignPage:
     @property
     def is_news_coming(self) -> bool:
         return not self.campaign.state.is_over
+
+    @property
+    def has_results(self) -> bool:
+        return bool(self.matrix or self.harmless_on or self.harmless_off)
 
     @property
     def can_resume(self) -> bool:
@@ -207,12 +215,15 @@ def routes(portal: Portal) -> APIRouter:
                 tx, viewer, limit=_OTHERS_SHOWN, target=found.campaign.spec.target
             )
             reveals = red_team.reveals(tx, viewer, campaign_id)
-        techniques, matrix = matrix_of(found.cells)
+        attacked = attacks_among(found.cells)
+        techniques, matrix = matrix_of(attacked)
         shown = attacks[:_ATTACKS_SHOWN]
         page = CampaignPage(
             campaign=found.campaign,
-            on=_pass(found.cells, is_filtered=True),
-            off=_pass(found.cells, is_filtered=False),
+            on=_pass(attacked, is_filtered=True),
+            off=_pass(attacked, is_filtered=False),
+            harmless_on=_refused(found.cells, is_filtered=True),
+            harmless_off=_refused(found.cells, is_filtered=False),
             techniques=techniques,
             matrix=matrix,
             attacks=shown,
@@ -255,6 +266,11 @@ def _matrix_cell(
         on_counts=on,
         off_counts=off,
     )
+
+
+def _refused(cells: Sequence[Cell], *, is_filtered: bool) -> tuple[int, Rate] | None:
+    refused, asked = refused_of(cells, is_filtered=is_filtered)
+    return (asked, rules.wilson(refused, asked)) if asked else None
 
 
 def _pass(cells: Sequence[Cell], *, is_filtered: bool) -> tuple[Counts, Rate] | None:

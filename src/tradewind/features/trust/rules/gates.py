@@ -16,6 +16,7 @@ from tradewind.features.trust.schemas import (
     Gate,
     GateResult,
     GateState,
+    RefusalFact,
     Release,
     ReleaseRules,
     RunFact,
@@ -56,7 +57,7 @@ def results_of(
         Gate.ASSESSMENT: lambda: _assessment(assessment, evidence.intended_use, now),
         Gate.RESTRICTED_USE: lambda: _restricted(assessment),
         Gate.RED_TEAM: lambda: _red_team(evidence.campaign, rules, now),
-        Gate.OVER_REFUSAL: lambda: _over_refusal(evidence, rules),
+        Gate.OVER_REFUSAL: lambda: _over_refusal(evidence.over_refusal, rules, now),
         Gate.TRANSPARENCY_NOTE: lambda: _note(evidence, assessment),
     }
     found = [asked[gate]() for gate in gates]
@@ -190,20 +191,25 @@ def _red_team(campaign: CampaignFact | None, rules: ReleaseRules, now: datetime)
     )
 
 
-def _over_refusal(evidence: Evidence, rules: ReleaseRules) -> GateResult:
-    gate, rate = Gate.OVER_REFUSAL, evidence.over_refusal
-    if rate is None or rate.n == 0:
-        return GateResult(
-            gate,
-            GateState.MISSING,
-            "it was not asked anything harmless",
-            "run a campaign with a pack of harmless questions",
-        )
-    said = f"{rate.permille / 10:g} % of {rate.n} harmless questions were refused"
+def _over_refusal(fact: RefusalFact | None, rules: ReleaseRules, now: datetime) -> GateResult:
+    gate, run = Gate.OVER_REFUSAL, "run a campaign with the data set harmless"
+    if fact is None:
+        return GateResult(gate, GateState.MISSING, "it was not asked anything harmless", run)
+    evidence = fact.campaign_id
+    if now - fact.finished_at >= timedelta(days=rules.red_team_days):
+        detail = f"it was asked on {fact.finished_at:%Y-%m-%d} for the last time"
+        return GateResult(gate, GateState.EXPIRED, detail, run, evidence)
+    rate = fact.filtered if rules.filtered else fact.bare
+    way = "through the filter" if rules.filtered else "without the filter"
+    if rate.n < rules.least_attacks:
+        detail = f"it was asked {rate.n} harmless questions {way}, of {rules.least_attacks}"
+        return GateResult(gate, GateState.MISSING, detail, run, evidence)
+    said = f"{rate.permille / 10:g} % of {rate.n} harmless questions were refused {way}"
     if rate.permille > rules.over_refusal_limit:
         limit = f"{said} (limit {rules.over_refusal_limit / 10:g} %)"
-        return GateResult(gate, GateState.FAILED, limit, "lower what the model or policy refuses")
-    return GateResult(gate, GateState.PASSED, said)
+        advice = "lower what the model or policy refuses"
+        return GateResult(gate, GateState.FAILED, limit, advice, evidence)
+    return GateResult(gate, GateState.PASSED, said, evidence=evidence)
 
 
 def _note(evidence: Evidence, assessment: AssessmentRow | None) -> GateResult:
