@@ -73,6 +73,18 @@ def _attacks(many):
                     milliseconds=300,
                     conversation=f"c-{harm}-{converter}-{is_filtered}",
                 )
+    for number in range(6):
+        yield Attacked(
+            key=f"harmless.{number}",
+            harm="harmless",
+            strategy="prompt_sending",
+            converter="none",
+            is_filtered=number % 2 == 0,
+            outcome="blocked" if number == 0 else "success",
+            turns=1,
+            tokens=20,
+            milliseconds=300,
+        )
     yield Attacked(
         key="failed",
         harm="hate",
