@@ -4,10 +4,10 @@ import pytest
 from playwright.sync_api import ViewportSize
 from sqlalchemy import insert
 
+from tradewind.core.acting import By
 from tradewind.core.clock import SystemClock
 from tradewind.features.abuse.opt_outs import TERMS_SHA256
 from tradewind.features.metering.tables import safety_hour
-from tradewind.features.publishing.schemas import By
 from tradewind.testing.portal_browser import NARROW, WIDE, Tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]

@@ -6,11 +6,11 @@ import pytest
 from playwright.sync_api import ViewportSize
 from sqlalchemy import update
 
+from tradewind.core.acting import By
 from tradewind.db.sealing import Secret
 from tradewind.features.catalog.tables import model
 from tradewind.features.providers.schemas import NewConnection
 from tradewind.features.publishing.schemas import (
-    By,
     Check,
     CheckState,
     Content,

@@ -3,16 +3,10 @@
 import pytest
 from playwright.sync_api import ViewportSize
 
+from tradewind.core.acting import By
 from tradewind.db.sealing import Secret
 from tradewind.features.providers.schemas import NewConnection
-from tradewind.features.publishing.schemas import (
-    By,
-    Check,
-    CheckState,
-    Content,
-    NewApplication,
-    Timing,
-)
+from tradewind.features.publishing.schemas import Check, CheckState, Content, NewApplication, Timing
 from tradewind.features.trust.schemas import ReleaseRules
 from tradewind.testing.portal_browser import NARROW, WIDE, Tab
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, ViewportSize, expect
 
+from tradewind.core.acting import By
 from tradewind.features.artifacts.schemas import PART_BYTES
-from tradewind.features.publishing.schemas import By, NewApplication, State
+from tradewind.features.publishing.schemas import NewApplication, State
 from tradewind.testing.model_files import gguf_file, safetensors_file
 from tradewind.testing.portal_browser import NARROW, WIDE
 from tradewind.worker.artifacts import look_after_artifacts

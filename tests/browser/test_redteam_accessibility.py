@@ -7,8 +7,9 @@ from playwright.sync_api import ViewportSize, expect
 
 from tests.features.redteam_parts import find_target
 from tests.plugins.redteam.evidence_parts import write_memory
+from tradewind.core.acting import By
 from tradewind.features.redteam.runs import Evidence, Runs
-from tradewind.features.redteam.schemas import By, CampaignState, Every, Spec
+from tradewind.features.redteam.schemas import CampaignState, Every, Spec
 from tradewind.features.redteam.service import RedTeam
 from tradewind.plugins.redteam.base import Attacked
 from tradewind.testing.portal_browser import NARROW, WIDE, Tab

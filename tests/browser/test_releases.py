@@ -13,9 +13,10 @@ from playwright.sync_api import ViewportSize, expect
 from tests.features.trust.conftest import FILLED
 from tests.plugins.redteam.scripted_model import scripted_model
 from tests.portal.publisher_parts import add_publisher
+from tradewind.core.acting import By
 from tradewind.core.clock import SystemClock
 from tradewind.core.permissions import Role
-from tradewind.features.publishing.schemas import By, Content
+from tradewind.features.publishing.schemas import Content
 from tradewind.features.redteam.runs import Runs
 from tradewind.features.trust.schemas import Subject, SubjectKind
 from tradewind.readmodels.models import list_models

@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import ViewportSize, expect
 
 from tests.features.sales.sales_parts import add_publisher
+from tradewind.core.acting import By
 from tradewind.features.billing.schemas import BillingAccount, BuyerKind, Mode, Party
-from tradewind.features.sales.schemas import By, Licensing, NewOffer, OfferKind
+from tradewind.features.sales.schemas import Licensing, NewOffer, OfferKind
 from tradewind.gateway.names import find_endpoint
 from tradewind.readmodels.terms import compile_terms
 from tradewind.snapshot.contents import Endpoint, Grant, Operation, Price, Snapshot

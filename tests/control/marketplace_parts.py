@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from tests.control.control_parts import KEYS, control_services
 from tests.features.billing.billing_parts import ISSUER, TAX_RULES, TurnedClock, buyer
 from tradewind.control.app import create_app
+from tradewind.core.acting import By
 from tradewind.core.ids import OrganizationId, ProjectId
 from tradewind.core.pricing.charges import MeterCharge, Package, PlanTerms, Term
 from tradewind.db.database import Database
@@ -22,7 +23,7 @@ from tradewind.features.billing.schemas import BillingAccount, BuyerKind, Mode
 from tradewind.features.catalog.tables import publisher
 from tradewind.features.ledger.service import Ledger
 from tradewind.features.marketplace.rules.guids import guid_of
-from tradewind.features.sales.schemas import By, Confirmation, NewOffer, OfferKind
+from tradewind.features.sales.schemas import Confirmation, NewOffer, OfferKind
 from tradewind.features.sales.service import Sales
 from tradewind.serve.billing import build_billing
 from tradewind.serve.services import build_services

@@ -2,10 +2,11 @@
 
 import pytest
 
+from tradewind.core.acting import By
 from tradewind.db.sealing import Secret
 from tradewind.features.accounts.schemas import KeyPurpose
 from tradewind.features.providers.schemas import NewConnection
-from tradewind.features.publishing.schemas import By, Check, CheckState
+from tradewind.features.publishing.schemas import Check, CheckState
 
 APPLICATION = {
     "publisher": "acme",

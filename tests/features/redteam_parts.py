@@ -2,9 +2,10 @@
 
 from sqlalchemy import insert
 
+from tradewind.core.acting import By
 from tradewind.core.clock import SystemClock
 from tradewind.features.accounts.tables import project
-from tradewind.features.redteam.schemas import By, Spec, TargetFacts
+from tradewind.features.redteam.schemas import Spec, TargetFacts
 
 ADA = By("user_ada", "Ada")
 TARGET = TargetFacts("tw/small", "1.0", "USD", 1_000_000_000, 2_000_000_000)

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 from sqlalchemy import update
 
+from tradewind.core.acting import By
 from tradewind.core.clock import SystemClock
 from tradewind.features.ledger.schemas import AccountKind, AccountRef, EntryDraft, Posting
 from tradewind.features.ledger.service import Ledger
-from tradewind.features.payouts.schemas import By, Destination, NewProfile, Source, Terms, Way
+from tradewind.features.payouts.schemas import Destination, NewProfile, Source, Terms, Way
 from tradewind.features.payouts.tables import payout_profile
-from tradewind.features.publishing.schemas import By as Applicant
 from tradewind.features.publishing.schemas import NewApplication
 
 BOB = By("user_bob", "Bob")
@@ -20,7 +20,7 @@ def add_publisher(world, viewer, *, slug="acme", is_paid=True) -> None:
     """Make the viewer's organization a publisher; with `is_paid` it has said where, days ago."""
     profiles = world.payouts.profiles
     with world.database.transaction() as tx:
-        publishers, who = world.publishing.publishers, Applicant("user_ada", "Ada")
+        publishers, who = world.publishing.publishers, By("user_ada", "Ada")
         new = NewApplication(slug, slug.capitalize(), "https://acme.example", "ada@acme.example")
         row = publishers.apply(tx, viewer, who, new)
         publishers.decide(tx, viewer, who, row.application_id, is_accepted=True)

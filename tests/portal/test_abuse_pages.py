@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import insert, text
 from test_portal_catalog import add_model
 
+from tradewind.core.acting import By
 from tradewind.core.clock import SystemClock
 from tradewind.core.ids import request_id, uuid7_bytes
 from tradewind.core.permissions import Role
 from tradewind.features.content.tables import request_content
 from tradewind.features.metering.tables import safety_hour, usage_safety
-from tradewind.features.publishing.schemas import By
 from tradewind.testing.kept_contents import set_content_days
 
 HOSTILE = '<script>alert("x")</script>'

@@ -8,18 +8,12 @@ import pytest
 from sqlalchemy import update
 from starlette.testclient import TestClient
 
+from tradewind.core.acting import By
 from tradewind.core.permissions import Role
 from tradewind.features.accounts.schemas import SignedIn, Viewer
 from tradewind.features.catalog.rules.lifecycle import Lifecycle
 from tradewind.features.catalog.tables import model
-from tradewind.features.publishing.schemas import (
-    By,
-    Check,
-    CheckState,
-    Proof,
-    ProofKind,
-    State,
-)
+from tradewind.features.publishing.schemas import Check, CheckState, Proof, ProofKind, State
 from tradewind.features.publishing.tables import validation_run
 from tradewind.features.trust.schemas import ReleaseRules
 from tradewind.testing.portal_world import PortalWorld

@@ -5,9 +5,10 @@ from html import unescape
 import pytest
 
 from tests.plugins.redteam.evidence_parts import write_memory
+from tradewind.core.acting import By
 from tradewind.core.permissions import Role
 from tradewind.features.redteam.runs import Evidence, Runs
-from tradewind.features.redteam.schemas import By, CampaignState, Spec, TargetFacts
+from tradewind.features.redteam.schemas import CampaignState, Spec, TargetFacts
 from tradewind.features.redteam.service import RedTeam
 from tradewind.plugins.redteam.base import Attacked
 

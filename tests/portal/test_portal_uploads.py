@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from tradewind.core.acting import By
 from tradewind.core.permissions import Role
 from tradewind.features.accounts.schemas import Viewer
 from tradewind.features.artifacts.schemas import PART_BYTES
-from tradewind.features.publishing.schemas import By, NewApplication
+from tradewind.features.publishing.schemas import NewApplication
 from tradewind.testing.model_files import GgufTensor, gguf_file, safetensors_file
 from tradewind.testing.portal_world import PortalWorld
 

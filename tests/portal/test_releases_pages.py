@@ -7,8 +7,9 @@ import pytest
 from test_portal_catalog import add_model
 
 from tests.portal.publisher_parts import add_publisher
+from tradewind.core.acting import By
 from tradewind.core.permissions import Role
-from tradewind.features.publishing.schemas import By, Content
+from tradewind.features.publishing.schemas import Content
 from tradewind.features.trust.schemas import Assessment, IntendedUse, Subject, SubjectKind
 
 HOSTILE = '<script>alert("x")</script>'

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from tests.features.conftest import do, keys, operator, person, services
+from tradewind.core.acting import By
 from tradewind.core.errors import InvalidInput
 from tradewind.db.sealing import Secret
 from tradewind.features.providers.schemas import NewConnection
-from tradewind.features.publishing.schemas import By, NewApplication
+from tradewind.features.publishing.schemas import NewApplication
 from tradewind.features.publishing.services import build_publishing
 from tradewind.serve import publish as served
 

@@ -13,12 +13,13 @@ import pytest
 
 from tests.features.artifacts.conftest import Desk, SettableClock
 from tests.features.conftest import do, keys, operator, person, services
+from tradewind.core.acting import By
 from tradewind.db.sealing import Secret
 from tradewind.db.vault import Vault
 from tradewind.features.artifacts.manifest import PlatformSigner
 from tradewind.features.artifacts.services import build_artifact_services
 from tradewind.features.providers.schemas import NewConnection
-from tradewind.features.publishing.schemas import By, Content, NewApplication, RunState, State
+from tradewind.features.publishing.schemas import Content, NewApplication, RunState, State
 from tradewind.features.publishing.services import build_publishing
 from tradewind.features.webhooks.schemas import Outcome
 from tradewind.plugins.engines.base import Engine

@@ -18,8 +18,8 @@ from tradewind.control.abuse_answers import (
 from tradewind.control.access import AuthenticatedCall, Call, Routes
 from tradewind.control.acting import acting
 from tradewind.control.services import ControlServices
+from tradewind.core.acting import By
 from tradewind.core.permissions import Permission
-from tradewind.features.publishing.schemas import By
 
 _Id = Annotated[str, Path(max_length=100)]
 _READS = Permission.SAFETY_READ

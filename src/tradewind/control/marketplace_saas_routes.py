@@ -22,6 +22,7 @@ from tradewind.control.marketplace_wire import (
     text_of,
 )
 from tradewind.control.services import ControlServices
+from tradewind.core.acting import By
 from tradewind.core.errors import InvalidInput
 from tradewind.core.permissions import Permission
 from tradewind.features.marketplace.bodies import (
@@ -32,7 +33,6 @@ from tradewind.features.marketplace.bodies import (
 )
 from tradewind.features.marketplace.rules.guids import guid_of
 from tradewind.features.marketplace.schemas import OperationRow
-from tradewind.features.sales.schemas import By
 
 _BASE = "/saas/subscriptions"
 _ONE = f"{_BASE}/{{subscription_id}}"

@@ -16,6 +16,7 @@ from tradewind.control.access import Call, Routes
 from tradewind.control.acting import acting
 from tradewind.control.marketplace_wire import AZURE_ANSWERS, Asked, AzureCall, text_of
 from tradewind.control.services import ControlServices
+from tradewind.core.acting import By
 from tradewind.core.errors import InvalidInput
 from tradewind.core.ids import OrganizationId
 from tradewind.core.permissions import Permission
@@ -36,7 +37,6 @@ from tradewind.features.marketplace.schemas import (
     UsageStatus,
     Verdict,
 )
-from tradewind.features.sales.schemas import By
 
 _STATUSES = {
     UsageStatus.ACCEPTED: HTTPStatus.OK,

@@ -35,6 +35,7 @@ from tradewind.control.payout_answers import (
 )
 from tradewind.control.services import ControlServices
 from tradewind.control.versions import IfMatch, etag, revision_of
+from tradewind.core.acting import By
 from tradewind.core.permissions import Permission
 from tradewind.features.payouts.papers.formats import (
     StatementFormat,
@@ -42,7 +43,7 @@ from tradewind.features.payouts.papers.formats import (
     paper,
     payouts_csv,
 )
-from tradewind.features.payouts.schemas import By, Source
+from tradewind.features.payouts.schemas import Source
 
 _Slug = Annotated[str, Path(max_length=100)]
 _Id = Annotated[str, Path(max_length=100)]

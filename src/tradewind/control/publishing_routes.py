@@ -23,8 +23,9 @@ from tradewind.control.publishing_answers import (
 )
 from tradewind.control.services import ControlServices
 from tradewind.control.versions import IfMatch, etag, revision_of
+from tradewind.core.acting import By
 from tradewind.core.permissions import Permission
-from tradewind.features.publishing.schemas import By, ListingDetail, ListingRow
+from tradewind.features.publishing.schemas import ListingDetail, ListingRow
 
 _Id = Annotated[str, Path(max_length=100)]
 

@@ -34,8 +34,9 @@ from tradewind.control.redteam_answers import (
     ToolList,
 )
 from tradewind.control.services import ControlServices
+from tradewind.core.acting import By
 from tradewind.core.permissions import Permission
-from tradewind.features.redteam.schemas import By, Every, Outcome
+from tradewind.features.redteam.schemas import Every, Outcome
 
 _Id = Annotated[str, Path(max_length=100)]
 _Number = Annotated[int, Path(ge=0, lt=2**63)]

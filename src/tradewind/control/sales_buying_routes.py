@@ -21,9 +21,9 @@ from tradewind.control.sales_answers import (
     SubscriptionList,
 )
 from tradewind.control.services import ControlServices
+from tradewind.core.acting import By
 from tradewind.core.ids import OrganizationId
 from tradewind.core.permissions import Permission
-from tradewind.features.sales.schemas import By
 
 _Id = Annotated[str, Path(max_length=100)]
 

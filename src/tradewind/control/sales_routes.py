@@ -28,8 +28,8 @@ from tradewind.control.sales_answers import (
 )
 from tradewind.control.sales_buying_routes import add_buying_routes
 from tradewind.control.services import ControlServices
+from tradewind.core.acting import By
 from tradewind.core.permissions import Permission
-from tradewind.features.sales.schemas import By
 
 _Id = Annotated[str, Path(max_length=100)]
 

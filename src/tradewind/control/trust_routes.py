@@ -30,8 +30,8 @@ from tradewind.control.trust_answers import (
     WaiverList,
 )
 from tradewind.control.versions import IfMatch, etag, revision_of
+from tradewind.core.acting import By
 from tradewind.core.permissions import Permission
-from tradewind.features.publishing.schemas import By
 from tradewind.features.trust.notes import MadeNote
 from tradewind.features.trust.papers.html import html
 from tradewind.features.trust.rows import parse_subject

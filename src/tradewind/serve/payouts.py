@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock, SystemClock
 from tradewind.core.errors import InvalidInput, NotFound
 from tradewind.core.ids import OrganizationId, PayoutRunId, ProjectId
@@ -16,14 +17,7 @@ from tradewind.db.database import Database, Timeouts
 from tradewind.features.billing.rules.minor_units import minor_digits
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.ledger.service import Ledger
-from tradewind.features.payouts.schemas import (
-    By,
-    FrozenStatement,
-    Run,
-    RunDetail,
-    RunStage,
-    Waterfall,
-)
+from tradewind.features.payouts.schemas import FrozenStatement, Run, RunDetail, RunStage, Waterfall
 from tradewind.features.payouts.service import PayoutRuns
 from tradewind.features.payouts.services import PayoutServices, build_payouts
 from tradewind.features.payouts.transfers import ProcessorPayouts

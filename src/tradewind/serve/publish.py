@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from tradewind.core.acting import By
 from tradewind.core.data_folder import DataFolder
 from tradewind.core.errors import InvalidInput, TradewindError
 from tradewind.core.ids import OrganizationId, ProjectId
@@ -26,7 +27,7 @@ from tradewind.features.publishing.manifest import (
     read_manifest,
     split_card,
 )
-from tradewind.features.publishing.schemas import By, Content, Desired, Difference, State
+from tradewind.features.publishing.schemas import Content, Desired, Difference, State
 from tradewind.features.publishing.services import PublishingServices, build_publishing
 from tradewind.features.trust.schemas import Release, SubjectKind
 from tradewind.serve.artifacts import build_artifacts

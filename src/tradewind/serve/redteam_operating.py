@@ -4,11 +4,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from tradewind.core.acting import By
 from tradewind.core.data_folder import DataFolder
 from tradewind.core.errors import NotFound
 from tradewind.core.settings import Settings
 from tradewind.db.database import Database
-from tradewind.features.redteam.schemas import By
 from tradewind.features.redteam.service import RedTeam
 from tradewind.serve.operating import AT_THE_COMMAND, Operator, operating
 from tradewind.serve.redteam import build_red_team

@@ -20,6 +20,7 @@ from tradewind.control.sales_answers import (
     SubscriptionAnswer,
     SubscriptionEventAnswer,
 )
+from tradewind.core.acting import By
 from tradewind.core.clock import SystemClock
 from tradewind.core.errors import Forbidden, InvalidInput
 from tradewind.core.ids import OrganizationId
@@ -29,7 +30,7 @@ from tradewind.db.database import Timeouts
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.sales.offers import SaleOffers
 from tradewind.features.sales.payers import Payers
-from tradewind.features.sales.schemas import By, Confirmation, Licensing, NewOffer, OfferKind
+from tradewind.features.sales.schemas import Confirmation, Licensing, NewOffer, OfferKind
 from tradewind.features.sales.service import Sales
 from tradewind.features.trust.schemas import Release, SubjectKind
 from tradewind.readmodels.first_organization import first_organization

@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy import insert, select
 
 from tests.features.publishing.conftest import ADA, GRACE, HandTurnedClock
+from tradewind.core.acting import By
 from tradewind.core.permissions import Role
 from tradewind.db.outbox import outbox_message
 from tradewind.features.accounts.service import Accounts
 from tradewind.features.accounts.tables import api_key, project
 from tradewind.features.budgets.tables import terms
 from tradewind.features.metering.tables import safety_hour
-from tradewind.features.publishing.schemas import By
 from tradewind.serve.abuse import build_abuse
 
 EVE = By("user_eve", "Eve")

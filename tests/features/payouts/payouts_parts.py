@@ -4,12 +4,13 @@ from datetime import timedelta
 
 from tests.features.billing.billing_parts import MARCH, World, event
 from tests.features.payments.payments_parts import Administrator
+from tradewind.core.acting import By
 from tradewind.core.ids import OrganizationId, ProjectId
 from tradewind.features.billing.checks import billing_checks
 from tradewind.features.catalog.service import Catalog
 from tradewind.features.ledger.schemas import AccountKind, AccountRef, FxRate
 from tradewind.features.payouts.checks import payout_checks
-from tradewind.features.payouts.schemas import By, Destination, NewProfile, Source, Terms, Way
+from tradewind.features.payouts.schemas import Destination, NewProfile, Source, Terms, Way
 from tradewind.serve.payouts import build_payout_services
 
 ADA, BOB = By("user_ada", "Ada"), By("user_bob", "Bob")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from tradewind.core.acting import By
 from tradewind.core.ids import ArtifactId
 from tradewind.db.sealing import Secret
 from tradewind.features.artifacts.schemas import (
@@ -15,14 +16,7 @@ from tradewind.features.artifacts.schemas import (
 )
 from tradewind.features.artifacts.schemas import Visibility as Seal
 from tradewind.features.providers.schemas import NewConnection
-from tradewind.features.publishing.schemas import (
-    By,
-    Check,
-    CheckState,
-    Content,
-    NewApplication,
-    Timing,
-)
+from tradewind.features.publishing.schemas import Check, CheckState, Content, NewApplication, Timing
 from tradewind.features.publishing.services import build_publishing
 
 ADA, GRACE = By("user_ada", "Ada"), By("user_grace", "Grace")

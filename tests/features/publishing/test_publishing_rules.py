@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tradewind.core.acting import By
 from tradewind.core.errors import InvalidInput
 from tradewind.features.publishing import rules
 from tradewind.features.publishing.errors import ListingMove, SelfReview
 from tradewind.features.publishing.schemas import (
-    By,
     Check,
     CheckState,
     Content,

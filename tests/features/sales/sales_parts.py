@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 from sqlalchemy import insert
 
+from tradewind.core.acting import By
 from tradewind.core.ids import ModelId
 from tradewind.core.pricing.charges import PlanTerms
 from tradewind.features.catalog.tables import model, publisher
-from tradewind.features.sales.schemas import By, Confirmation, NewOffer, OfferKind
+from tradewind.features.sales.schemas import Confirmation, NewOffer, OfferKind
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 FEE = 31_000_000_000

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from tradewind.core.acting import By
 from tradewind.core.errors import Conflict, Forbidden, NotFound
 from tradewind.core.ids import ModelId, OrganizationId
 from tradewind.core.pricing.charges import PlanTerms
@@ -21,13 +22,7 @@ from tradewind.features.sales.charged import Charged
 from tradewind.features.sales.errors import AlreadySubscribed, NotConfirmed, TermsChanged
 from tradewind.features.sales.offers import SaleOffers
 from tradewind.features.sales.payers import Payers
-from tradewind.features.sales.schemas import (
-    By,
-    Confirmation,
-    NewOffer,
-    NewPrivateOffer,
-    OfferKind,
-)
+from tradewind.features.sales.schemas import Confirmation, NewOffer, NewPrivateOffer, OfferKind
 from tradewind.features.sales.service import Sales
 from tradewind.features.sales.tables import plan, subscription_event
 from tradewind.readmodels.terms import compile_terms

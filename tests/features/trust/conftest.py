@@ -18,7 +18,7 @@ from tests.features.publishing.conftest import (  # noqa: F401  fixtures
     listed,
     validate,
 )
-from tradewind.features.publishing.schemas import By
+from tradewind.core.acting import By
 from tradewind.features.publishing.services import build_publishing
 from tradewind.features.trust.schemas import (
     Assessment,

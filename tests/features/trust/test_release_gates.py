@@ -7,13 +7,13 @@ import pytest
 
 from tests.features.redteam_parts import TARGET, a_spec, with_project
 from tests.features.trust.conftest import ADA, EVE, GRACE, SMALL
+from tradewind.core.acting import By
 from tradewind.core.errors import Conflict, Forbidden, InvalidInput
 from tradewind.features.catalog.lives import Lives
 from tradewind.features.catalog.rules.lifecycle import Lifecycle
 from tradewind.features.publishing.schemas import State
 from tradewind.features.redteam.runs import Evidence as RunEvidence
 from tradewind.features.redteam.runs import Runs
-from tradewind.features.redteam.schemas import By as RedTeamBy
 from tradewind.features.redteam.schemas import CampaignState
 from tradewind.features.redteam.service import RedTeam
 from tradewind.features.trust.errors import NotWaivable, ReleaseBlocked, SecondPerson
@@ -228,7 +228,7 @@ def attacked(do, clock):
         clock.turn(minutes=1)
         runs = Runs(clock, find_target)
         red_team = RedTeam(clock, red_team_tools(), find_target, Path("/nonexistent"))
-        by, spec = RedTeamBy("user_ada", "Ada"), a_spec(target="acme/small")
+        by, spec = By("user_ada", "Ada"), a_spec(target="acme/small")
         campaign_id = do(red_team.begin, actor, by, "First", spec).campaign_id
         do(runs.claim)
         do(runs.note_plan, campaign_id, 30, "fake 1")

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import MalformedId, NotFound
 from tradewind.core.ids import AppealId
@@ -20,7 +21,6 @@ from tradewind.features.abuse.rules.words import clean_text
 from tradewind.features.abuse.schemas import AppealRow, AppealState, CaseRow, CaseState
 from tradewind.features.abuse.trail import Trail
 from tradewind.features.accounts.schemas import Actor, may_review, require_reviewer
-from tradewind.features.publishing.schemas import By
 
 APPEAL_DECIDED = "abuse.appeal_decided"
 APPEALS_MAX = 10

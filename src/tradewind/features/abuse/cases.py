@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, InvalidInput, MalformedId, NotFound
 from tradewind.core.ids import AbuseCaseId, OrganizationId
@@ -29,7 +30,7 @@ from tradewind.features.abuse.schemas import (
 )
 from tradewind.features.abuse.trail import Trail
 from tradewind.features.accounts.schemas import Actor, may_review, require_reviewer
-from tradewind.features.publishing.schemas import PLATFORM, By
+from tradewind.features.publishing.schemas import PLATFORM
 
 CASE_OPENED = "abuse.case_opened"
 NOTICED = "abuse.noticed"

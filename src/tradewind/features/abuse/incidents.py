@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import InvalidInput, MalformedId, NotFound
 from tradewind.core.ids import IncidentId
@@ -16,7 +17,6 @@ from tradewind.features.abuse.rules.words import clean_affected, clean_text, cle
 from tradewind.features.abuse.schemas import IncidentRow, TrailRow
 from tradewind.features.abuse.trail import Trail
 from tradewind.features.accounts.schemas import Actor, may_review, require_reviewer
-from tradewind.features.publishing.schemas import By
 
 SHOWN_MAX = 200
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import MalformedId, NotFound
 from tradewind.core.ids import KillSwitchId
@@ -19,7 +20,6 @@ from tradewind.features.abuse.repository import incidents as repository
 from tradewind.features.abuse.schemas import KillSwitchRow
 from tradewind.features.abuse.trail import Trail
 from tradewind.features.accounts.schemas import Actor, require_reviewer
-from tradewind.features.publishing.schemas import By
 
 SHOWN_MAX = 100
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import InvalidInput, MalformedId, NotFound
 from tradewind.core.ids import LookGrantId, event_id_of_request
@@ -20,7 +21,6 @@ from tradewind.features.abuse.repository import opt_outs
 from tradewind.features.abuse.schemas import CaseRow, CaseState, GrantRow, KeptContent
 from tradewind.features.abuse.trail import Trail
 from tradewind.features.accounts.schemas import Actor, may_review, require_reviewer
-from tradewind.features.publishing.schemas import By
 
 LONGEST = timedelta(hours=1)
 GRANTS_SHOWN = 100

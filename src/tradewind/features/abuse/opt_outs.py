@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, InvalidInput, MalformedId, NotFound
 from tradewind.core.ids import OptOutId
@@ -21,7 +22,6 @@ from tradewind.features.abuse.repository.scores import lock_organization
 from tradewind.features.abuse.schemas import OptOutRow, OptOutState
 from tradewind.features.abuse.trail import Trail
 from tradewind.features.accounts.schemas import Actor, may_review, require_reviewer
-from tradewind.features.publishing.schemas import By
 
 LONGEST = timedelta(days=366)
 QUEUE_MAX = 500

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.ids import OrganizationId
 from tradewind.core.permissions import Permission, require
@@ -9,7 +10,6 @@ from tradewind.features.abuse import rows
 from tradewind.features.abuse.repository import trail as repository
 from tradewind.features.abuse.schemas import TrailRow
 from tradewind.features.accounts.schemas import Actor
-from tradewind.features.publishing.schemas import By
 
 TRAIL_SHOWN = 200
 _DETAIL_MAX = 4_000

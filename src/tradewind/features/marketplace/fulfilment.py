@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from tradewind.core import signed_posts
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from tradewind.core.ids import OperationId, SubscriptionId
@@ -43,7 +44,7 @@ from tradewind.features.marketplace.schemas import (
     Source,
 )
 from tradewind.features.sales.errors import AlreadySubscribed, NotConfirmed, TermsChanged
-from tradewind.features.sales.schemas import By, Confirmation, OfferKind, PlanRow, Sold
+from tradewind.features.sales.schemas import Confirmation, OfferKind, PlanRow, Sold
 from tradewind.features.sales.service import Sales
 
 PAGE = 100

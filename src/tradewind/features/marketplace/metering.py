@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import InvalidInput, NotFound
 from tradewind.core.ids import MeteredUsageId, SubscriptionId
@@ -28,7 +29,7 @@ from tradewind.features.marketplace.schemas import (
     UsageStatus,
     Verdict,
 )
-from tradewind.features.sales.schemas import By, Sold
+from tradewind.features.sales.schemas import Sold
 
 _REASON_MAX = 500
 _DAYS_MAX = 10_000

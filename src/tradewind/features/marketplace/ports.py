@@ -6,11 +6,11 @@ from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
+from tradewind.core.acting import By
 from tradewind.features.accounts.schemas import Actor
 from tradewind.features.artifacts.schemas import Signature
 from tradewind.features.marketplace.schemas import HourSum, MadeMove
 from tradewind.features.sales.schemas import (
-    By,
     Confirmation,
     OfferRow,
     PlanRow,

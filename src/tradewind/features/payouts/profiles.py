@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import Forbidden, InvalidInput, NotFound, PreconditionFailed
 from tradewind.core.money import format_nanos
@@ -21,7 +22,6 @@ from tradewind.features.payouts.rules.bank_accounts import clean_bic, clean_iban
 from tradewind.features.payouts.rules.credit_transfers import NAME_MAX
 from tradewind.features.payouts.schemas import (
     PPM,
-    By,
     Destination,
     NewProfile,
     Owed,

@@ -7,16 +7,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from tradewind.core.acting import By
 from tradewind.core.ids import EntryId, PayoutId, PayoutRunId, PayoutStatementId
 
 PPM = 1_000_000
-
-
-class By(NamedTuple):
-    """Whoever acts: two ids are two people."""
-
-    id: str
-    name: str
 
 
 class Way(StrEnum):

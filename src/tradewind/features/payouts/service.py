@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import InvalidInput, NotFound
 from tradewind.core.ids import PayoutId, PayoutRunId, PayoutStatementId
@@ -42,7 +43,6 @@ from tradewind.features.payouts.rules.credit_transfers import (
     pain_001,
 )
 from tradewind.features.payouts.schemas import (
-    By,
     Payout,
     PayoutState,
     Profile,

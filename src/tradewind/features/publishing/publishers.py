@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, MalformedId, NotFound
 from tradewind.core.ids import OrganizationId, PublisherApplicationId
@@ -19,7 +20,6 @@ from tradewind.features.publishing.errors import NotPublisher, PublisherTaken
 from tradewind.features.publishing.schemas import (
     ApplicationRow,
     ApplicationState,
-    By,
     DueProof,
     NewApplication,
     Proof,

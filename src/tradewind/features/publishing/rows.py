@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row
 
+from tradewind.core.acting import By
 from tradewind.core.ids import (
     ListingId,
     ModelId,
@@ -17,7 +18,6 @@ from tradewind.features.publishing import rules
 from tradewind.features.publishing.schemas import (
     ApplicationRow,
     ApplicationState,
-    By,
     Check,
     Content,
     EventRow,

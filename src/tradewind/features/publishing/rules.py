@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from tradewind.core.acting import By
 from tradewind.core.base_urls import parse_base_url
 from tradewind.core.errors import InvalidInput
 from tradewind.core.money import parse_nanos
@@ -18,7 +19,6 @@ from tradewind.core.reasons import clean_reason
 from tradewind.features.catalog.folding.licences import licence_of
 from tradewind.features.publishing.errors import ListingMove, SelfReview
 from tradewind.features.publishing.schemas import (
-    By,
     Check,
     CheckState,
     Content,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tradewind.core.acting import By
 from tradewind.core.ids import (
     ListingId,
     ModelId,
@@ -15,14 +16,6 @@ from tradewind.core.ids import (
     PublisherApplicationId,
     ValidationRunId,
 )
-
-
-class By(NamedTuple):
-    """Whoever acts, for the audit trail: two ids are two people."""
-
-    id: str
-    name: str
-
 
 PLATFORM = By("platform", "the platform")
 

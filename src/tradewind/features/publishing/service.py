@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import msgspec
 from sqlalchemy import Connection, Row
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import MalformedId, NotFound, PreconditionFailed
 from tradewind.core.ids import ListingId, OrganizationId, ValidationRunId
@@ -21,7 +22,6 @@ from tradewind.features.publishing.errors import ListingIncomplete, ListingMove,
 from tradewind.features.publishing.publishers import Publishers
 from tradewind.features.publishing.schemas import (
     PLATFORM,
-    By,
     Content,
     ListingDetail,
     ListingRow,

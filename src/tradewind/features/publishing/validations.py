@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, MalformedId, NotFound
 from tradewind.core.ids import ListingId, OrganizationId, ValidationRunId
@@ -15,7 +16,6 @@ from tradewind.features.accounts.schemas import Actor, may_review
 from tradewind.features.publishing import repository, rows, rules
 from tradewind.features.publishing.schemas import (
     PLATFORM,
-    By,
     Check,
     CheckState,
     Claimed,

@@ -67,11 +67,6 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
 
 
-class By(NamedTuple):
-    id: str
-    name: str
-
-
 class Seed(NamedTuple):
     value: str
     harm: str

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Row
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, InvalidInput, LimitExceeded, NotFound
 from tradewind.core.ids import CampaignId, OrganizationId, RedTeamScheduleId, SeedsId
@@ -18,7 +19,6 @@ from tradewind.features.redteam.errors import CampaignOver, SeedsRefused
 from tradewind.features.redteam.harmless import HARMLESS, QUESTIONS, attacks_among
 from tradewind.features.redteam.schemas import (
     AttackRow,
-    By,
     CampaignRow,
     CampaignState,
     Cell,

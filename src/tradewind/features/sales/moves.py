@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import NotFound
 from tradewind.core.ids import OrganizationId, SubscriptionId
@@ -18,7 +19,7 @@ from tradewind.features.sales.repository.rows import MICROSECOND, add, as_json
 from tradewind.features.sales.rules import life as rules
 from tradewind.features.sales.rules.fees import PLATFORM_FEE_PPM, fee_ppm
 from tradewind.features.sales.rules.life import Binding, Life, Policy, Step
-from tradewind.features.sales.schemas import By, OfferRow, SubscriptionMessage
+from tradewind.features.sales.schemas import OfferRow, SubscriptionMessage
 from tradewind.features.sales.tables import subscription_charge, subscription_event
 
 DUE_AT_ONCE = 100

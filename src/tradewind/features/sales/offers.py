@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, InvalidInput, NotFound
 from tradewind.core.ids import ModelId, OrganizationId, PlanId, SaleOfferId
@@ -18,14 +19,7 @@ from tradewind.features.sales.private_offers import PrivateOffers, Signs
 from tradewind.features.sales.repository import offers, subscriptions
 from tradewind.features.sales.repository.rows import add, as_json
 from tradewind.features.sales.rules.versions import is_worse
-from tradewind.features.sales.schemas import (
-    By,
-    NewOffer,
-    OfferKind,
-    OfferRow,
-    OfferState,
-    PlanRow,
-)
+from tradewind.features.sales.schemas import NewOffer, OfferKind, OfferRow, OfferState, PlanRow
 from tradewind.features.sales.tables import (
     plan,
     sale_offer,

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import NotFound
 from tradewind.core.ids import OrganizationId, SubscriptionId
@@ -15,7 +16,7 @@ from tradewind.features.sales.errors import NotConfirmed, TermsChanged
 from tradewind.features.sales.repository.charges import is_organization, last_confirmation
 from tradewind.features.sales.repository.rows import add
 from tradewind.features.sales.rules.agreement import canonical_hash
-from tradewind.features.sales.schemas import By, Confirmation, Confirmed
+from tradewind.features.sales.schemas import Confirmation, Confirmed
 from tradewind.features.sales.tables import payment_confirmation
 
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, InvalidInput, NotFound
 from tradewind.core.ids import OrganizationId, PlanId, PrivateOfferId
@@ -20,7 +21,6 @@ from tradewind.features.sales.rules.agreement import WHOLE, canonical, reduced, 
 from tradewind.features.sales.schemas import (
     Acceptance,
     Accepted,
-    By,
     NewPrivateOffer,
     OfferRow,
     PrivateOfferRow,

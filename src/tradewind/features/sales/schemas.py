@@ -31,13 +31,6 @@ class Licensing(StrEnum):
     """The buyer pays the publisher; no fee."""
 
 
-class By(NamedTuple):
-    """Who does something."""
-
-    id: str
-    name: str
-
-
 @dataclass(frozen=True, slots=True)
 class NewOffer:
     publisher_slug: str

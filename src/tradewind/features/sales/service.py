@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, PreconditionFailed
 from tradewind.core.ids import OrganizationId, SubscriptionId
@@ -21,7 +22,6 @@ from tradewind.features.sales.rules import life as rules
 from tradewind.features.sales.rules.fees import PLATFORM_FEE_PPM
 from tradewind.features.sales.rules.life import Binding, Life, Policy, Step
 from tradewind.features.sales.schemas import (
-    By,
     ChangePreview,
     Confirmation,
     EventRow,

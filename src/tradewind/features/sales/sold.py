@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from tradewind.core.acting import By
 from tradewind.core.errors import NotFound
 from tradewind.core.ids import OrganizationId, ProjectId
 from tradewind.core.permissions import Permission, require
@@ -14,7 +15,6 @@ from tradewind.features.sales.errors import offer_not_found
 from tradewind.features.sales.repository import offers, subscriptions
 from tradewind.features.sales.repository.rows import terms_of
 from tradewind.features.sales.schemas import (
-    By,
     Confirmation,
     OfferRow,
     PlanRow,

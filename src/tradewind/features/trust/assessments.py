@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import InvalidInput, MalformedId, NotFound, PreconditionFailed
 from tradewind.core.ids import AssessmentId, OrganizationId
 from tradewind.core.permissions import Permission, require
 from tradewind.core.reasons import clean_reason
 from tradewind.features.accounts.schemas import Actor, may_review, require_reviewer
-from tradewind.features.publishing.schemas import By
 from tradewind.features.trust import repository, rows
 from tradewind.features.trust.errors import AssessmentIncomplete
 from tradewind.features.trust.ports import FindEvidence

@@ -3,12 +3,12 @@
 import msgspec
 from sqlalchemy import Connection
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, InvalidInput
 from tradewind.core.permissions import Permission
 from tradewind.core.reasons import clean_reason
 from tradewind.features.accounts.schemas import Actor, require_reviewer
-from tradewind.features.publishing.schemas import By
 from tradewind.features.trust import repository, rows
 from tradewind.features.trust.errors import ReleaseBlocked
 from tradewind.features.trust.ports import FindEvidence

@@ -2,11 +2,11 @@
 
 from sqlalchemy import Connection
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import NotFound
 from tradewind.core.permissions import Permission, require
 from tradewind.features.accounts.schemas import Actor, may_review
-from tradewind.features.publishing.schemas import By
 from tradewind.features.trust import repository, rows
 from tradewind.features.trust.ports import FindSubject
 from tradewind.features.trust.schemas import (

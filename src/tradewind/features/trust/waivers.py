@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from tradewind.core.acting import By
 from tradewind.core.clock import Clock
 from tradewind.core.errors import Conflict, InvalidInput, MalformedId, NotFound
 from tradewind.core.ids import WaiverId
 from tradewind.core.permissions import Permission, require
 from tradewind.core.reasons import clean_reason
 from tradewind.features.accounts.schemas import Actor, may_review, require_reviewer
-from tradewind.features.publishing.schemas import By
 from tradewind.features.trust import repository, rows
 from tradewind.features.trust.errors import NotWaivable, SecondPerson
 from tradewind.features.trust.schemas import (

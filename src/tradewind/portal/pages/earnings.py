@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
+from tradewind.core.acting import By
 from tradewind.core.errors import InvalidInput, NotFound, PreconditionFailed
 from tradewind.core.money import format_nanos
 from tradewind.core.permissions import Permission
@@ -18,7 +19,6 @@ from tradewind.features.payouts.papers.formats import StatementFormat, file_name
 from tradewind.features.payouts.papers.words import line_words, paid_words, steps
 from tradewind.features.payouts.rules.bank_accounts import masked_iban
 from tradewind.features.payouts.schemas import (
-    By,
     Destination,
     NewProfile,
     Payout,

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
+from tradewind.core.acting import By
 from tradewind.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from tradewind.core.money import format_nanos
 from tradewind.core.permissions import Permission
@@ -17,7 +18,6 @@ from tradewind.features.accounts.schemas import Viewer
 from tradewind.features.payouts.papers.formats import payouts_csv
 from tradewind.features.payouts.rules.bank_accounts import masked_iban
 from tradewind.features.payouts.schemas import (
-    By,
     Destination,
     Owed,
     PayoutState,

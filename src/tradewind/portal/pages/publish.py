@@ -8,18 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from tradewind.core.acting import By
 from tradewind.core.errors import Conflict, InvalidInput
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
 from tradewind.features.catalog.schemas import PublisherRow
 from tradewind.features.publishing import rules
 from tradewind.features.publishing.errors import NotPublisher
-from tradewind.features.publishing.schemas import (
-    ApplicationRow,
-    ApplicationState,
-    By,
-    ListingRow,
-)
+from tradewind.features.publishing.schemas import ApplicationRow, ApplicationState, ListingRow
 from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
 from tradewind.portal.form_fields import Fields
 from tradewind.portal.parts import Portal

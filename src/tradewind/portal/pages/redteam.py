@@ -8,10 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
+from tradewind.core.acting import By
 from tradewind.core.errors import Conflict, InvalidInput, LimitExceeded
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
-from tradewind.features.redteam.schemas import By, CampaignRow, DatasetRow, ScheduleRow
+from tradewind.features.redteam.schemas import CampaignRow, DatasetRow, ScheduleRow
 from tradewind.features.redteam.seeds import MOST_BYTES
 from tradewind.portal.field_errors import FieldErrors
 from tradewind.portal.parts import Portal

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from tradewind.core.acting import By
 from tradewind.core.errors import Conflict, InvalidInput
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
@@ -16,7 +17,6 @@ from tradewind.features.redteam.errors import CampaignOver
 from tradewind.features.redteam.harmless import attacks_among, refused_of
 from tradewind.features.redteam.schemas import (
     AttackRow,
-    By,
     CampaignRow,
     Cell,
     Change,

@@ -8,10 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
+from tradewind.core.acting import By
 from tradewind.core.errors import InvalidInput, LimitExceeded
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
-from tradewind.features.redteam.schemas import By, Estimate
+from tradewind.features.redteam.schemas import Estimate
 from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
 from tradewind.portal.parts import Portal
 from tradewind.portal.redteam_form import FILTERS, PACKS, REPEATS, SIZES, TOOLS, CampaignForm

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends, Request
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
+from tradewind.core.acting import By
 from tradewind.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
-from tradewind.features.sales.schemas import By, OfferRow, PlanRow, SubscriptionRow
+from tradewind.features.sales.schemas import OfferRow, PlanRow, SubscriptionRow
 from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
 from tradewind.portal.form_fields import Fields, FormFields
 from tradewind.portal.parts import Portal

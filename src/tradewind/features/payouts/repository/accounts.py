@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from tradewind.core.acting import By
 from tradewind.features.payouts.schemas import (
-    By,
     Destination,
     Profile,
     ReviewHold,

@@ -8,16 +8,10 @@ from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection, Row, and_, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from tradewind.core.acting import By
 from tradewind.core.ids import EntryId, PayoutId, PayoutRunId, PayoutStatementId
 from tradewind.features.payouts.repository.accounts import destination_of
-from tradewind.features.payouts.schemas import (
-    By,
-    Payout,
-    PayoutState,
-    Run,
-    RunStage,
-    Way,
-)
+from tradewind.features.payouts.schemas import Payout, PayoutState, Run, RunStage, Way
 from tradewind.features.payouts.tables import payout, payout_reserve, payout_run
 
 
