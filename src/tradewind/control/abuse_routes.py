@@ -34,10 +34,9 @@ from tradewind.control.abuse_answers import (
     ReasonBody,
     StandingList,
 )
-from tradewind.control.access import AuthenticatedCall, Call, Routes
+from tradewind.control.access import Call, Routes
 from tradewind.control.acting import acting
 from tradewind.control.services import ControlServices
-from tradewind.core.acting import By
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import may_review
 
@@ -119,7 +118,7 @@ def _add_case_routes(routes: Routes, services: ControlServices) -> None:
         row = abuse.cases.open_by_person(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             body.organization_id,
             key_id=body.key_id,
             reason=body.reason,
@@ -155,7 +154,7 @@ def _add_case_routes(routes: Routes, services: ControlServices) -> None:
         summary="Say why a notice or a suspension of the own organization is wrong",
     )
     def appeal(call: Call, case_id: _Id, body: AppealBody) -> AppealAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return AppealAnswer.of(abuse.appeals.make(call.tx, call.holder, by, case_id, body.reason))
 
 
@@ -164,7 +163,7 @@ def _add_decision_routes(routes: Routes, services: ControlServices) -> None:
 
     @routes.post("/abuse/cases/{case_id}/take", permission=_DECIDES, summary="Look at it")
     def take(call: Call, case_id: _Id) -> CaseAnswer:
-        row = abuse.cases.take(call.tx, call.holder, _by(services, call), case_id)
+        row = abuse.cases.take(call.tx, call.holder, acting(services, call), case_id)
         return CaseAnswer.of(row, for_reviewer=True)
 
     @routes.post(
@@ -173,7 +172,7 @@ def _add_decision_routes(routes: Routes, services: ControlServices) -> None:
         summary="Tell the organization what has to change",
     )
     def notice(call: Call, case_id: _Id, body: NoticeBody) -> CaseAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         row = abuse.cases.notice(call.tx, call.holder, by, case_id, body.text)
         return CaseAnswer.of(row, for_reviewer=True)
 
@@ -183,19 +182,19 @@ def _add_decision_routes(routes: Routes, services: ControlServices) -> None:
         summary="Suspend the key of a case; an organization takes two people",
     )
     def suspend(call: Call, case_id: _Id, body: ReasonBody) -> CaseAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         row = abuse.cases.suspend(call.tx, call.holder, by, case_id, body.reason)
         return CaseAnswer.of(row, for_reviewer=True)
 
     @routes.post("/abuse/cases/{case_id}/lift", permission=_DECIDES, summary="End a suspension")
     def lift(call: Call, case_id: _Id, body: ReasonBody) -> CaseAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         row = abuse.cases.lift(call.tx, call.holder, by, case_id, body.reason)
         return CaseAnswer.of(row, for_reviewer=True)
 
     @routes.post("/abuse/cases/{case_id}/close", permission=_DECIDES, summary="Close a case")
     def close(call: Call, case_id: _Id, body: ReasonBody) -> CaseAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         row = abuse.cases.close(call.tx, call.holder, by, case_id, body.reason)
         return CaseAnswer.of(row, for_reviewer=True)
 
@@ -208,7 +207,7 @@ def _add_decision_routes(routes: Routes, services: ControlServices) -> None:
         row = abuse.appeals.decide(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             appeal_id,
             grants=body.grants,
             reason=body.reason,
@@ -237,7 +236,7 @@ def _add_look_routes(routes: Routes, services: ControlServices) -> None:
         row = looks.grant(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             case_id,
             reason=body.reason,
             minutes=body.minutes,
@@ -251,7 +250,7 @@ def _add_look_routes(routes: Routes, services: ControlServices) -> None:
         summary="Read what is kept of a flagged call, with a grant; it is noted",
     )
     def look(call: Call, case_id: _Id, body: LookBody) -> ContentAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         found = looks.content(call.tx, call.holder, by, case_id, body.request_id)
         return ContentAnswer.of(body.request_id, found)
 
@@ -277,7 +276,7 @@ def _add_opt_out_routes(routes: Routes, services: ControlServices) -> None:
         row = opt_outs.sign(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             terms_sha256=body.terms_sha256,
             reason=body.reason,
             expires_at=body.expires_at,
@@ -293,7 +292,7 @@ def _add_opt_out_routes(routes: Routes, services: ControlServices) -> None:
         row = opt_outs.decide(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             opt_out_id,
             signs=body.signs,
             reason=body.reason,
@@ -304,7 +303,7 @@ def _add_opt_out_routes(routes: Routes, services: ControlServices) -> None:
         "/abuse/opt-outs/{opt_out_id}/revoke", permission=_WRITES, summary="End it: either side may"
     )
     def revoke(call: Call, opt_out_id: _Id, body: ReasonBody) -> OptOutAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return OptOutAnswer.of(opt_outs.revoke(call.tx, call.holder, by, opt_out_id, body.reason))
 
 
@@ -348,8 +347,3 @@ def _add_feedback_routes(routes: Routes, services: ControlServices) -> None:
     )
     def sums(call: Call, model: _Model = None) -> FeedbackSums:
         return FeedbackSums.of(feedback.sums(call.tx, model))
-
-
-def _by(services: ControlServices, call: AuthenticatedCall) -> By:
-    found = acting(services, call)
-    return By(found.id, found.name)

@@ -15,10 +15,9 @@ from tradewind.control.abuse_answers import (
     KillSwitchList,
     ReasonBody,
 )
-from tradewind.control.access import AuthenticatedCall, Call, Routes
+from tradewind.control.access import Call, Routes
 from tradewind.control.acting import acting
 from tradewind.control.services import ControlServices
-from tradewind.core.acting import By
 from tradewind.core.permissions import Permission
 
 _Id = Annotated[str, Path(max_length=100)]
@@ -49,7 +48,7 @@ def _add_incident_routes(routes: Routes, services: ControlServices) -> None:
         row = incidents.open(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             severity=body.severity,
             title=body.title,
             description=body.description,
@@ -71,7 +70,7 @@ def _add_incident_routes(routes: Routes, services: ControlServices) -> None:
         row = incidents.change(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             incident_id,
             severity=body.severity,
             description=body.description,
@@ -86,7 +85,7 @@ def _add_incident_routes(routes: Routes, services: ControlServices) -> None:
         summary="Close it, once it has a postmortem",
     )
     def close(call: Call, incident_id: _Id) -> IncidentAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return IncidentAnswer.of(incidents.close(call.tx, call.holder, by, incident_id))
 
     @routes.get(
@@ -119,7 +118,7 @@ def _add_kill_switch_routes(routes: Routes, services: ControlServices) -> None:
         row = switches.stop(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             body.endpoint,
             reason=body.reason,
             incident_id=body.incident_id,
@@ -132,10 +131,5 @@ def _add_kill_switch_routes(routes: Routes, services: ControlServices) -> None:
         summary="Let an endpoint answer again",
     )
     def lift(call: Call, switch_id: _Id, body: ReasonBody) -> KillSwitchAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return KillSwitchAnswer.of(switches.lift(call.tx, call.holder, by, switch_id, body.reason))
-
-
-def _by(services: ControlServices, call: AuthenticatedCall) -> By:
-    found = acting(services, call)
-    return By(found.id, found.name)

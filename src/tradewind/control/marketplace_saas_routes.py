@@ -22,7 +22,6 @@ from tradewind.control.marketplace_wire import (
     text_of,
 )
 from tradewind.control.services import ControlServices
-from tradewind.core.acting import By
 from tradewind.core.errors import InvalidInput
 from tradewind.core.permissions import Permission
 from tradewind.features.marketplace.bodies import (
@@ -100,7 +99,7 @@ def _add_subscriptions(routes: Routes, services: ControlServices) -> None:
             fulfilment.activate(
                 call.tx,
                 call.holder,
-                By(*acting(services, call)),
+                acting(services, call),
                 subscription_id,
                 plan,
                 seats_of(fields),
@@ -116,7 +115,7 @@ def _add_changes(routes: Routes, services: ControlServices) -> None:
     def change(call: Call, asked: AzureCall, subscription_id: _Id) -> Response:
         with asked.shaped(_TARGET):
             fields = asked.fields()
-            by = By(*acting(services, call))
+            by = acting(services, call)
             operation = fulfilment.change_sold(
                 call.tx,
                 call.holder,
@@ -130,7 +129,7 @@ def _add_changes(routes: Routes, services: ControlServices) -> None:
     @routes.delete(_ONE, permission=writes, summary="End it; the rest of the fee is given back")
     def cancel(call: Call, asked: AzureCall, subscription_id: _Id) -> Response:
         with asked.shaped(_TARGET):
-            by = By(*acting(services, call))
+            by = acting(services, call)
             operation = fulfilment.cancel_sold(call.tx, call.holder, by, subscription_id)
             return _begun(asked, services.public_url, operation)
 
@@ -166,7 +165,7 @@ def _add_operations(routes: Routes, services: ControlServices) -> None:
             fulfilment.decide(
                 call.tx,
                 call.holder,
-                By(*acting(services, call)),
+                acting(services, call),
                 subscription_id,
                 operation_id,
                 agrees=status == "Success",

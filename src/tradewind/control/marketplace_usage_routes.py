@@ -16,7 +16,6 @@ from tradewind.control.access import Call, Routes
 from tradewind.control.acting import acting
 from tradewind.control.marketplace_wire import AZURE_ANSWERS, Asked, AzureCall, text_of
 from tradewind.control.services import ControlServices
-from tradewind.core.acting import By
 from tradewind.core.errors import InvalidInput
 from tradewind.core.ids import OrganizationId
 from tradewind.core.permissions import Permission
@@ -63,7 +62,7 @@ def add_usage_report_routes(routes: Routes, services: ControlServices) -> None:
             problems = _problems(fields)
             if problems:
                 return _malformed(asked, problems)
-            by = By(*acting(services, call))
+            by = acting(services, call)
             verdict = metering.report(call.tx, call.holder, by, _event(fields))
             if verdict.status is UsageStatus.DUPLICATE:
                 return asked.answer(HTTPStatus.CONFLICT, _conflict(verdict))
@@ -83,7 +82,7 @@ def add_usage_report_routes(routes: Routes, services: ControlServices) -> None:
             reported = cast("list[Any]", events)
             if not 1 <= len(reported) <= BATCH_MAX:
                 raise InvalidInput(f"a batch has 1 to {BATCH_MAX} usage events")
-            by = By(*acting(services, call))
+            by = acting(services, call)
             result: list[dict[str, Any]] = []
             # In the order of what is locked, so that two batches never wait for each other.
             verdicts: dict[int, Verdict] = {}
@@ -140,7 +139,7 @@ def add_usage_report_routes(routes: Routes, services: ControlServices) -> None:
             done = metering.amend(
                 call.tx,
                 call.holder,
-                By(*acting(services, call)),
+                acting(services, call),
                 text_of(fields, "usageEventId"),
                 micros,
                 text_of(fields, "reason"),

@@ -35,7 +35,6 @@ from tradewind.control.payout_answers import (
 )
 from tradewind.control.services import ControlServices
 from tradewind.control.versions import IfMatch, etag, revision_of
-from tradewind.core.acting import By
 from tradewind.core.permissions import Permission
 from tradewind.features.payouts.papers.formats import (
     StatementFormat,
@@ -100,7 +99,7 @@ def _add_publishers_routes(routes: Routes, services: ControlServices) -> None:
             call.holder,
             slug,
             body.to_profile(),
-            by=_by(services, call),
+            by=acting(services, call),
             revision=revision_of(if_match),
         )
         response.headers["etag"] = etag(found.revision)
@@ -164,7 +163,7 @@ def _add_terms_routes(routes: Routes, services: ControlServices) -> None:
         summary="How long earnings of a publisher are held, and what is withheld",
     )
     def set_terms(call: Call, slug: _Slug, body: TermsBody) -> TermsAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return TermsAnswer.of(
             profiles.set_terms(call.tx, call.holder, slug, body.to_terms(), by=by)
         )
@@ -173,14 +172,14 @@ def _add_terms_routes(routes: Routes, services: ControlServices) -> None:
         "/payouts/publishers/{slug}/hold", permission=writes, summary="Stop paying a publisher"
     )
     def hold(call: Call, slug: _Slug, body: HoldBody) -> HoldAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return HoldAnswer.of(profiles.hold(call.tx, call.holder, slug, body.reason, by=by))
 
     @routes.delete(
         "/payouts/publishers/{slug}/hold", permission=writes, summary="Pay a publisher again"
     )
     def lift(call: Call, slug: _Slug) -> None:
-        profiles.lift(call.tx, call.holder, slug, by=_by(services, call))
+        profiles.lift(call.tx, call.holder, slug, by=acting(services, call))
 
     @routes.get(
         "/payouts/sources", permission=reads, summary="Accounts that the platform pays from"
@@ -196,7 +195,7 @@ def _add_terms_routes(routes: Routes, services: ControlServices) -> None:
     )
     def set_source(call: Call, body: SourceBody) -> SourceAnswer:
         source = Source(body.currency, body.name, body.iban, body.bic)
-        by = _by(services, call)
+        by = acting(services, call)
         return SourceAnswer.of(profiles.set_source(call.tx, call.holder, source, by=by))
 
 
@@ -214,7 +213,7 @@ def _add_run_routes(routes: Routes, services: ControlServices) -> None:
 
     @routes.post("/payouts/runs", permission=writes, summary="Prepare a payout run")
     def prepare(call: Call, body: RunBody) -> RunAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         made = runs.prepare(services.database, call.holder, body.currency, key=body.key, by=by)
         return RunAnswer.of(made)
 
@@ -228,13 +227,13 @@ def _add_run_routes(routes: Routes, services: ControlServices) -> None:
         summary="Approve a run that another person prepared",
     )
     def approve(call: Call, run_id: _Id) -> RunAnswer:
-        return RunAnswer.of(runs.approve(call.tx, call.holder, run_id, by=_by(services, call)))
+        return RunAnswer.of(runs.approve(call.tx, call.holder, run_id, by=acting(services, call)))
 
     @routes.post(
         "/payouts/runs/{run_id}:export", permission=writes, summary="Make the file for the bank"
     )
     def export(call: Call, run_id: _Id) -> RunAnswer:
-        return RunAnswer.of(runs.export(call.tx, call.holder, run_id, by=_by(services, call)))
+        return RunAnswer.of(runs.export(call.tx, call.holder, run_id, by=acting(services, call)))
 
     @routes.get(
         "/payouts/runs/{run_id}/file",
@@ -264,7 +263,7 @@ def _add_run_routes(routes: Routes, services: ControlServices) -> None:
         summary="Give back everything of a run that was not exported",
     )
     def cancel(call: Call, run_id: _Id) -> RunAnswer:
-        return RunAnswer.of(runs.cancel(call.tx, call.holder, run_id, by=_by(services, call)))
+        return RunAnswer.of(runs.cancel(call.tx, call.holder, run_id, by=acting(services, call)))
 
     @routes.post(
         "/payouts/runs/{run_id}:confirm",
@@ -272,14 +271,14 @@ def _add_run_routes(routes: Routes, services: ControlServices) -> None:
         summary="Note that everything of a run that went by bank arrived",
     )
     def confirm_all(call: Call, run_id: _Id) -> RunAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return RunAnswer.of(runs.confirm_all(call.tx, call.holder, run_id, by=by))
 
     @routes.post(
         "/payouts/{payout_id}:confirm", permission=writes, summary="Note that a payout arrived"
     )
     def confirm(call: Call, payout_id: _Id, body: ConfirmBody) -> PayoutAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         [found] = runs.confirm(call.tx, call.holder, [payout_id], note=body.note, by=by)
         return PayoutAnswer.of(found)
 
@@ -289,7 +288,7 @@ def _add_run_routes(routes: Routes, services: ControlServices) -> None:
         summary="Note that a payout did not arrive, or came back",
     )
     def fail(call: Call, payout_id: _Id, body: FailBody) -> PayoutAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return PayoutAnswer.of(
             runs.fail(call.tx, call.holder, payout_id, reason=body.reason, by=by)
         )
@@ -300,7 +299,3 @@ def _slugs(services: ControlServices, call: AuthenticatedCall, publisher: str | 
         return [publisher]
     owned = services.payouts.profiles.owned(call.tx, call.holder)
     return [row.slug for row in owned]
-
-
-def _by(services: ControlServices, call: AuthenticatedCall) -> By:
-    return By(*acting(services, call))

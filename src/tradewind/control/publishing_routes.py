@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Path, Response
 
-from tradewind.control.access import AuthenticatedCall, Call, Routes
+from tradewind.control.access import Call, Routes
 from tradewind.control.acting import acting
 from tradewind.control.pages import After, Limit
 from tradewind.control.publishing_answers import (
@@ -23,7 +23,6 @@ from tradewind.control.publishing_answers import (
 )
 from tradewind.control.services import ControlServices
 from tradewind.control.versions import IfMatch, etag, revision_of
-from tradewind.core.acting import By
 from tradewind.core.permissions import Permission
 from tradewind.features.publishing.schemas import ListingDetail, ListingRow
 
@@ -50,7 +49,7 @@ def _add_publisher_routes(routes: Routes, services: ControlServices) -> None:
         "/publishing/applications", permission=writes, summary="Ask for a publisher's name"
     )
     def apply(call: Call, body: ApplicationBody) -> ApplicationAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return ApplicationAnswer.of(publishers.apply(call.tx, call.holder, by, body.to_new()))
 
     @routes.post(
@@ -79,7 +78,7 @@ def _add_publisher_routes(routes: Routes, services: ControlServices) -> None:
         row = publishers.decide(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             application_id,
             is_accepted=body.is_accepted,
             reason=body.reason,
@@ -106,7 +105,7 @@ def _add_listing_routes(routes: Routes, services: ControlServices) -> None:
         summary="Begin a listing, or return the one on its way",
     )
     def begin(call: Call, body: NewListingBody, response: Response) -> ListingDetailAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         row = listings.begin(call.tx, call.holder, by, body.publisher, body.model)
         response.headers["location"] = f"/api/publishing/listings/{row.listing_id}"
         return _shown(listings.get_listing(call.tx, call.holder, row.listing_id), response)
@@ -147,7 +146,7 @@ def _add_listing_routes(routes: Routes, services: ControlServices) -> None:
         summary="Hand a draft in, to be tried and reviewed",
     )
     def submit(call: Call, listing_id: _Id, if_match: IfMatch = None) -> ListingAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         row = listings.submit(call.tx, call.holder, by, listing_id, revision=revision_of(if_match))
         return ListingAnswer.of(row)
 
@@ -157,7 +156,7 @@ def _add_listing_routes(routes: Routes, services: ControlServices) -> None:
         summary="Take back what was handed in",
     )
     def withdraw(call: Call, listing_id: _Id) -> ListingAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return ListingAnswer.of(listings.withdraw(call.tx, call.holder, by, listing_id))
 
     @routes.post(
@@ -166,7 +165,7 @@ def _add_listing_routes(routes: Routes, services: ControlServices) -> None:
         summary="Take a model off the lists",
     )
     def delist(call: Call, listing_id: _Id, body: ReasonBody) -> ListingAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return ListingAnswer.of(listings.delist(call.tx, call.holder, by, listing_id, body.reason))
 
     @routes.post(
@@ -183,7 +182,7 @@ def _add_listing_routes(routes: Routes, services: ControlServices) -> None:
         summary="End the validation that is under way",
     )
     def cancel(call: Call, listing_id: _Id) -> None:
-        validations.cancel(call.tx, call.holder, _by(services, call), listing_id)
+        validations.cancel(call.tx, call.holder, acting(services, call), listing_id)
 
 
 def _add_review_routes(routes: Routes, services: ControlServices) -> None:
@@ -203,7 +202,7 @@ def _add_review_routes(routes: Routes, services: ControlServices) -> None:
         summary="Approve a listing that somebody else submitted, and list it",
     )
     def approve(call: Call, listing_id: _Id, if_match: IfMatch = None) -> ListingAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         row: ListingRow = listings.approve(
             call.tx, call.holder, by, listing_id, revision=revision_of(if_match)
         )
@@ -220,16 +219,12 @@ def _add_review_routes(routes: Routes, services: ControlServices) -> None:
         row = listings.send_back(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             listing_id,
             body.reason,
             revision=revision_of(if_match),
         )
         return ListingAnswer.of(row)
-
-
-def _by(services: ControlServices, call: AuthenticatedCall) -> By:
-    return By(*acting(services, call))
 
 
 def _shown(detail: ListingDetail, response: Response) -> ListingDetailAnswer:

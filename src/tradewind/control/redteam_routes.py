@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Response
 
-from tradewind.control.access import AuthenticatedCall, Call, Routes
+from tradewind.control.access import Call, Routes
 from tradewind.control.acting import acting
 from tradewind.control.pages import After, Limit
 from tradewind.control.redteam_answers import (
@@ -34,7 +34,6 @@ from tradewind.control.redteam_answers import (
     ToolList,
 )
 from tradewind.control.services import ControlServices
-from tradewind.core.acting import By
 from tradewind.core.permissions import Permission
 from tradewind.features.redteam.schemas import Every, Outcome
 
@@ -88,7 +87,7 @@ def _add_campaign_routes(routes: Routes, services: ControlServices) -> None:
 
     @routes.post("/red-team/campaigns", permission=_WRITES, summary="Begin a campaign")
     def begin(call: Call, body: CampaignBody, response: Response) -> CampaignAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         row = red_team.begin(call.tx, call.holder, by, body.name, body.spec.to_spec())
         response.headers["location"] = f"/api/red-team/campaigns/{row.campaign_id}"
         return CampaignAnswer.of(row)
@@ -163,7 +162,7 @@ def _add_result_routes(routes: Routes, services: ControlServices) -> None:
         summary="Read what was said in an attack; who does is noted",
     )
     def reveal(call: Call, campaign_id: _Id, number: _Number, body: RevealBody) -> RevealAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         found = red_team.reveal(call.tx, call.holder, by, campaign_id, number, reason=body.reason)
         return RevealAnswer.of(found)
 
@@ -203,7 +202,7 @@ def _add_dataset_routes(routes: Routes, services: ControlServices) -> None:
         row = red_team.add_dataset(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             body.name,
             body.content.encode(),
             file_name=body.file_name,
@@ -230,7 +229,7 @@ def _add_schedule_routes(routes: Routes, services: ControlServices) -> None:
         row = red_team.add_schedule(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             body.name,
             body.spec.to_spec(),
             every=Every(body.every),
@@ -253,7 +252,3 @@ def _add_schedule_routes(routes: Routes, services: ControlServices) -> None:
     )
     def delete_schedule(call: Call, schedule_id: _Id) -> None:
         red_team.delete_schedule(call.tx, call.holder, schedule_id)
-
-
-def _by(services: ControlServices, call: AuthenticatedCall) -> By:
-    return By(*acting(services, call))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
-from tradewind.control.access import AuthenticatedCall, Call, Routes
+from tradewind.control.access import Call, Routes
 from tradewind.control.acting import acting
 from tradewind.control.sales_answers import (
     CancelBody,
@@ -21,7 +21,6 @@ from tradewind.control.sales_answers import (
     SubscriptionList,
 )
 from tradewind.control.services import ControlServices
-from tradewind.core.acting import By
 from tradewind.core.ids import OrganizationId
 from tradewind.core.permissions import Permission
 
@@ -55,7 +54,7 @@ def _add_subscriptions(routes: Routes, services: ControlServices) -> None:
         row = sales.subscribe(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             body.plan,
             body.confirmation.to_confirmation(),
             quantity=body.quantity,
@@ -96,7 +95,7 @@ def _add_subscriptions(routes: Routes, services: ControlServices) -> None:
     )
     def change(call: Call, subscription_id: _Id, body: ChangeBody) -> SubscriptionAnswer:
         confirmation = body.confirmation.to_confirmation()
-        by, fulfilment = _by(services, call), services.marketplace.fulfilment
+        by, fulfilment = acting(services, call), services.marketplace.fulfilment
         if fulfilment.is_asked_first(call.tx, call.holder, subscription_id):
             # The publisher of an app has ten seconds to refuse: it is not changed yet.
             fulfilment.ask_change(
@@ -125,7 +124,7 @@ def _add_subscriptions(routes: Routes, services: ControlServices) -> None:
         "/subscriptions/{subscription_id}:pause", permission=writes, summary="Stop for a while"
     )
     def pause(call: Call, subscription_id: _Id) -> SubscriptionAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return SubscriptionAnswer.of(sales.pause(call.tx, call.holder, by, subscription_id))
 
     @routes.post(
@@ -134,7 +133,7 @@ def _add_subscriptions(routes: Routes, services: ControlServices) -> None:
         summary="Go on with what is left of the term",
     )
     def resume(call: Call, subscription_id: _Id) -> SubscriptionAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return SubscriptionAnswer.of(sales.resume(call.tx, call.holder, by, subscription_id))
 
     @routes.post(
@@ -143,7 +142,7 @@ def _add_subscriptions(routes: Routes, services: ControlServices) -> None:
         summary="Take back that it ends with its term",
     )
     def renew(call: Call, subscription_id: _Id) -> SubscriptionAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return SubscriptionAnswer.of(sales.renew(call.tx, call.holder, by, subscription_id))
 
     @routes.post(
@@ -152,7 +151,7 @@ def _add_subscriptions(routes: Routes, services: ControlServices) -> None:
         summary="Cancel at the end of the term, or now",
     )
     def cancel(call: Call, subscription_id: _Id, body: CancelBody) -> SubscriptionAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return SubscriptionAnswer.of(
             sales.cancel(call.tx, call.holder, by, subscription_id, is_now=body.now)
         )
@@ -175,7 +174,7 @@ def _add_payers(routes: Routes, services: ControlServices) -> None:
         summary="Confirm who pays for charged calls",
     )
     def confirm(call: Call, body: ConfirmationBody) -> PayerAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return PayerAnswer.of(payers.confirm(call.tx, call.holder, by, body.to_confirmation()))
 
     @routes.put(
@@ -184,11 +183,7 @@ def _add_payers(routes: Routes, services: ControlServices) -> None:
         summary="Keep what an organization confirmed in another way, such as a contract",
     )
     def confirm_for(call: Call, organization_id: _Id, body: ConfirmationBody) -> PayerAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         said = body.to_confirmation()
         subject = OrganizationId(organization_id)
         return PayerAnswer.of(payers.confirm_for(call.tx, call.holder, by, subject, said))
-
-
-def _by(services: ControlServices, call: AuthenticatedCall) -> By:
-    return By(*acting(services, call))

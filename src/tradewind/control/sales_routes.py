@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Path
 
-from tradewind.control.access import AuthenticatedCall, Call, Routes
+from tradewind.control.access import Call, Routes
 from tradewind.control.acting import acting
 from tradewind.control.sales_answers import (
     AcceptanceAnswer,
@@ -28,7 +28,6 @@ from tradewind.control.sales_answers import (
 )
 from tradewind.control.sales_buying_routes import add_buying_routes
 from tradewind.control.services import ControlServices
-from tradewind.core.acting import By
 from tradewind.core.permissions import Permission
 
 _Id = Annotated[str, Path(max_length=100)]
@@ -58,7 +57,7 @@ def _add_selling(routes: Routes, services: ControlServices) -> None:
 
     @routes.post("/sales/offers", permission=writes, summary="Draft an offer")
     def create(call: Call, body: OfferBody) -> SaleOfferAnswer:
-        row = offers.create(call.tx, call.holder, _by(services, call), body.to_new())
+        row = offers.create(call.tx, call.holder, acting(services, call), body.to_new())
         return SaleOfferAnswer.of(row, [])
 
     @routes.post(
@@ -84,7 +83,7 @@ def _add_selling(routes: Routes, services: ControlServices) -> None:
         row = offers.put_plan(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             offer_id,
             body.name,
             terms_from(body.terms),
@@ -118,7 +117,7 @@ def _add_sold(routes: Routes, services: ControlServices) -> None:
         summary="Begin what was set up for a buyer",
     )
     def activate(call: Call, subscription_id: _Id) -> SubscriptionAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return SubscriptionAnswer.of(sales.activate(call.tx, call.holder, by, subscription_id))
 
     @routes.post(
@@ -127,7 +126,7 @@ def _add_sold(routes: Routes, services: ControlServices) -> None:
         summary="Stop a buyer's calls, for a reason that the buyer reads",
     )
     def suspend(call: Call, subscription_id: _Id, body: SuspendBody) -> SubscriptionAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return SubscriptionAnswer.of(
             sales.suspend_sold(call.tx, call.holder, by, subscription_id, body.reason)
         )
@@ -138,7 +137,7 @@ def _add_sold(routes: Routes, services: ControlServices) -> None:
         summary="Let a buyer's calls go on",
     )
     def reinstate(call: Call, subscription_id: _Id) -> SubscriptionAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return SubscriptionAnswer.of(
             sales.reinstate_sold(call.tx, call.holder, by, subscription_id)
         )
@@ -149,7 +148,7 @@ def _add_sold(routes: Routes, services: ControlServices) -> None:
         summary="Cancel a buyer's subscription at the end of its term, or now with the rest back",
     )
     def cancel(call: Call, subscription_id: _Id, body: SellerCancelBody) -> SubscriptionAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return SubscriptionAnswer.of(
             sales.cancel_sold(
                 call.tx, call.holder, by, subscription_id, is_now=body.now, reason=body.reason
@@ -181,7 +180,7 @@ def _add_private(routes: Routes, services: ControlServices) -> None:
         summary="Offer named organizations other terms",
     )
     def offer_privately(call: Call, offer_id: _Id, body: PrivateOfferBody) -> PrivateOfferAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return PrivateOfferAnswer.of(
             private.offer(call.tx, call.holder, by, offer_id, body.to_new())
         )
@@ -209,11 +208,7 @@ def _add_private(routes: Routes, services: ControlServices) -> None:
         summary="Accept the terms that were read",
     )
     def accept(call: Call, private_offer_id: _Id, body: AcceptBody) -> AcceptanceAnswer:
-        by, read_hash = _by(services, call), bytes.fromhex(body.terms_sha256)
+        by, read_hash = acting(services, call), bytes.fromhex(body.terms_sha256)
         return AcceptanceAnswer.of(
             private.accept(call.tx, call.holder, by, private_offer_id, read_hash)
         )
-
-
-def _by(services: ControlServices, call: AuthenticatedCall) -> By:
-    return By(*acting(services, call))

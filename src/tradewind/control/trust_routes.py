@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Path, Query, Response
 
-from tradewind.control.access import AuthenticatedCall, Call, Routes
+from tradewind.control.access import Call, Routes
 from tradewind.control.acting import acting
 from tradewind.control.services import ControlServices
 from tradewind.control.trust_answers import (
@@ -30,7 +30,6 @@ from tradewind.control.trust_answers import (
     WaiverList,
 )
 from tradewind.control.versions import IfMatch, etag, revision_of
-from tradewind.core.acting import By
 from tradewind.core.permissions import Permission
 from tradewind.features.trust.notes import MadeNote
 from tradewind.features.trust.papers.html import html
@@ -110,7 +109,7 @@ def _add_release_routes(routes: Routes, services: ControlServices) -> None:
     )
     def change(call: Call, body: RulesBody) -> RulesAnswer:
         new = body.to_rules(trust.releases.rules(call.tx).rules)
-        by = _by(services, call)
+        by = acting(services, call)
         row = trust.releases.set_rules(
             call.tx, call.holder, by, new, reason=body.reason, version=body.version
         )
@@ -152,7 +151,7 @@ def _add_assessment_routes(routes: Routes, services: ControlServices) -> None:
     )
     def begin(call: Call, body: SubjectBody, response: Response) -> AssessmentAnswer:
         subject = parse_subject(body.subject)
-        row = assessments.begin(call.tx, call.holder, _by(services, call), subject)
+        row = assessments.begin(call.tx, call.holder, acting(services, call), subject)
         response.headers["location"] = f"/api/trust/assessments/{row.assessment_id}"
         return _shown(row, response)
 
@@ -188,7 +187,7 @@ def _add_assessment_routes(routes: Routes, services: ControlServices) -> None:
         row = assessments.submit(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             assessment_id,
             revision=revision_of(if_match),
         )
@@ -198,7 +197,7 @@ def _add_assessment_routes(routes: Routes, services: ControlServices) -> None:
         "/trust/assessments/{assessment_id}/withdraw", permission=writes, summary="Take it back"
     )
     def withdraw(call: Call, assessment_id: _Id, response: Response) -> AssessmentAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return _shown(assessments.withdraw(call.tx, call.holder, by, assessment_id), response)
 
     @routes.post(
@@ -216,7 +215,7 @@ def _add_assessment_routes(routes: Routes, services: ControlServices) -> None:
         row = assessments.decide(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             assessment_id,
             approves=body.approves,
             reason=body.reason,
@@ -245,7 +244,7 @@ def _add_waiver_routes(routes: Routes, services: ControlServices) -> None:
         row = waivers.ask(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             parse_subject(body.subject),
             body.gate,
             reason=body.reason,
@@ -262,7 +261,7 @@ def _add_waiver_routes(routes: Routes, services: ControlServices) -> None:
         row = waivers.decide(
             call.tx,
             call.holder,
-            _by(services, call),
+            acting(services, call),
             waiver_id,
             grants=body.grants,
             reason=body.reason,
@@ -271,7 +270,7 @@ def _add_waiver_routes(routes: Routes, services: ControlServices) -> None:
 
     @routes.post("/trust/waivers/{waiver_id}/revoke", permission=decides, summary="End it now")
     def revoke(call: Call, waiver_id: _Id, body: ReasonOnlyBody) -> WaiverAnswer:
-        by = _by(services, call)
+        by = acting(services, call)
         return WaiverAnswer.of(waivers.revoke(call.tx, call.holder, by, waiver_id, body.reason))
 
 
@@ -332,8 +331,3 @@ def _model(publisher: str, slug: str) -> Subject:
 def _shown(row: AssessmentRow, response: Response) -> AssessmentAnswer:
     response.headers["etag"] = etag(row.revision)
     return AssessmentAnswer.of(row)
-
-
-def _by(services: ControlServices, call: AuthenticatedCall) -> By:
-    found = acting(services, call)
-    return By(found.id, found.name)

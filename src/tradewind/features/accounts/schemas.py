@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from tradewind.core.acting import By
 from tradewind.core.api_keys import masked
 from tradewind.core.errors import Forbidden
 from tradewind.core.ids import InvitationId, OrganizationId, ProjectId, UserId
@@ -63,6 +64,11 @@ class Viewer:
     """Every form that changes something sends it back; derived from the session, so not stored."""
     signed_in_by_link: bool = False
     """A link from the terminal was opened lately: a forgotten password may be replaced."""
+
+    @property
+    def by(self) -> By:
+        """As trails name this person."""
+        return By(self.user_id, self.name)
 
     def may(self, permission: Permission) -> bool:
         return permission in permissions_of(self.role, of_platform=self.is_of_platform)

@@ -29,7 +29,6 @@ from tradewind.features.abuse.schemas import (
 )
 from tradewind.features.accounts.schemas import Viewer, may_review
 from tradewind.portal.form_fields import Fields, FormFields
-from tradewind.portal.pages.publish import by_of
 from tradewind.portal.parts import Portal
 
 WINDOW_WORDS: Mapping[str, str] = {"hour": "This hour", "day": "A day", "week": "A week"}
@@ -231,7 +230,7 @@ _Act = Callable[[Connection], object]
 
 def _opt_out_acts(portal: Portal, viewer: Viewer, fields: FormFields) -> dict[str, _Act]:
     """Return what the buttons of the page do, by name. The services say who may."""
-    opt_outs, by = portal.services.abuse.opt_outs, by_of(viewer)
+    opt_outs, by = portal.services.abuse.opt_outs, viewer.by
     named, reason = fields.text("opt_out")[:100], fields.text("reason")[:_LONGEST_TEXT]
 
     def sign(tx: Connection) -> object:
@@ -253,7 +252,7 @@ def _opt_out_acts(portal: Portal, viewer: Viewer, fields: FormFields) -> dict[st
 
 
 def _case_acts(portal: Portal, viewer: Viewer, case_id: str, fields: FormFields) -> dict[str, _Act]:
-    abuse, by = portal.services.abuse, by_of(viewer)
+    abuse, by = portal.services.abuse, viewer.by
     text = fields.text("text")[:_LONGEST_TEXT]
     appeal = fields.text("appeal")[:100]
 

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
-from tradewind.core.acting import By
 from tradewind.core.errors import InvalidInput, NotFound, PreconditionFailed
 from tradewind.core.money import format_nanos
 from tradewind.core.permissions import Permission
@@ -143,7 +142,7 @@ def _add_earnings(router: APIRouter, portal: Portal) -> None:
         try:
             new = _typed(fields)
             revision = int(fields.text("revision")[:9] or "0")
-            by = By(viewer.user_id, viewer.name)
+            by = viewer.by
             with database.transaction() as tx:
                 payouts.profiles.set(tx, viewer, slug, new, by=by, revision=revision)
         except (InvalidInput, PreconditionFailed, ValueError) as error:

@@ -14,7 +14,6 @@ from tradewind.core.permissions import Permission
 from tradewind.features.abuse.schemas import IncidentRow, KillSwitchRow, TrailRow
 from tradewind.features.accounts.schemas import Viewer, may_review
 from tradewind.portal.form_fields import Fields, FormFields
-from tradewind.portal.pages.publish import by_of
 from tradewind.portal.parts import Portal
 
 _LONGEST_TEXT = 20_100
@@ -80,7 +79,7 @@ def routes(portal: Portal) -> APIRouter:
                 row = abuse.incidents.open(
                     tx,
                     viewer,
-                    by_of(viewer),
+                    viewer.by,
                     severity=int(form.severity) if form.severity in "1234" else 0,
                     title=form.title,
                     description=form.description,
@@ -158,7 +157,7 @@ def _acts(
     portal: Portal, viewer: Viewer, incident_id: str, fields: FormFields
 ) -> dict[str, Callable[[Connection], object]]:
     """Return what the buttons of an incident do, by name."""
-    abuse, by = portal.services.abuse, by_of(viewer)
+    abuse, by = portal.services.abuse, viewer.by
     reason = fields.text("reason")[:_LONGEST_TEXT]
 
     def save(tx: Connection) -> object:

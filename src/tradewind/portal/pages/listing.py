@@ -27,7 +27,6 @@ from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
 from tradewind.portal.form_fields import Fields
 from tradewind.portal.life_form import LifeCard, LifeForm, ending_of
 from tradewind.portal.life_form import read as read_life
-from tradewind.portal.pages.publish import by_of
 from tradewind.portal.parts import Portal
 from tradewind.portal.publishing_form import (
     CAPABILITIES,
@@ -223,7 +222,7 @@ def routes(portal: Portal) -> APIRouter:
 
     def _act(tx: Connection, viewer: Viewer, listing_id: str, action: str, reason: str) -> str:
         """Do it; return where to go."""
-        by, here = by_of(viewer), f"/publish/listings/{listing_id}"
+        by, here = viewer.by, f"/publish/listings/{listing_id}"
         match action:
             case "submit":
                 listings.submit(tx, viewer, by, listing_id)

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends, Path, Request
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
-from tradewind.core.acting import By
 from tradewind.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from tradewind.core.money import format_nanos
 from tradewind.core.permissions import Permission
@@ -150,7 +149,7 @@ def _add_desk(router: APIRouter, portal: Portal) -> None:
         def act() -> str:
             currency = _text(fields, "currency").strip().upper()
             key = _text(fields, "key") or secrets.token_hex(8)
-            run = payouts.runs.prepare(database, viewer, currency, key=key, by=_by(viewer))
+            run = payouts.runs.prepare(database, viewer, currency, key=key, by=viewer.by)
             return f"/payouts/{run.run_id}"
 
         return done(request, viewer, fields, act)
@@ -167,7 +166,7 @@ def _add_desk(router: APIRouter, portal: Portal) -> None:
                 _text(fields, "bic"),
             )
             with database.transaction() as tx:
-                payouts.profiles.set_source(tx, viewer, source, by=_by(viewer))
+                payouts.profiles.set_source(tx, viewer, source, by=viewer.by)
             return "/payouts#sources"
 
         return done(request, viewer, fields, act)
@@ -180,10 +179,10 @@ def _add_desk(router: APIRouter, portal: Portal) -> None:
             slug, reason = _text(fields, "publisher").strip(), fields.text("reason")
             with database.transaction() as tx:
                 if fields.is_checked("lift"):
-                    payouts.profiles.lift(tx, viewer, slug, by=_by(viewer))
+                    payouts.profiles.lift(tx, viewer, slug, by=viewer.by)
                 else:
                     reason = reason[: _REASON_LONGEST + 1]
-                    payouts.profiles.hold(tx, viewer, slug, reason, by=_by(viewer))
+                    payouts.profiles.hold(tx, viewer, slug, reason, by=viewer.by)
             return "/payouts#holds"
 
         return done(request, viewer, fields, act)
@@ -241,21 +240,21 @@ def _add_run(router: APIRouter, portal: Portal) -> None:
         return _attachment(payouts_csv(detail.payouts).encode(), "text/csv", f"{run_id}.csv")
 
     acts: dict[str, Callable[[Connection, Viewer, str, FormFields], object]] = {
-        "approve": lambda tx, viewer, run_id, _: runs.approve(tx, viewer, run_id, by=_by(viewer)),
-        "export": lambda tx, viewer, run_id, _: runs.export(tx, viewer, run_id, by=_by(viewer)),
-        "cancel": lambda tx, viewer, run_id, _: runs.cancel(tx, viewer, run_id, by=_by(viewer)),
+        "approve": lambda tx, viewer, run_id, _: runs.approve(tx, viewer, run_id, by=viewer.by),
+        "export": lambda tx, viewer, run_id, _: runs.export(tx, viewer, run_id, by=viewer.by),
+        "cancel": lambda tx, viewer, run_id, _: runs.cancel(tx, viewer, run_id, by=viewer.by),
         "confirm_all": lambda tx, viewer, run_id, _: runs.confirm_all(
-            tx, viewer, run_id, by=_by(viewer)
+            tx, viewer, run_id, by=viewer.by
         ),
         "confirm": lambda tx, viewer, _, fields: runs.confirm(
-            tx, viewer, [_text(fields, "payout")], note="", by=_by(viewer)
+            tx, viewer, [_text(fields, "payout")], note="", by=viewer.by
         ),
         "fail": lambda tx, viewer, _, fields: runs.fail(
             tx,
             viewer,
             _text(fields, "payout"),
             reason=fields.text("reason")[: _REASON_LONGEST + 1],
-            by=_by(viewer),
+            by=viewer.by,
         ),
     }
 
@@ -282,10 +281,6 @@ def _add_run(router: APIRouter, portal: Portal) -> None:
 def _attachment(data: bytes, media_type: str, name: str) -> Response:
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(data, media_type=media_type, headers=headers)
-
-
-def _by(viewer: Viewer) -> By:
-    return By(viewer.user_id, viewer.name)
 
 
 def _text(fields: FormFields | None, name: str) -> str:

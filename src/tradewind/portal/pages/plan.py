@@ -17,7 +17,6 @@ from tradewind.features.market.simulator import Question, Simulation
 from tradewind.features.sales.schemas import OfferRow
 from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
 from tradewind.portal.form_fields import Fields
-from tradewind.portal.pages.sales import by_of
 from tradewind.portal.parts import Portal
 from tradewind.portal.plan_form import KINDS, KNOWN_METERS, PlanForm, form_of, read, terms_of
 from tradewind.portal.plan_words import PlanWords, money, plan_words
@@ -102,7 +101,7 @@ def routes(portal: Portal) -> APIRouter:
                 offers.put_plan(
                     tx,
                     viewer,
-                    by_of(viewer),
+                    viewer.by,
                     offer_id,
                     form.name,
                     terms,

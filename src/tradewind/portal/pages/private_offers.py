@@ -21,7 +21,6 @@ from tradewind.features.sales.schemas import (
 )
 from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
 from tradewind.portal.form_fields import Fields
-from tradewind.portal.pages.sales import by_of
 from tradewind.portal.parts import Portal
 from tradewind.portal.plan_words import PlanWords, plan_words
 from tradewind.portal.sale_forms import (
@@ -109,7 +108,7 @@ def _add_made(router: APIRouter, portal: Portal) -> None:
         if new is not None:
             try:
                 with database.transaction() as tx:
-                    offers.private.offer(tx, viewer, by_of(viewer), offer_id, new)
+                    offers.private.offer(tx, viewer, viewer.by, offer_id, new)
                 return RedirectResponse(f"/sales/{offer_id}/private-offers", HTTPStatus.SEE_OTHER)
             except (Conflict, InvalidInput) as error:
                 errors.add(WHOLE_FORM, error)
@@ -176,7 +175,7 @@ def _add_received(router: APIRouter, portal: Portal) -> None:
                 )
             read_hash = _hash(fields.text("terms_sha256"))
             with database.transaction() as tx:
-                offers.private.accept(tx, viewer, by_of(viewer), private_offer_id, read_hash)
+                offers.private.accept(tx, viewer, viewer.by, private_offer_id, read_hash)
         except NotFound:
             raise
         except (Conflict, InvalidInput) as error:

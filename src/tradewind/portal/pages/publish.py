@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from tradewind.core.acting import By
 from tradewind.core.errors import Conflict, InvalidInput
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
@@ -62,10 +61,6 @@ class NewListingPage:
     errors: FieldErrors = field(default_factory=FieldErrors)
 
 
-def by_of(viewer: Viewer) -> By:
-    return By(viewer.user_id, viewer.name)
-
-
 def routes(portal: Portal) -> APIRouter:
     router = APIRouter()
     services, access = portal.services, portal.access
@@ -112,7 +107,7 @@ def routes(portal: Portal) -> APIRouter:
         if new is not None:
             try:
                 with database.transaction() as tx:
-                    row = publishers.apply(tx, viewer, by_of(viewer), new)
+                    row = publishers.apply(tx, viewer, viewer.by, new)
             except (Conflict, InvalidInput) as error:
                 errors.add("slug" if isinstance(error, Conflict) else WHOLE_FORM, error)
                 status = HTTPStatus(error.status)
@@ -162,7 +157,7 @@ def routes(portal: Portal) -> APIRouter:
         if not errors:
             try:
                 with database.transaction() as tx:
-                    row = listings.begin(tx, viewer, by_of(viewer), publisher, slug)
+                    row = listings.begin(tx, viewer, viewer.by, publisher, slug)
             except (Conflict, InvalidInput, NotPublisher) as error:
                 errors.add("publisher" if isinstance(error, NotPublisher) else WHOLE_FORM, error)
                 status = HTTPStatus(error.status)

@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
-from tradewind.core.acting import By
 from tradewind.core.errors import Conflict, InvalidInput, LimitExceeded
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
@@ -62,7 +61,7 @@ def routes(portal: Portal) -> APIRouter:
                 red_team.add_dataset(
                     tx,
                     viewer,
-                    By(viewer.user_id, viewer.name),
+                    viewer.by,
                     name,
                     data,
                     file_name=file.filename or "",

@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from tradewind.core.acting import By
 from tradewind.core.errors import Conflict, InvalidInput
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
@@ -187,7 +186,7 @@ def routes(portal: Portal) -> APIRouter:
             campaign = red_team.get(tx, viewer, campaign_id)
         try:
             with database.transaction() as tx:
-                by = By(viewer.user_id, viewer.name)
+                by = viewer.by
                 found = red_team.reveal(tx, viewer, by, campaign_id, number, reason=reason)
         except InvalidInput as error:
             errors.add("reason", error)

@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from tradewind.core.acting import By
 from tradewind.core.errors import InvalidInput, LimitExceeded
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
@@ -107,7 +106,7 @@ def routes(portal: Portal) -> APIRouter:
             repeats=repeats,
         )
         errors = FieldErrors()
-        by = By(viewer.user_id, viewer.name)
+        by = viewer.by
         try:
             spec = form.to_spec(tuple(red_team.choices(form.tool).strategies))
             with database.transaction() as tx:

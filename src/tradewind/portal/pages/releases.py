@@ -55,7 +55,6 @@ from tradewind.portal.assessment_form import (
     read,
 )
 from tradewind.portal.form_fields import Fields, FormFields
-from tradewind.portal.pages.publish import by_of
 from tradewind.portal.parts import Portal
 from tradewind.portal.revisions import revision_of
 
@@ -169,7 +168,7 @@ def routes(portal: Portal) -> APIRouter:
         try:
             with database.transaction() as tx:
                 subject = parse_subject(f"{SubjectKind.MODEL.value}:{name}")
-                row = trust.assessments.begin(tx, viewer, by_of(viewer), subject)
+                row = trust.assessments.begin(tx, viewer, viewer.by, subject)
         except _REFUSALS as error:
             return _all(request, viewer, name=name, refusal=error)
         return _go(f"/releases/assessments/{row.assessment_id}")
@@ -192,7 +191,7 @@ def routes(portal: Portal) -> APIRouter:
             gate, ends = _gate_of(fields), _end_of(fields)
             with database.transaction() as tx:
                 trust.waivers.ask(
-                    tx, viewer, by_of(viewer), subject, gate, reason=reason, expires_at=ends
+                    tx, viewer, viewer.by, subject, gate, reason=reason, expires_at=ends
                 )
         except _REFUSALS as error:
             return _one(request, viewer, subject, reason=reason, refusal=error)
@@ -211,12 +210,12 @@ def routes(portal: Portal) -> APIRouter:
         try:
             with database.transaction() as tx:
                 if decision == "revoke":
-                    trust.waivers.revoke(tx, viewer, by_of(viewer), waiver_id, reason)
+                    trust.waivers.revoke(tx, viewer, viewer.by, waiver_id, reason)
                 else:
                     trust.waivers.decide(
                         tx,
                         viewer,
-                        by_of(viewer),
+                        viewer.by,
                         waiver_id,
                         grants=decision == "grant",
                         reason=reason,
@@ -343,7 +342,7 @@ def _acts(
     portal: Portal, viewer: Viewer, fields: FormFields, content: Assessment
 ) -> dict[str, Callable[[Connection, AssessmentRow], object]]:
     """Return what the buttons of an assessment do, by name."""
-    assessments, by = portal.services.trust.assessments, by_of(viewer)
+    assessments, by = portal.services.trust.assessments, viewer.by
     reason = fields.text("reason")[:_LONGEST_REASON]
 
     def save(tx: Connection, row: AssessmentRow) -> AssessmentRow:

@@ -24,7 +24,6 @@ from tradewind.features.publishing.schemas import (
     State,
 )
 from tradewind.portal.form_fields import Fields
-from tradewind.portal.pages.publish import by_of
 from tradewind.portal.parts import Portal
 from tradewind.portal.publishing_form import CHECK_LABELS, FIELD_LABELS, MOVE_LABELS
 from tradewind.portal.revisions import revision_of
@@ -114,13 +113,13 @@ def routes(portal: Portal) -> APIRouter:
             with database.transaction() as tx:
                 if fields.text("decision") == "approve":
                     listings.approve(
-                        tx, viewer, by_of(viewer), listing_id, revision=revision_of(fields)
+                        tx, viewer, viewer.by, listing_id, revision=revision_of(fields)
                     )
                 else:
                     listings.send_back(
                         tx,
                         viewer,
-                        by_of(viewer),
+                        viewer.by,
                         listing_id,
                         reason,
                         revision=revision_of(fields),
@@ -148,7 +147,7 @@ def routes(portal: Portal) -> APIRouter:
                 publishers.decide(
                     tx,
                     viewer,
-                    by_of(viewer),
+                    viewer.by,
                     application_id,
                     is_accepted=fields.text("decision") == "accept",
                     reason=reason,

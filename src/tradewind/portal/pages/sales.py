@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, Request
 from sqlalchemy import Connection
 from starlette.responses import RedirectResponse, Response
 
-from tradewind.core.acting import By
 from tradewind.core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import Viewer
@@ -96,7 +95,7 @@ def _add_offers(router: APIRouter, portal: Portal) -> None:
         if new is not None:
             try:
                 with database.transaction() as tx:
-                    made = offers.create(tx, viewer, by_of(viewer), new)
+                    made = offers.create(tx, viewer, viewer.by, new)
                 return RedirectResponse(f"/sales/{made.offer_id}", HTTPStatus.SEE_OTHER)
             except NotFound as error:
                 errors.add("model", error)
@@ -182,7 +181,7 @@ def _add_offer(router: APIRouter, portal: Portal) -> None:
 def _move(
     tx: Connection, portal: Portal, viewer: Viewer, subscription_id: str, fields: FormFields
 ) -> None:
-    sales, by = portal.services.sales, by_of(viewer)
+    sales, by = portal.services.sales, viewer.by
     reason = fields.text("reason").strip()[:_REASON_MAX]
     match fields.text("move"):
         case "activate":
@@ -197,8 +196,3 @@ def _move(
             sales.cancel_sold(tx, viewer, by, subscription_id, is_now=True, reason=reason)
         case _:
             raise InvalidInput(f"a subscription is moved by one of {', '.join(_MOVES)}")
-
-
-def by_of(viewer: Viewer) -> By:
-    """Return the signed-in person, as trails name them."""
-    return By(viewer.user_id, viewer.name)

@@ -23,7 +23,6 @@ from tradewind.features.sales.schemas import (
 from tradewind.portal.amounts import count
 from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
 from tradewind.portal.form_fields import Fields, FormFields
-from tradewind.portal.pages.sales import by_of
 from tradewind.portal.pages.subscriptions import who_pays
 from tradewind.portal.parts import Portal
 from tradewind.portal.payer_words import PayerWords
@@ -140,7 +139,7 @@ def routes(portal: Portal) -> APIRouter:
                     sales.change_plan(
                         tx,
                         viewer,
-                        by_of(viewer),
+                        viewer.by,
                         subscription_id,
                         plan_id=plan_id,
                         quantity=quantity,
@@ -180,15 +179,15 @@ def routes(portal: Portal) -> APIRouter:
 
 
 def _pause(tx: Connection, portal: Portal, viewer: Viewer, which: str, _: FormFields) -> None:
-    portal.services.sales.pause(tx, viewer, by_of(viewer), which)
+    portal.services.sales.pause(tx, viewer, viewer.by, which)
 
 
 def _resume(tx: Connection, portal: Portal, viewer: Viewer, which: str, _: FormFields) -> None:
-    portal.services.sales.resume(tx, viewer, by_of(viewer), which)
+    portal.services.sales.resume(tx, viewer, viewer.by, which)
 
 
 def _renew(tx: Connection, portal: Portal, viewer: Viewer, which: str, _: FormFields) -> None:
-    portal.services.sales.renew(tx, viewer, by_of(viewer), which)
+    portal.services.sales.renew(tx, viewer, viewer.by, which)
 
 
 def _cancel(tx: Connection, portal: Portal, viewer: Viewer, which: str, fields: FormFields) -> None:
@@ -197,7 +196,7 @@ def _cancel(tx: Connection, portal: Portal, viewer: Viewer, which: str, fields: 
         raise InvalidInput(
             "ending it now gives nothing back of its fee", hint="tick the box if that is meant"
         )
-    portal.services.sales.cancel(tx, viewer, by_of(viewer), which, is_now=is_now)
+    portal.services.sales.cancel(tx, viewer, viewer.by, which, is_now=is_now)
 
 
 def _unknown(_tx: Connection, _portal: Portal, _viewer: Viewer, _which: str, _: FormFields) -> None:

@@ -26,7 +26,6 @@ from tradewind.features.sales.schemas import (
 from tradewind.portal.amounts import count
 from tradewind.portal.field_errors import WHOLE_FORM, FieldErrors
 from tradewind.portal.form_fields import Fields
-from tradewind.portal.pages.sales import by_of
 from tradewind.portal.parts import Portal
 from tradewind.portal.payer_words import PayerWords, payer_words
 from tradewind.portal.plan_words import PlanWords, plan_words
@@ -129,7 +128,7 @@ def _add_list(router: APIRouter, portal: Portal) -> None:
                 errors.say(WHOLE_FORM, "who pays has changed meanwhile", "read it again")
             else:
                 said = Confirmation(payer.payer, _LIST_PRICES, payer.cap)
-                services.payers.confirm(tx, viewer, by_of(viewer), said)
+                services.payers.confirm(tx, viewer, viewer.by, said)
         if errors:
             return answer(request, viewer, "", errors, HTTPStatus.CONFLICT)
         return RedirectResponse("/subscriptions", HTTPStatus.SEE_OTHER)
@@ -220,7 +219,7 @@ def _add_subscribing(router: APIRouter, portal: Portal) -> None:
                     row = sales.subscribe(
                         tx,
                         viewer,
-                        by_of(viewer),
+                        viewer.by,
                         plan_id,
                         said,
                         quantity=quantity,
