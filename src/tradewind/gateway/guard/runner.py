@@ -173,6 +173,8 @@ class Runner:
         self.models = models
         self._most_waiting = most_waiting
         self._jobs: deque[_Job] = deque()
+        self._through: deque[tuple[_Job, list[Verdict] | str]] = deque()
+        """What the thread is through with and the loop has not taken."""
         self._there_is_work = threading.Condition()
         self._thread: threading.Thread | None = None
         self._is_closed = False
@@ -321,7 +323,18 @@ class Runner:
             self._thread = threading.Thread(target=self._run, name="checks", daemon=True)
             self._thread.start()
 
-    def _through(self, job: _Job, verdicts: "list[Verdict] | str") -> None:
+    def _take(self) -> None:
+        """Take what the thread is through with: mostly all checks of an examination, at once."""
+        through = self._through
+        try:
+            while through:
+                self._tell(*through.popleft())
+        finally:
+            # What broke breaks for one examination alone: the others are told.
+            if through:
+                self._loop.call_soon(self._take)
+
+    def _tell(self, job: _Job, verdicts: "list[Verdict] | str") -> None:
         self._waiting -= 1
         self._waiting_characters -= job.size
         if not isinstance(verdicts, str) and all(map(_is_sound, verdicts)):
@@ -344,9 +357,13 @@ class Runner:
                 with self._there_is_work:
                     self._jobs.append(job)
                 continue
-            # The loop is closed when a gateway stopped meanwhile: nobody waits then.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._through, job, told)
+            # The loop is woken once for all that it has not taken: each time costs a system call
+            # here and a turn of it there.
+            self._through.append((job, told))
+            if len(self._through) == 1:
+                # It is closed when a gateway stopped meanwhile: nobody waits then.
+                with contextlib.suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(self._take)
 
 
 def _step(job: _Job) -> "list[Verdict] | str | None":
@@ -368,17 +385,18 @@ def _step(job: _Job) -> "list[Verdict] | str | None":
 
 
 def _steps(job: _Job) -> "Iterator[list[Verdict] | None]":
-    """Yield None after each piece of work, and at last a verdict for each content."""
+    """Yield None between pieces of work, and at last a verdict for each content."""
     check = cast("LocalCheck", job.use.check)
     pieces: list[list[tuple[int, Verdict]]] = [[] for _ in job.contents]
-    for batch in batches_of(job.contents, check.most_characters):
+    for number, batch in enumerate(batches_of(job.contents, check.most_characters)):
+        if number:
+            yield None
         texts = [piece.content for piece in batch]
         verdicts = check.examine(texts, job.use.options, job.data)
         if len(verdicts) != len(texts):
             raise _Garbage
         for piece, verdict in zip(batch, verdicts, strict=True):
             pieces[piece.of].append((piece.start, verdict))
-        yield None
     yield [
         verdict_of_pieces(check, content, of_content)
         for content, of_content in zip(job.contents, pieces, strict=True)

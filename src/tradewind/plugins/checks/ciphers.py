@@ -89,6 +89,8 @@ def turned_around(text: str) -> Iterator[str]:
     if sum(map(len, words)) < _FEWEST_LETTERS:
         return
     ahead = sum(1 for word in words if len(word) > 1 and word in _COMMON)
+    if 2 * ahead >= len(words):
+        return
     back = sum(1 for word in words if len(word) > 1 and word[::-1] in _COMMON)
     if back > 2 * ahead and back * 8 >= len(words):
         yield text[::-1]

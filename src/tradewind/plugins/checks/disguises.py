@@ -139,7 +139,8 @@ def _hexadecimal(text: str) -> Iterator[tuple[str, int, int]]:
         yield from _if_language(raw.decode("utf-8", "replace"), match)
 
 
-_HEX = re.compile(r"(?:(?:0x|\\x)?[0-9a-fA-F]{2}[ ,:;-]?){10,}")
+# It begins with a digit, not with what may stand before one: a search skips what is no digit.
+_HEX = re.compile(r"[0-9a-fA-F]{2}[ ,:;-]?(?:(?:0x|\\x)?[0-9a-fA-F]{2}[ ,:;-]?){9,}")
 
 
 def _binary(text: str) -> Iterator[tuple[str, int, int]]:

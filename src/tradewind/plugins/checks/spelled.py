@@ -37,7 +37,8 @@ def _close_gaps(run: str) -> str:
 
 def leet(text: str) -> Iterator[str]:
     """Read "1gn0r3" as "ignore", in words that mix letters and figures; 1 is i or l."""
-    if _is_many(len(_MIXED.findall(text)), text):
+    # There are no more such words than figures, which are found sooner.
+    if _is_many(len(_FIGURE.findall(text)), text) and _is_many(len(_MIXED.findall(text)), text):
         for table in (_LEET, _LEET | {ord("1"): "l", ord("|"): "i"}):
             yield _MIXED.sub(lambda match, table=table: match[0].translate(table), text)
 
@@ -47,6 +48,7 @@ _MIXED = re.compile(
     r"(?<![\w@$!|+(])(?:[a-zA-Z@$!|+(]{1,20}[0-9@$!|+(]|[0-9@$!|+(]{1,4}[a-zA-Z])"
     r"[a-zA-Z0-9@$!|+(]{0,30}"
 )
+_FIGURE = re.compile(r"[0-9@$!|+(]")
 _LEET = str.maketrans("0134578@$!|+(92", "oieastbasiltcgz")
 
 
@@ -56,7 +58,7 @@ def spelled_out(text: str) -> Iterator[tuple[str, int, int]]:
         words = re.split(r"\s*[/|]\s*|\s{3,}", match[0].translate(_DOTS).strip())
         letters = [[_MORSE_LETTERS.get(code, "") for code in word.split()] for word in words]
         yield from _if_enough(" ".join("".join(word) for word in letters), match)
-    for match in _NATO.finditer(text):
+    for match in _NATO.finditer(text) if _has_nato(text) else ():
         # A space that is spelled out or a gap of two parts words; a single one parts letters.
         words = re.split(r"\s*<space>\s*|\s{2,}", match[0], flags=re.IGNORECASE)
         letters = ["".join(word[0].lower() for word in _NATO_WORD.findall(part)) for part in words]
@@ -73,6 +75,14 @@ def spelled_out(text: str) -> Iterator[tuple[str, int, int]]:
         yield "".join(parts), equations[0].start(), equations[-1].end()
 
 
+def _has_nato(text: str) -> bool:
+    """Say whether there is any word of the alphabet: the search for eight in a row is far dearer.
+    A capital of two characters, or one like it, is looked at closely.
+    """
+    lowered = text.lower()
+    return not text.isascii() or any(word in lowered for word in _NATO_WORDS)
+
+
 def _if_enough(reading: str, match: re.Match[str]) -> Iterator[tuple[str, int, int]]:
     if sum(map(str.isalpha, reading)) >= _FEWEST_LETTERS:
         yield reading, match.start(), match.end()
@@ -86,6 +96,11 @@ _MORSE_CODES = (
 )
 _MORSE_LETTERS: dict[str, str] = dict(
     zip(_MORSE_CODES.split(), "abcdefghijklmnopqrstuvwxyz0123456789", strict=True)
+)
+_NATO_WORDS = (
+    *("alfa", "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india"),
+    *("juliet", "kilo", "lima", "mike", "november", "oscar", "papa", "quebec", "romeo", "sierra"),
+    *("tango", "uniform", "victor", "whisk", "x-ray", "xray", "yankee", "zulu"),
 )
 _NATO_WORD = re.compile(
     r"(?:alfa|alpha|bravo|charlie|delta|echo|foxtrot|golf|hotel|india|juliett?|kilo|lima|mike"
