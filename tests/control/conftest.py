@@ -12,6 +12,7 @@ from sqlalchemy import insert
 from starlette.testclient import TestClient
 
 from tests.control.control_parts import KEYS, control_services
+from tests.control.people_parts import Caller, add_administrator
 from tradewind.control.app import create_app
 from tradewind.control.services import ControlServices
 from tradewind.core import api_keys
@@ -191,6 +192,58 @@ def with_management_key(
             tx, administrator, name="Automation", purpose=KeyPurpose.MANAGEMENT
         )
     return {"authorization": f"Bearer {key.text}"}
+
+
+@pytest.fixture
+def calling(client: TestClient, database: Database, accounts: Accounts) -> Callable[..., Caller]:
+    """Return a function that makes a key of a person and returns what calls the API with it."""
+
+    def make(viewer: Viewer, purpose: KeyPurpose = KeyPurpose.MANAGEMENT) -> Caller:
+        with database.transaction() as tx:
+            key = accounts.create_key(tx, viewer, name="Desk", purpose=purpose)
+        return Caller(client, viewer, key.text)
+
+    return make
+
+
+@pytest.fixture
+def add_person(
+    database: Database, calling: Callable[..., Caller], administrator: Viewer
+) -> Callable[..., Caller]:
+    """Return a function that adds an administrator of the platform, or of an organization of their
+    own.
+    """
+
+    def add(name: str, *, is_of_platform: bool = True) -> Caller:
+        with database.transaction() as tx:
+            viewer = add_administrator(tx, name, administrator if is_of_platform else None)
+        return calling(viewer)
+
+    return add
+
+
+@pytest.fixture
+def ada(add_person: Callable[..., Caller]) -> Caller:
+    """An administrator of the platform."""
+    return add_person("Ada")
+
+
+@pytest.fixture
+def grace(add_person: Callable[..., Caller]) -> Caller:
+    """Another one."""
+    return add_person("Grace")
+
+
+@pytest.fixture
+def customer(add_person: Callable[..., Caller]) -> Caller:
+    """Cora, who administers another organization."""
+    return add_person("Cora", is_of_platform=False)
+
+
+@pytest.fixture
+def stranger(add_person: Callable[..., Caller]) -> Caller:
+    """Sam, who administers a third one."""
+    return add_person("Sam", is_of_platform=False)
 
 
 @pytest.fixture
