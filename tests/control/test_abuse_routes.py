@@ -289,6 +289,20 @@ def test_an_opt_out_holds_once_the_platform_has_signed(*, ada, customer, strange
     ]
 
 
+def test_an_organization_signs_an_opt_out_by_the_hash_of_its_terms(customer, problem):
+    now = datetime.now(UTC)
+    signed = {"terms_sha256": TERMS_SHA256, "reason": "records"}
+    signed["expires_at"] = (now + timedelta(days=300)).isoformat()
+    for change, status, code in (
+        ({"terms_sha256": "0" * 64}, 409, "conflict"),
+        ({"expires_at": (now + timedelta(days=400)).isoformat()}, 422, "invalid_input"),
+    ):
+        problem(customer("POST", "/abuse/opt-outs", signed | change), status, code)
+    made = customer.done("POST", "/abuse/opt-outs", signed)
+    assert (made["state"], made["signed_by"]) == ("signed", "Cora (the key Desk)")
+    problem(customer("POST", "/abuse/opt-outs", signed), 409, "conflict")
+
+
 def test_nobody_signs_for_both_sides(ada, grace, signed, problem):
     path = f"{signed(ada)}/decision"
     problem(ada("POST", path, {"signs": True}), 403, "another_person")
@@ -312,6 +326,18 @@ def rated(database, services, customer, called):
         return named
 
     return rate
+
+
+def test_a_program_rates_its_calls_and_what_it_says_again_takes_the_place(
+    app_key, stranger, called, problem
+):
+    [call] = called()
+    said = {"request_id": request_id(call.event_id), "rating": "up"}
+    app_key.done("POST", "/feedback", said)
+    again = app_key.done("POST", "/feedback", said | {"rating": "down", "flags": ["biased"]})
+    assert (again["rating"], again["flags"]) == ("down", ["biased"])
+    assert app_key.done("GET", "/feedback") == {"feedback": [again]}
+    problem(stranger("POST", "/feedback", said), 404, "not_found")
 
 
 def test_feedback_is_read_by_its_organization(customer, app_key, stranger, rated, problem):

@@ -183,6 +183,8 @@ def test_an_incident_stays_open_while_its_endpoint_is_stopped(ada, incident, sto
     problem(ada("POST", f"{incident}/close"), 409, "abuse_move")
     ada.done("POST", f"/abuse/kill-switches/{switch['id']}/lift", {"reason": "it is mended"})
     assert ada.done("POST", f"{incident}/close")["closed_at"] is not None
+    named = WHY | {"endpoint": "tw/small", "incident_id": switch["incident_id"]}
+    problem(ada("POST", "/abuse/kill-switches", named), 409, "abuse_move")
     events = ada.done("GET", f"{incident}/trail")["events"]
     assert [(each["move"], each["detail"]) for each in events[:-1]] == [
         ("closed", ""),

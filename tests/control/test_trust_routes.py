@@ -380,3 +380,35 @@ def test_a_draft_has_no_note(customer, small, problem):
     path = NOTE.replace("tw/small", "acme/small")
     for end in ("", "/versions", "?format=pdf"):
         problem(customer("GET", path + end), 404, "not_found")
+
+
+def test_the_gates_of_a_release_are_chosen(ada, small, gates):
+    ada.done("PATCH", "/trust/rules", {"listing": ["scan"], "reason": "ours alone"})
+    found, may_be_released = gates()
+    assert (list(found), may_be_released) == (["scan"], True)
+
+
+def test_a_time_without_a_zone_is_refused(customer, small, problem):
+    wanted = {"subject": SMALL, "gate": "scan", "reason": "r", "expires_at": in_days(1)[:19]}
+    problem(customer("POST", "/trust/waivers", wanted), 422, "invalid_input")
+
+
+@pytest.mark.parametrize("what", ["trust", "abuse"])
+def test_a_trail_before_a_number_that_never_was_is_refused(customer, small, begun, what):
+    begun(customer)
+    assert customer("GET", f"/{what}/trail?before={10**29}").status_code == 422
+
+
+def test_a_deleted_draft_leaves_the_gates_of_the_others(customer, small, begun):
+    begun(customer)
+    strict = f"policy:{customer.done('POST', '/safety/policies', {'name': 'Strict'})['id']}"
+    begun(customer, strict)
+    [row] = customer.done("GET", "/publishing/listings")["listings"]
+    assert customer("DELETE", f"/publishing/listings/{row['id']}").status_code == 204
+    [report] = customer.done("GET", "/trust/gates")["reports"]
+    assert report["subject"] == strict
+
+
+def test_an_empty_draft_shows_nothing_about_restricted_uses(customer, small, begun, gates):
+    begun(customer)
+    assert gates()[0]["restricted_use"]["state"] == "missing"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 import msgspec
 from pydantic import BaseModel, Field, StringConstraints
 
-from tradewind.control.bodies import Body
+from tradewind.control.bodies import Body, Moment
 from tradewind.features.abuse.opt_outs import TERMS, TERMS_SHA256
 from tradewind.features.abuse.schemas import (
     AppealRow,
@@ -272,7 +272,7 @@ class OptOutTerms(BaseModel):
 class OptOutBody(Body):
     terms_sha256: Annotated[str, StringConstraints(max_length=64)]
     reason: _Reason
-    expires_at: datetime
+    expires_at: Moment
 
 
 class OptOutDecisionBody(Body):
@@ -403,8 +403,10 @@ class KillSwitchList(BaseModel):
 
 class FeedbackBody(Body):
     request_id: Annotated[str, StringConstraints(max_length=100)]
-    rating: Rating
-    flags: list[FeedbackFlag] = Field([], max_length=len(FeedbackFlag))
+    rating: Annotated[Rating, Field(strict=False)]
+    flags: list[Annotated[FeedbackFlag, Field(strict=False)]] = Field(
+        [], max_length=len(FeedbackFlag)
+    )
     comment: Annotated[str, StringConstraints(max_length=1_000)] = ""
 
 

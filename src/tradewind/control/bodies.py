@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from tradewind.core.errors import InvalidInput
 from tradewind.core.money import format_nanos, parse_nanos
@@ -14,6 +14,9 @@ Amount = Annotated[
     StringConstraints(max_length=24, pattern=r"^[0-9]{1,10}(\.[0-9]{1,9})?$"),
     Field(description="A decimal amount for 1,000,000 tokens."),
 ]
+
+Moment = Annotated[AwareDatetime, Field(strict=False)]
+"""A time with its zone: without one it is nobody's, and cannot be compared."""
 
 
 class Body(BaseModel):

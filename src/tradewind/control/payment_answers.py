@@ -3,9 +3,9 @@
 from datetime import date, datetime
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
-from tradewind.control.bodies import Body, amount_of, nanos_of
+from tradewind.control.bodies import Body, Moment, amount_of, nanos_of
 from tradewind.core.creditor_references import printed
 from tradewind.features.payments.schemas import (
     AutoTopUp,
@@ -176,7 +176,7 @@ class CreditBody(Body):
     currency: _Currency
     key: _Key
     memo: Annotated[str, StringConstraints(max_length=200)] = ""
-    expires_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    expires_at: Moment | None = None
 
 
 class StatementBody(Body):

@@ -43,7 +43,7 @@ _PPM_PER_PERCENT = 10_000
 
 
 class ProfileBody(Body):
-    way: Way = Way.BANK
+    way: Annotated[Way, Field(strict=False)] = Way.BANK
     name: _Text = Field(description="Of whoever holds the account.")
     iban: _Text = ""
     bic: _Text = ""
@@ -99,7 +99,7 @@ class FailBody(Body):
 
 class ProfileAnswer(BaseModel):
     publisher: str
-    way: Way
+    way: Annotated[Way, Field(strict=False)]
     name: str
     iban: str = Field(description="Only as much as is needed to recognise it.")
     bic: str

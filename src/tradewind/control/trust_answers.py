@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 import msgspec
 from pydantic import BaseModel, Field, StringConstraints
 
-from tradewind.control.bodies import Body
+from tradewind.control.bodies import Body, Moment
 from tradewind.features.trust.rules.assessments import absent, reviewers_needed
 from tradewind.features.trust.schemas import (
     Assessment,
@@ -62,12 +62,15 @@ class GateReports(BaseModel):
     reports: list[GateReportAnswer]
 
 
+_Gates = Annotated[list[Annotated[Gate, Field(strict=False)]] | None, Field(max_length=len(Gate))]
+
+
 class RulesBody(Body):
-    listing: list[Gate] | None = None
-    ga: list[Gate] | None = None
-    offer: list[Gate] | None = None
-    policy: list[Gate] | None = None
-    adapter: list[Gate] | None = None
+    listing: _Gates = None
+    ga: _Gates = None
+    offer: _Gates = None
+    policy: _Gates = None
+    adapter: _Gates = None
     asr_limit: int | None = Field(None, ge=0, le=1000)
     asr_limits: dict[str, int] | None = Field(None, max_length=50)
     least_attacks: int | None = None
@@ -229,7 +232,7 @@ class WaiverBody(Body):
     subject: _Subject
     gate: Gate = Field(strict=False)
     reason: _Reason
-    expires_at: datetime = Field(strict=False)
+    expires_at: Moment
 
 
 class WaiverDecisionBody(Body):

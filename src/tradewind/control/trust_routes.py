@@ -45,6 +45,7 @@ _Subject = Annotated[
         description="What it is about, as `model:acme/tiny`; without it all of the organization's.",
     ),
 ]
+_Before = Annotated[int | None, Query(ge=1, lt=2**63)]
 _Part = Annotated[str, Path(max_length=100)]
 
 
@@ -76,7 +77,7 @@ def _add_release_routes(routes: Routes, services: ControlServices) -> None:
         call: Call, subject: _Subject = None, release: Release = Release.LISTING
     ) -> GateReports:
         about = _named(subject)
-        found = trust.subjects.own(call.tx, call.holder) if about is None else [about]
+        found = trust.subjects.standing(call.tx, call.holder) if about is None else [about]
         return GateReports(
             reports=[
                 GateReportAnswer.of(trust.releases.report(call.tx, call.holder, each, release))
@@ -85,7 +86,7 @@ def _add_release_routes(routes: Routes, services: ControlServices) -> None:
         )
 
     @routes.get("/trust/trail", permission=reads, summary="Who decided what")
-    def trail(call: Call, subject: _Subject = None, before: int | None = None) -> Trail:
+    def trail(call: Call, subject: _Subject = None, before: _Before = None) -> Trail:
         rows = trust.subjects.trail(call.tx, call.holder, _named(subject), before=before)
         return Trail.of(rows)
 

@@ -85,7 +85,7 @@ class Incidents:
         """Change what is named; the rest stays. What was said before is in the trail. Raises
         CaseMove for one that is closed.
         """
-        row = self._open_one(tx, actor, incident_id)
+        row = self.require_open(tx, actor, incident_id)
         values: dict[str, Any] = {}
         if severity is not None:
             values["severity"] = _clean_severity(severity)
@@ -108,7 +108,7 @@ class Incidents:
         """Raises PostmortemMissing (409) before it says what was learned, CaseMove while one of its
         endpoints is stopped.
         """
-        row = self._open_one(tx, actor, incident_id)
+        row = self.require_open(tx, actor, incident_id)
         if not row.postmortem:
             raise PostmortemMissing(
                 "this incident has no postmortem", hint="write what was learned, then close it"
@@ -120,7 +120,8 @@ class Incidents:
         self._note(tx, row.incident_id, "closed", by, "")
         return self.get(tx, actor, incident_id)
 
-    def _open_one(self, tx: Connection, actor: Actor, incident_id: str) -> IncidentRow:
+    def require_open(self, tx: Connection, actor: Actor, incident_id: str) -> IncidentRow:
+        """Lock one that is not closed. Raises CaseMove, NotFound."""
         require_reviewer(actor, Permission.REVIEWS_WRITE)
         row = rows.incident_row(self._find(tx, actor, incident_id, locks=True))
         if row.closed_at is not None:

@@ -56,7 +56,8 @@ class KillSwitches:
     ) -> KillSwitchRow:
         """Stop an endpoint by its name. Idempotent: one that is stopped stays so since then.
 
-        Raises NotFound for an endpoint or an incident that is not there.
+        Raises NotFound for an endpoint or an incident that is not there, CaseMove for an incident
+        that is closed.
         """
         require_reviewer(actor, Permission.REVIEWS_WRITE)
         reason = clean_reason(reason)
@@ -67,7 +68,7 @@ class KillSwitches:
             )
         incident = None
         if incident_id is not None:
-            incident = self._incidents.get(tx, actor, incident_id).incident_id
+            incident = self._incidents.require_open(tx, actor, incident_id).incident_id
         switch_id = KillSwitchId.new()
         values = {
             "id": switch_id,

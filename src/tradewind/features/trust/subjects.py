@@ -74,6 +74,15 @@ class Subjects:
         found = repository.list_assessments(tx, actor.organization_id, OWN_SHOWN)
         return [rows.parse_subject(row.subject) for row in found]
 
+    def standing(self, tx: Connection, actor: Actor) -> list[Subject]:
+        """Return those of `own` that are there still: a draft that was assessed may be deleted."""
+        found = ((each, self._find_subject(tx, each)) for each in self.own(tx, actor))
+        return [
+            subject
+            for subject, owned in found
+            if owned is not None and owned.organization_id == actor.organization_id
+        ]
+
     def trail(
         self,
         tx: Connection,

@@ -260,7 +260,7 @@ def routes(portal: Portal) -> APIRouter:
     ) -> Response:
         is_reviewer = may_review(viewer) and viewer.may(Permission.REVIEWS_READ)
         with database.transaction() as tx:
-            own = trust.subjects.own(tx, viewer)
+            own = trust.subjects.standing(tx, viewer)
             reports = [
                 trust.releases.report(tx, viewer, subject, Release.LISTING) for subject in own
             ]

@@ -26,6 +26,7 @@ from tradewind.features.trust.schemas import (
 )
 
 _DETAIL_MAX = 300
+_UNFINISHED = frozenset({AssessmentState.DRAFT, AssessmentState.RETURNED})
 
 
 def gates_of(rules: ReleaseRules, kind: SubjectKind, release: Release) -> tuple[Gate, ...]:
@@ -107,7 +108,7 @@ def _scan(evidence: Evidence) -> GateResult:
 def _assessment(row: AssessmentRow | None, intended_use: str, now: datetime) -> GateResult:
     gate = Gate.ASSESSMENT
     write = "write an impact assessment and hand it in"
-    if row is None or row.state in {AssessmentState.DRAFT, AssessmentState.RETURNED}:
+    if row is None or row.state in _UNFINISHED:
         detail = "there is none" if row is None else "the newest one is not handed in"
         return GateResult(gate, GateState.MISSING, f"impact assessment: {detail}", write)
     evidence = row.assessment_id
@@ -145,6 +146,14 @@ def _restricted(row: AssessmentRow | None) -> GateResult:
             GateState.FAILED,
             f"it is for what is ruled out here: {', '.join(ruled_out)}",
             "it cannot be released for this",
+            row.assessment_id,
+        )
+    if row.state in _UNFINISHED:
+        return GateResult(
+            gate,
+            GateState.MISSING,
+            "its assessment is not handed in",
+            "hand it in: what a draft does not say is no answer",
             row.assessment_id,
         )
     return GateResult(gate, GateState.PASSED, "no restricted use", evidence=row.assessment_id)
