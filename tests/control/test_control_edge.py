@@ -1,6 +1,7 @@
 """What holds for every answer: headers, request ids, bounds, and errors as problems."""
 
 import dataclasses
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -170,3 +171,15 @@ def test_models_are_those_of_the_keys_organization(client_of, services, with_key
         "/api/models", headers=with_key
     )
     assert asked == [first_run.organization_id]
+
+
+def test_everything_that_the_description_refers_to_is_in_it(client):
+    text = client.get("/api/openapi.json").text
+    described = json.loads(text)
+    wanted = {part.partition('"')[0] for part in text.split('"#/components/schemas/')[1:]}
+    assert "Problem" in wanted
+    assert wanted <= described["components"]["schemas"].keys()
+    refused = described["paths"]["/keys"]["get"]["responses"]["401"]["content"]
+    assert refused == {
+        "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+    }

@@ -1,12 +1,14 @@
 """Builds the application of the control plane: the API under `/api`, room for the portal beside."""
 
+from typing import Any
+
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 
 from tradewind import __version__
 from tradewind.control.api import api_routes
 from tradewind.control.marketplace_wire import add_shaped_answers
-from tradewind.control.problems import add_problem_handlers
+from tradewind.control.problems import PROBLEM_SCHEMAS, add_problem_handlers
 from tradewind.control.receipt_routes import KEYS_PATH
 from tradewind.control.services import ControlServices
 from tradewind.control.shield import Shield
@@ -30,11 +32,18 @@ async def _receipt_keys() -> RedirectResponse:
     return RedirectResponse(f"/api{KEYS_PATH}")
 
 
+class _Api(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        described = super().openapi()
+        described["components"]["schemas"].update(PROBLEM_SCHEMAS)
+        return described
+
+
 def create_api(services: ControlServices) -> FastAPI:
     """Return the API as an application of its own, so that no page or handler of the portal ever
     answers for a path below it.
     """
-    api = FastAPI(
+    api = _Api(
         title="Tradewind control API",
         version=__version__,
         openapi_url="/openapi.json",

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
@@ -41,11 +42,20 @@ class Problem(BaseModel):
     errors: list[InvalidField] | None = None
 
 
+_REFERENCES = "#/components/schemas/{model}"
+PROBLEM_SCHEMA = {"$ref": _REFERENCES.format(model="Problem")}
+PROBLEM_SCHEMAS: dict[str, Any] = models_json_schema(
+    [(Problem, "serialization")], ref_template=_REFERENCES
+)[1]["$defs"]
+"""What the description of the API holds for PROBLEM_SCHEMA to refer to."""
+
+
 def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    # By a reference: of a model FastAPI makes a validator for each status of each route, which were
+    # 2,466 of 3,475 that the start waited for.
     return {
         status: {
-            "model": Problem,
-            "content": {MEDIA_TYPE: {}},
+            "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA}},
             "description": HTTPStatus(status).phrase,
         }
         for status in statuses
@@ -53,7 +63,6 @@ def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 PROBLEM_ANSWERS = _answers(401, 403, 404, 422, 503)
-PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 PROBLEM_ANSWERS_OF_LINKS = _answers(404, 422, 429, 503)
 PROBLEM_ANSWERS_OF_CHANGES = _answers(401, 403, 404, 409, 412, 413, 422, 503)
 
