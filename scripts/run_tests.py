@@ -1,9 +1,9 @@
 """Run the whole test suite in groups: `python -m scripts.run_tests [--kills N] [-- PYTEST ARGS]`.
 
-Most tests share the machine well and run side by side. Those that start the whole platform, a
-browser, or kill processes at random moments run one after another, so that each has the machine
-to itself. The stateful machines try a few examples beside the others, and thousands in a group of
-their own.
+Most tests share the machine well and run side by side, those of pages among themselves. Those that
+start the whole platform or kill processes at random moments run one after another, so that each has
+the machine to itself. The stateful machines try a few examples beside the others, and thousands in
+a group of their own.
 """
 
 import argparse
@@ -59,7 +59,7 @@ class Result(NamedTuple):
 GROUPS = (
     Group("side by side", "not platform and not browser", is_parallel=True),
     Group("platform", "platform and not browser"),
-    Group("browser", "browser"),
+    Group("browser", "browser", is_parallel=True),
     Group("machines", "machine", is_parallel=True, examples=2_500),
     Group("crash", "", is_crash=True),
 )
