@@ -36,11 +36,11 @@ from tradewind.control.abuse_answers import (
 )
 from tradewind.control.access import Call, Routes
 from tradewind.control.acting import acting
+from tradewind.control.pages import Before
 from tradewind.control.services import ControlServices
 from tradewind.core.permissions import Permission
 from tradewind.features.accounts.schemas import may_review
 
-_Before = Annotated[int | None, Query(ge=1, lt=2**63)]
 _Id = Annotated[str, Path(max_length=100)]
 _Model = Annotated[str | None, Query(max_length=250, description="As calls name it.")]
 _READS, _WRITES = Permission.SAFETY_READ, Permission.SAFETY_WRITE
@@ -74,7 +74,7 @@ def _add_standing_routes(routes: Routes, services: ControlServices) -> None:
         permission=_READS,
         summary="What was done about the own organization, each look at contents included",
     )
-    def trail(call: Call, before: _Before = None) -> AbuseTrail:
+    def trail(call: Call, before: Before = None) -> AbuseTrail:
         return AbuseTrail.of(abuse.trail.own(call.tx, call.holder, before=before))
 
     @routes.get(

@@ -13,6 +13,9 @@ Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Most entries of one
 After = Annotated[
     str | None, Query(max_length=200, description="The `next` of the page before this one.")
 ]
+Before = Annotated[
+    int | None, Query(ge=1, lt=2**63, description="The number of the last entry that was read.")
+]
 
 T = TypeVar("T")
 

@@ -7,6 +7,7 @@ from fastapi import Path, Query, Response
 
 from tradewind.control.access import Call, Routes
 from tradewind.control.acting import acting
+from tradewind.control.pages import Before
 from tradewind.control.services import ControlServices
 from tradewind.control.trust_answers import (
     AssessmentAnswer,
@@ -45,7 +46,6 @@ _Subject = Annotated[
         description="What it is about, as `model:acme/tiny`; without it all of the organization's.",
     ),
 ]
-_Before = Annotated[int | None, Query(ge=1, lt=2**63)]
 _Part = Annotated[str, Path(max_length=100)]
 
 
@@ -86,7 +86,7 @@ def _add_release_routes(routes: Routes, services: ControlServices) -> None:
         )
 
     @routes.get("/trust/trail", permission=reads, summary="Who decided what")
-    def trail(call: Call, subject: _Subject = None, before: _Before = None) -> Trail:
+    def trail(call: Call, subject: _Subject = None, before: Before = None) -> Trail:
         rows = trust.subjects.trail(call.tx, call.holder, _named(subject), before=before)
         return Trail.of(rows)
 
