@@ -56,6 +56,7 @@ class CampaignPage:
     techniques: Sequence[str]
     matrix: Mapping[str, Mapping[str, MatrixCell]]
     """Harms, and under each its techniques."""
+    has_results: bool
     attacks: Sequence[AttackRow]
     outcome: str
     next_after: int | None
@@ -69,10 +70,6 @@ class CampaignPage:
     @property
     def is_news_coming(self) -> bool:
         return not self.campaign.state.is_over
-
-    @property
-    def has_results(self) -> bool:
-        return bool(self.matrix or self.harmless_on or self.harmless_off)
 
     @property
     def can_resume(self) -> bool:
@@ -225,6 +222,7 @@ def routes(portal: Portal) -> APIRouter:
             harmless_off=_refused(found.cells, is_filtered=False),
             techniques=techniques,
             matrix=matrix,
+            has_results=bool(found.cells),
             attacks=shown,
             outcome="" if wanted is None else wanted.value,
             next_after=shown[-1].number if len(attacks) > _ATTACKS_SHOWN else None,
